@@ -1,0 +1,1 @@
+"""Documents to a searchable index. Knows nothing of questions, HTTP or chat."""

@@ -1,0 +1,237 @@
+"""Keep an index in step with folders of documents: what changed is read, the rest is left alone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from index.encoder import Encoder
+from index.errors import ConfigError, ReadError
+from index.fold import HIDDEN
+from index.passages import clean, split
+from index.readers import MAX_FILE_BYTES, SUFFIXES, read
+from index.sentences import clauses
+from index.store.database import Units
+from index.store.local import LocalStore, Settings, Writer, writing
+from index.store.vectors import UNITS_PER_PASSAGE
+from index.types import Document, DocumentInfo, Section, Span
+
+# A file changed this shortly before it was read may change again without its time stamp showing it.
+_RACY_NS = 2_000_000_000
+MIN_UNIT_CHARS = 12
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """What a sync did. `skipped` holds one message a file that could not be read; its last good version is kept."""
+
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    unchanged: int = 0
+    skipped: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    passages: int = 0
+    documents: int = 0
+    generation: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    document_id: str
+    collection: str
+    path: Path
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    files: list[_File]
+    skipped: list[str]
+    unreadable: list[Path]
+
+
+def sync(
+    corpus: Mapping[str, Path],
+    data_dir: Path,
+    encoder: Encoder,
+    *,
+    base: Path,
+    only: Sequence[Path] = (),
+    rebuild: bool = False,
+    progress: Progress | None = None,
+) -> tuple[LocalStore, SyncReport]:
+    """Bring the index in `data_dir` in step with the folders of `corpus` (collection name to folder).
+
+    `only` limits the work to these files and folders. Paths are shown relative to `base` where they lie inside it.
+
+    Raises:
+        ConfigError: a folder of the corpus is missing, or a path of `only` lies outside all of them.
+        IndexBusyError, IndexMismatchError: see `index.store.local.writing`.
+    """
+    started = time.monotonic()
+    report = SyncReport()
+    listing = _list(corpus, base, only)
+    report.skipped.extend(listing.skipped)
+    with writing(data_dir, Settings.of(encoder.fingerprint), encoder.dim, rebuild=rebuild) as writer:
+        known = {info.id: info for info in writer.database.documents()}
+        for number, file in enumerate(listing.files):
+            if progress:
+                progress(file.shown, number, len(listing.files))
+            _sync_file(file, known.get(file.document_id), writer, encoder, report)
+        for gone in _gone(known.values(), listing, only, base):
+            writer.database.remove(gone.id)
+            report.removed.append(gone.path)
+        if progress:
+            progress("", len(listing.files), len(listing.files))
+        store = writer.finish()
+    report.documents, report.passages = store.counts()
+    report.generation = store.generation
+    report.seconds = time.monotonic() - started
+    return store, report
+
+
+def document_id(collection: str, relative: str) -> str:
+    """Stable across rebuilds: made of where the file is, never of what it says."""
+    return hashlib.sha256(f"{collection}\0{relative}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _list(corpus: Mapping[str, Path], base: Path, only: Sequence[Path]) -> _Listing:
+    limits = [path.resolve() for path in only]
+    for limit in limits:
+        if not limit.exists():
+            raise ConfigError(f"{limit}: no such file or folder")
+        if not any(limit.is_relative_to(folder.resolve()) for folder in corpus.values()):
+            raise ConfigError(f"{limit}: lies outside the corpus; add its folder to `corpus` in config.yaml")
+    listing = _Listing([], [], [])
+    for collection, folder in corpus.items():
+        if not folder.is_dir():
+            raise ConfigError(f"corpus: {folder}: no such folder; correct `corpus` in config.yaml")
+        root = folder.resolve()
+        for path in _walk(root, listing):
+            if limits and not any(path.is_relative_to(limit) for limit in limits):
+                continue
+            relative = path.relative_to(root).as_posix()
+            listing.files.append(_File(document_id(collection, relative), collection, path, shown_path(path, base)))
+    return listing
+
+
+def shown_path(path: Path, base: Path) -> str:
+    """A path as users see it: relative to `base`, or absolute outside it."""
+    shown = path.relative_to(base).as_posix() if path.is_relative_to(base) else str(path)
+    return shown.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _walk(root: Path, listing: _Listing) -> Iterator[Path]:
+    def unreadable(error: OSError) -> None:
+        listing.skipped.append(f"{error.filename}: {error.strerror}; what was read from it before stays in the index")
+        listing.unreadable.append(Path(error.filename))
+
+    for folder, names, files in os.walk(root, onerror=unreadable):
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(folder, name)
+            if name.startswith((".", "~$")):
+                continue
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
+                listing.skipped.append(f"{path}: a link out of the corpus; copy the file instead")
+            elif path.suffix.lower() not in SUFFIXES:
+                listing.skipped.append(f"{path}: files of type {path.suffix or '(none)'} are not read")
+            else:
+                yield path
+
+
+def _sync_file(file: _File, known: DocumentInfo | None, writer: Writer, encoder: Encoder, report: SyncReport) -> None:
+    try:
+        status = file.path.stat()
+        read_at = datetime.now(UTC)
+        if known and _is_same(known, status):
+            report.unchanged += 1
+            return
+        data = _read_bytes(file.path, status)
+        digest = hashlib.sha256(data).hexdigest()
+        read_stamp = read_at.isoformat(timespec="seconds")
+        if known and known.sha256 == digest:
+            writer.database.touch(known.id, status.st_size, status.st_mtime_ns, read_stamp)
+            report.unchanged += 1
+            return
+        found = read(file.path, data)
+    except (OSError, ReadError) as exc:
+        reason = f"{file.path}: {exc.strerror}" if isinstance(exc, OSError) else str(exc)
+        report.skipped.append(reason + ("; its last version stays in the index" if known else ""))
+        return
+    sections = split(found.text)
+    document = Document(
+        id=file.document_id, collection=file.collection, path=file.shown, title=sections[0].title, text=found.text,
+        sha256=digest, size=status.st_size, mtime_ns=status.st_mtime_ns, read_at=read_stamp, encoding=found.encoding,
+        warnings=found.warnings,
+    )  # fmt: skip
+    writer.database.put(document, sections, embed(document.text, sections, encoder))
+    (report.changed if known else report.added).append(file.shown)
+    report.warnings.extend(f"{file.shown}: {warning}" for warning in found.warnings)
+
+
+def _is_same(known: DocumentInfo, status: os.stat_result) -> bool:
+    read_ns = int(datetime.fromisoformat(known.read_at).timestamp() * 1e9)
+    return (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns) and (
+        status.st_mtime_ns < read_ns - _RACY_NS
+    )
+
+
+def _read_bytes(path: Path, status: os.stat_result) -> bytes:
+    if not stat.S_ISREG(status.st_mode):
+        raise ReadError(f"{path}: is not a regular file")
+    if status.st_size > MAX_FILE_BYTES:
+        raise ReadError(f"{path}: is larger than {MAX_FILE_BYTES >> 20} MB; split it")
+    return path.read_bytes()
+
+
+def _gone(known: Iterable[DocumentInfo], listing: _Listing, only: Sequence[Path], base: Path) -> list[DocumentInfo]:
+    """Documents whose file is no more. A folder that can't be listed now keeps what was read from it."""
+    present = {file.document_id for file in listing.files}
+    limits = [path.resolve() for path in only]
+    gone = []
+    for info in known:
+        path = base / info.path
+        is_in_scope = not limits or any(path.is_relative_to(limit) for limit in limits)
+        is_hidden = any(path.is_relative_to(folder) for folder in listing.unreadable)
+        if info.id not in present and is_in_scope and not is_hidden:
+            gone.append(info)
+    return gone
+
+
+def embed(text: str, sections: Sequence[Section], encoder: Encoder) -> list[Units]:
+    """The embedded units of each section: its clauses, so that one figure among twenty-five can be found."""
+    cleaned = [clean(text[section.start : section.end], section.start, section.hidden) for section in sections]
+    spans = [unit_spans(passage) for passage in cleaned]
+    texts = [
+        passage[start:end].replace(HIDDEN, "")
+        for passage, units in zip(cleaned, spans, strict=True)
+        for start, end in units
+    ]
+    vectors = encoder.encode_documents(texts).astype(np.float16)
+    bounds = np.cumsum([len(units) for units in spans])[:-1]
+    return [Units(tuple(units), part) for units, part in zip(spans, np.split(vectors, bounds), strict=True)]
+
+
+def unit_spans(text: str) -> list[Span]:
+    """Clauses of a passage's clean text; crumbs are joined to the clause before them on the same line."""
+    found: list[Span] = []
+    for start, end in clauses(text):
+        is_crumb = bool(found) and (end - start < MIN_UNIT_CHARS or found[-1][1] - found[-1][0] < MIN_UNIT_CHARS)
+        if is_crumb and "\n" not in text[found[-1][1] : start]:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return found[:UNITS_PER_PASSAGE]

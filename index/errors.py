@@ -1,0 +1,61 @@
+"""Every error that a user can meet, as one tree.
+
+CitedQAError
+├── ConfigError             a setting is wrong
+├── QueryError              a question or its options are wrong
+├── ReadError               a file could not be read
+├── DocumentNotFoundError   no document has this id
+├── EncoderError            the encoder could not be loaded or used
+├── IndexBusyError          another process is writing
+└── IndexUnusableError
+    ├── IndexMissingError   nothing has been indexed
+    ├── IndexMismatchError  made with other settings
+    └── IndexDamagedError   files are broken
+
+Messages are one line, name the file, key or field, and say what to do. `qa.errors` maps each class to an HTTP status
+and an exit code.
+"""
+
+
+class CitedQAError(Exception):
+    """Root of the tree; catch it to catch all of ours."""
+
+
+class ConfigError(CitedQAError):
+    """A setting is unknown or has a value that can't be used."""
+
+
+class QueryError(CitedQAError):
+    """The question, `top_k` or a filter is not acceptable."""
+
+
+class ReadError(CitedQAError):
+    """A file could not be read; indexing reports it and goes on."""
+
+
+class DocumentNotFoundError(CitedQAError):
+    """No document in the index has the id that was asked for."""
+
+
+class EncoderError(CitedQAError):
+    """The encoder's model could not be loaded, or did not give usable vectors."""
+
+
+class IndexBusyError(CitedQAError):
+    """Another process holds the writer's lock."""
+
+
+class IndexUnusableError(CitedQAError):
+    """There is no index that could answer."""
+
+
+class IndexMissingError(IndexUnusableError):
+    """Nothing has been indexed at this place yet."""
+
+
+class IndexMismatchError(IndexUnusableError):
+    """The index was made by another model, segmenter or format than the one configured."""
+
+
+class IndexDamagedError(IndexUnusableError):
+    """The index's files are broken beyond what can be derived again."""

@@ -1,0 +1,146 @@
+"""Folding: one spelling for matching, with a map back to the original characters.
+
+Folded text is NFKC, Simplified, case-folded, with white space collapsed. What a user sees is always the
+original; `Folded.span` turns a span of the folded text into the span of the original that produced it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+
+import opencc
+
+# Stands in a passage's clean text for a character that matching must not see (a line break inside a word, page
+# furniture). It is as long as what it hides, so offsets stay those of the original.
+HIDDEN = "\u2060"
+
+_HAN = "\u2e80-\u2fdf\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_WORD_JOIN = re.compile(f"(?<=[{_HAN}])[^\\S\\n]+(?=[0-9a-zA-Z])|(?<=[0-9a-zA-Z])[^\\S\\n]+(?=[{_HAN}])")
+_SPACES = re.compile("\\s+")
+_IRREGULAR_SPACE = re.compile(f"\\s{{2,}}|[^\\S \\n]|{_WORD_JOIN.pattern}")
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Folded text and, for each of its characters, where in the original it came from.
+
+    `starts[i]` and `ends[i]` bound the original characters behind `text[i]`; None means that the two texts
+    correspond one to one.
+    """
+
+    text: str
+    starts: list[int] | None = None
+    ends: list[int] | None = None
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """The original span behind the folded span [start, end), in code points."""
+        if self.starts is None or self.ends is None:
+            return start, end
+        if start >= end:
+            position = self.starts[start] if start < len(self.starts) else (self.ends[-1] if self.ends else 0)
+            return position, position
+        return self.starts[start], self.ends[end - 1]
+
+
+def fold(text: str) -> Folded:
+    """Fold `text`; see the module's docstring for what that means."""
+    regular = text.translate(_table)
+    spaceless = len(text.split(maxsplit=1)) == 1 and not text[0].isspace() and not text[-1].isspace()
+    if _special.isdisjoint(text) and (spaceless or not _IRREGULAR_SPACE.search(text)):
+        return Folded(regular)
+    return _fold_with_map(text)
+
+
+def fold_text(text: str) -> str:
+    """The folded text alone, in less time than with its map."""
+    joined = _WORD_JOIN.sub("", text)
+    folded = joined.translate(_table)
+    if HIDDEN in text or not _marks.isdisjoint(text):
+        return fold(text).text
+    return _SPACES.sub(lambda spaces: "\n" if "\n" in spaces.group() else " ", folded)
+
+
+def _fold_with_map(text: str) -> Folded:
+    out: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    position = 0
+    joins = {match.start(): match.end() for match in _WORD_JOIN.finditer(text)}
+    while position < len(text):
+        end = joins.get(position) or _cluster_end(text, position)
+        if position not in joins:
+            for char in _fold_cluster(text[position:end]):
+                if char == " " and out and out[-1] in " \n":
+                    continue
+                out.append(char)
+                starts.append(position)
+                ends.append(end)
+        position = end
+    return Folded("".join(out), starts, ends)
+
+
+def _cluster_end(text: str, start: int) -> int:
+    """End of the cluster at `start`: a run of white space, or one character with its combining marks."""
+    end = start + 1
+    if text[start].isspace():
+        while end < len(text) and text[end].isspace():
+            end += 1
+        return end
+    while end < len(text) and _is_mark(text[end]):
+        end += 1
+    return end
+
+
+def _fold_cluster(cluster: str) -> str:
+    if cluster[0].isspace():
+        return "\n" if "\n" in cluster else " "
+    cluster = cluster.replace(HIDDEN, "")
+    if len(cluster) == 1:
+        return cluster.translate(_table)
+    return _normalise(cluster)
+
+
+def _normalise(cluster: str) -> str:
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", cluster).casefold())
+    return "".join(_simplified().get(char, char) for char in folded)
+
+
+@cache
+def _is_mark(char: str) -> bool:
+    # Vowels and trailing consonants of conjoining Hangul compose although they are not marks.
+    return unicodedata.category(char).startswith("M") or "\u1160" <= char <= "\u11ff"
+
+
+@cache
+def _simplified() -> dict[str, str]:
+    """OpenCC's Traditional-to-Simplified table for single characters.
+
+    Both documents and questions pass through it, so a character-wise table is enough and keeps offsets simple.
+    """
+    chars = [chr(code) for code in (*range(0x3400, 0x4DC0), *range(0x4E00, 0xA000), *range(0xF900, 0xFB00))]
+    converted = opencc.OpenCC("t2s").convert("\n".join(chars)).split("\n")
+    return {char: simple for char, simple in zip(chars, converted, strict=True) if char != simple}
+
+
+_special: set[str] = set()
+_marks: set[str] = set()
+
+
+class _Table(dict[int, str]):
+    """`str.translate` table that fills itself, and notes marks and characters that don't fold one to one."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        folded = " " if char.isspace() and char != "\n" else _normalise(char.replace(HIDDEN, ""))
+        if _is_mark(char):
+            _marks.add(char)
+        if len(folded) != 1 or _is_mark(char):
+            _special.add(char)
+        self[code] = folded
+        return folded
+
+
+_table = _Table()

@@ -1,0 +1,181 @@
+"""Text to passages: articles told apart, headings tracked, paragraphs cut to a size that can be ranked and shown.
+
+Pure: no file, store or clock.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from index.fold import HIDDEN
+from index.sentences import chunks, sentences
+from index.structure import Paragraph, bare, is_front_matter, is_short, opens_article, opens_piece, paragraphs
+from index.types import Section, Span
+
+# About three sentences: long enough to carry a subject, short enough that its figures belong together.
+MAX_PASSAGE_CHARS = 300
+# Lines shorter than this that follow each other without a blank line (lists, tables) share a passage.
+MAX_LIST_LINE_CHARS = 80
+MAX_TITLE_CHARS = 80
+# An article shorter than this is a title block with a remark under it; a second title block there continues the first.
+MIN_ARTICLE_CHARS = 100
+
+
+@dataclass(slots=True)
+class _Article:
+    """An article while it is being read."""
+
+    number: int
+    title: str
+    headings: dict[int, str] = field(default_factory=dict)
+
+    def enter(self, heading: Paragraph) -> None:
+        assert heading.level is not None
+        self.headings = {level: name for level, name in self.headings.items() if level < heading.level}
+        self.headings[heading.level] = bare(heading.text)
+
+    @property
+    def heading_path(self) -> tuple[str, ...]:
+        return tuple(name for name in self.headings.values() if name and name not in self.title)
+
+
+def split(text: str) -> list[Section]:
+    """The passages of `text` in order. Every character that is not white space lies in one of them."""
+    sections: list[Section] = []
+    for number, article in enumerate(_articles(_numbered(paragraphs(text)))):
+        sections.extend(_sections(_Article(number, _title(article)), article))
+    return sections
+
+
+def clean(text: str, start: int, hidden: tuple[Span, ...]) -> str:
+    """A passage's text as matching sees it: as long as the text, with what is hidden blanked out."""
+    parts: list[str] = []
+    position = 0
+    for hidden_start, hidden_end in hidden:
+        parts += [text[position : hidden_start - start], HIDDEN * (hidden_end - hidden_start)]
+        position = hidden_end - start
+    return "".join([*parts, text[position:]])
+
+
+_Numbered = tuple[int, Paragraph]
+
+
+def _numbered(found: list[Paragraph]) -> list[_Numbered]:
+    return list(enumerate(found, start=1))
+
+
+def _articles(found: list[_Numbered]) -> Iterator[list[_Numbered]]:
+    """Cut the paragraphs where a new article opens: at a 第N篇 line, a further H1, or a title block."""
+    article: list[_Numbered] = []
+    body_chars = 0
+    for position, (number, line) in enumerate(found):
+        if (article and opens_piece(line)) or (body_chars >= MIN_ARTICLE_CHARS and _opens(found, position)):
+            yield article
+            article, body_chars = [], 0
+        article.append((number, line))
+        body_chars += 0 if is_short(line) else len(line.text)
+    if article:
+        yield article
+
+
+def _opens(found: list[_Numbered], position: int) -> bool:
+    """Whether an article opens at `position`, below running text."""
+    line = found[position][1]
+    if line.level == 1 and line.text.startswith("#"):
+        return True
+    if not is_short(line) or is_short(found[position - 1][1]):
+        return False
+    block = [short for _, short in _title_block(found, position)]
+    return len(block) > 1 and opens_article(block)
+
+
+def _title_block(found: list[_Numbered], position: int) -> list[_Numbered]:
+    """The run of short lines that starts at `position`."""
+    end = position
+    while end < len(found) and is_short(found[end][1]):
+        end += 1
+    return found[position:end]
+
+
+def _title(article: list[_Numbered]) -> str:
+    """The article's title; where it has none, its signature or the opening of its first sentence."""
+    block = [line for _, line in _title_block(article, 0)]
+    parts: list[str] = []
+    for line in block if opens_article(block) else block[:1]:
+        words = bare(line.text)
+        known = "".join(parts)
+        if not is_front_matter(line) and words and words.lstrip("—-") not in known:
+            parts.append(words)
+        if parts and line.level is not None and is_front_matter(line):
+            break
+    if parts:
+        return " ".join(parts)[:MAX_TITLE_CHARS]
+    first, last = article[0][1].text, article[-1][1].text
+    if len(article) > 1 and last[0] in "(（" and last[-1] in ")）" and len(last) <= MAX_TITLE_CHARS // 2:
+        return last[1:-1]
+    start, end = sentences(first)[0]
+    return first[start:end][:MAX_TITLE_CHARS]
+
+
+def _sections(article: _Article, found: list[_Numbered]) -> Iterator[Section]:
+    block = [line for _, line in _title_block(found, 0)]
+    front = len(block) if opens_article(block) else 0
+    while front > 1 and block[front - 1].level is not None and opens_article(block[: front - 1]):
+        front -= 1  # a heading right above the body belongs to the body
+    if front:
+        yield from _cut(article, found[:front])
+    pending: list[_Numbered] = []
+    for number, line in found[front:]:
+        if line.level is not None:
+            if pending and pending[-1][1].level is None:
+                yield from _cut(article, pending)
+                pending = []
+            article.enter(line)
+            pending.append((number, line))
+            continue
+        if pending and not _continues_list(pending[-1][1], line):
+            yield from _cut(article, pending)
+            pending = []
+        pending.append((number, line))
+    if pending:
+        yield from _cut(article, pending)
+
+
+def _continues_list(above: Paragraph, line: Paragraph) -> bool:
+    if above.level is not None:
+        return True
+    return line.gap == 0 and max(len(above.text), len(line.text)) <= MAX_LIST_LINE_CHARS
+
+
+def _cut(article: _Article, run: list[_Numbered]) -> Iterator[Section]:
+    """Passages of one run of paragraphs: headings with the text under them, cut to size."""
+    group: list[_Numbered] = []
+    for number, line in run:
+        if group and line.end - group[0][1].start > MAX_PASSAGE_CHARS and group[-1][1].level is None:
+            yield from _passages(article, group)
+            group = []
+        group.append((number, line))
+    if group:
+        yield from _passages(article, group)
+
+
+def _passages(article: _Article, group: list[_Numbered]) -> Iterator[Section]:
+    start = group[0][1].start
+    body_number, body = group[-1]
+    hidden = [span for _, line in group for span in line.hidden]
+    # Only the last paragraph of a group can be long: the ones above it are headings or list lines.
+    for index, (left, right) in enumerate(chunks(clean(body.text, body.start, body.hidden), MAX_PASSAGE_CHARS)):
+        first = start if index == 0 else body.start + left
+        last = body.start + right
+        yield Section(
+            article=article.number,
+            title=article.title,
+            heading_path=article.heading_path,
+            page=None,
+            paragraph=group[0][0] if len(group) > 1 and group[0][1].level is None else body_number,
+            start=first,
+            end=last,
+            hidden=tuple(hidden[bisect_left(hidden, (first, 0)) : bisect_left(hidden, (last, 0))]),
+        )

@@ -1,0 +1,137 @@
+"""Hybrid search over a store: BM25 of the passage, BM25 of its article, and nearness in meaning, added up.
+
+The weights were chosen on benchmarks/union_questions.jsonl, DRCD and CMRC; `benchmarks/quality.py` shows what each
+part gives.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from index.encoder import Encoder, Vectors
+from index.fold import fold_text
+from index.passages import clean
+from index.store import Store, Terms
+from index.store.database import HalfVectors
+from index.tokens import query_tokens
+from index.types import Filters, Hit, Passage, Scores
+
+LEXICAL_CANDIDATES = 200
+ARTICLE_CANDIDATES = 100
+DENSE_CANDIDATES = 200
+NAME_WEIGHT = 3.0
+# A best passage with this share of the query's words, by weight, makes lexical scores fully comparable with others.
+TRUSTED_SHARE = 0.2
+# Two passages that share this much of their character 5-grams say the same thing.
+NEAR_DUPLICATE = 0.8
+_SHINGLE_CHARS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What each part of a score counts for."""
+
+    lexical: float = 1.0
+    article: float = 1.0
+    dense: float = 1.5
+
+
+def search(
+    store: Store,
+    encoder: Encoder,
+    query: str,
+    *,
+    top_k: int = 5,
+    filters: Filters = Filters(),  # noqa: B008 - frozen
+    weights: Weights = Weights(),
+    names: Sequence[str] = (),
+) -> list[Hit]:
+    """The `top_k` passages that fit `query` best; fewer when fewer share a word or a meaning with it.
+
+    `names` are folded words of the query that say which article is meant; they count more in finding it.
+    """
+    terms = [(token, 1.0) for token in query_tokens(fold_text(query))]
+    naming = {token for name in names for token in query_tokens(name)}
+    article_terms = [(token, NAME_WEIGHT if token in naming else 1.0) for token, _ in terms]
+    vector = encoder.encode_query(query)
+    lexical = dict(store.search_passages(terms, LEXICAL_CANDIDATES, filters))
+    articles = dict(store.search_articles(article_terms, ARTICLE_CANDIDATES, filters))
+    dense = dict(store.search_vectors(vector, DENSE_CANDIDATES, filters)) if vector.any() else {}
+    candidates = store.vectors(sorted(lexical.keys() | dense.keys()))
+    cosines = best_cosines([candidate.vectors for candidate in candidates], vector)
+    best_lexical, best_article = max(lexical.values(), default=1.0), max(articles.values(), default=1.0)
+    trust = _trust(store, terms, best_lexical)
+    scored = []
+    for candidate, cosine in zip(candidates, cosines, strict=True):
+        word = trust * lexical.get(candidate.row, 0.0) / best_lexical
+        article = trust * articles.get(candidate.article, 0.0) / best_article
+        total = weights.lexical * word + weights.dense * cosine + weights.article * article
+        scored.append((candidate.row, Scores(word, cosine, article, total)))
+    scored.sort(key=lambda item: (-item[1].total, item[0]))
+    return _hits(store, scored, top_k)
+
+
+def _trust(store: Store, terms: Terms, best: float) -> float:
+    """How far the lexical parts can be trusted, 0 to 1.
+
+    They are relative to the best match, which is worth little when even that holds next to none of the query's words,
+    as when the query is in another language. A passage of ordinary length that holds every word once has the sum of
+    their inverse document frequencies for its BM25 score.
+    """
+    passages = store.counts()[1]
+    ideal = sum(
+        math.log(1 + (passages - count + 0.5) / (count + 0.5))
+        for count in (store.document_frequency(token) for token, _ in terms)
+    )
+    return min(1.0, best / (TRUSTED_SHARE * ideal)) if ideal else 0.0
+
+
+def best_cosines(groups: Sequence[HalfVectors], vector: Vectors) -> list[float]:
+    """For each group of unit vectors, the cosine of the one nearest to `vector`, at least 0."""
+    filled = [group for group in groups if len(group)]
+    if not filled:
+        return [0.0] * len(groups)
+    cosines = np.concatenate(filled).astype(np.float32) @ vector
+    starts = np.cumsum([0, *(len(group) for group in filled[:-1])])
+    best = iter(np.maximum(np.maximum.reduceat(cosines, starts), 0.0).tolist())
+    return [next(best) if len(group) else 0.0 for group in groups]
+
+
+def _hits(store: Store, scored: Sequence[tuple[int, Scores]], top_k: int) -> list[Hit]:
+    """The first `top_k` passages, each standing for those near-identical to it."""
+    kept: list[tuple[Passage, Scores, frozenset[int], list[Passage]]] = []
+    for start in range(0, len(scored), top_k):
+        page = dict(scored[start : start + top_k])
+        passages = store.passages(page)
+        for row, scores in page.items():
+            if row not in passages:
+                continue
+            shingles = _shingles(passages[row])
+            twin = next((copies for *_, other, copies in kept if _overlap(shingles, other) >= NEAR_DUPLICATE), None)
+            if twin is not None:
+                twin.append(passages[row])
+            elif len(kept) < top_k:
+                kept.append((passages[row], scores, shingles, []))
+        if len(kept) == top_k:
+            break
+    return [
+        Hit(rank, scores.total, passage, scores, tuple(copies))
+        for rank, (passage, scores, _, copies) in enumerate(kept, start=1)
+    ]
+
+
+@lru_cache(maxsize=1024)
+def _shingles(passage: Passage) -> frozenset[int]:
+    text = "".join(fold_text(clean(passage.text, passage.start, passage.hidden)).split())
+    ends = range(_SHINGLE_CHARS, max(_SHINGLE_CHARS, len(text)) + 1)
+    return frozenset(hash(text[end - _SHINGLE_CHARS : end]) for end in ends)
+
+
+def _overlap(first: frozenset[int], second: frozenset[int]) -> float:
+    """How much of the smaller set lies in the larger: a truncated copy counts as a copy."""
+    return len(first & second) / min(len(first), len(second))

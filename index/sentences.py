@@ -1,0 +1,73 @@
+"""Sentence boundaries, by punctuation, for Chinese and for languages with spaces."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from index.types import Span
+
+_CLOSERS = "”’\"'」』》)）】〕\\]"
+# A full stop ends a sentence only before white space: 2.04, v1.2 and example.com go on.
+_SENTENCE_END = re.compile(f"(?:[。！？!?…｡।؟۔]+|\\.(?=\\s|$))[{_CLOSERS}]*|\\n+")
+_CLAUSE_END = re.compile(f"(?:[。！？!?…｡।؟۔；;]+|\\.(?=\\s|$))[{_CLOSERS}]*|\\n+")
+_SOFT_END = re.compile("[，,、：:]|\\s")
+
+
+def sentences(text: str) -> list[Span]:
+    """Spans of the sentences of `text`, in order, without surrounding white space."""
+    return list(_spans(text, _SENTENCE_END))
+
+
+def clauses(text: str) -> list[Span]:
+    """Like `sentences`, but also cut at semicolons: the units that are embedded and cited."""
+    return list(_spans(text, _CLAUSE_END))
+
+
+def chunks(text: str, max_chars: int) -> list[Span]:
+    """Cut `text` into spans of about `max_chars` at most, at sentence ends where possible, else at softer places.
+
+    The last span may be a fifth longer, so that no crumb of a sentence is left alone.
+    """
+    if len(text) <= max_chars:
+        return [(0, len(text))]
+    found: list[Span] = []
+    for start, end in _pieces(text, max_chars):
+        if found and end - found[-1][0] <= max_chars:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    if len(found) > 1 and found[-1][1] - found[-2][0] <= max_chars * 1.2:
+        found[-2:] = [(found[-2][0], found[-1][1])]
+    return found
+
+
+def _pieces(text: str, max_chars: int) -> Iterator[Span]:
+    for sentence in sentences(text):
+        if sentence[1] - sentence[0] <= max_chars:
+            yield sentence
+            continue
+        for clause in _offset(_spans(text[slice(*sentence)], _CLAUSE_END), sentence[0]):
+            start, end = clause
+            while end - start > max_chars:
+                soft = [match.end() for match in _SOFT_END.finditer(text, start, start + max_chars)]
+                cut = soft[-1] if soft else start + max_chars
+                yield start, cut
+                start = cut
+            yield start, end
+
+
+def _offset(spans: Iterator[Span], by: int) -> Iterator[Span]:
+    return ((start + by, end + by) for start, end in spans)
+
+
+def _spans(text: str, boundary: re.Pattern[str]) -> Iterator[Span]:
+    start = 0
+    for match in [*boundary.finditer(text), None]:
+        end = match.end() if match else len(text)
+        piece = text[start:end]
+        left = start + len(piece) - len(piece.lstrip())
+        right = start + len(piece.rstrip())
+        if right > left:
+            yield left, right
+        start = end

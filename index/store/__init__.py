@@ -1,0 +1,48 @@
+"""What a store must do, whatever keeps the data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from index.encoder import Vectors
+from index.store.database import PassageVectors
+from index.types import Document, DocumentInfo, Filters, Passage
+
+Terms = Sequence[tuple[str, float]]
+
+
+class Store(Protocol):
+    """A readable generation of an index. Scores are higher for better; lists are sorted, best first."""
+
+    @property
+    def generation(self) -> int: ...
+
+    @property
+    def encoder(self) -> str:
+        """Fingerprint of the encoder whose vectors are held."""
+
+    def counts(self) -> tuple[int, int]:
+        """Documents and passages."""
+
+    def search_passages(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
+        """Passage rows by BM25."""
+
+    def search_articles(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
+        """Article rows by BM25 over whole articles."""
+
+    def search_vectors(self, vector: Vectors, limit: int, filters: Filters) -> list[tuple[int, float]]:
+        """Passage rows by the cosine of their nearest unit, from the `limit` nearest units."""
+
+    def passages(self, rows: Iterable[int]) -> dict[int, Passage]: ...
+
+    def vectors(self, rows: Iterable[int]) -> list[PassageVectors]: ...
+
+    def document_frequency(self, term: str) -> int:
+        """In how many passages a token stands."""
+
+    def document(self, document_id: str) -> Document | None: ...
+
+    def document_info(self, document_id: str) -> DocumentInfo | None: ...
+
+    def documents(self, limit: int | None = None, after: str = "") -> list[DocumentInfo]: ...

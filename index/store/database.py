@@ -1,0 +1,385 @@
+"""SQLite: the one source of truth.
+
+Documents, articles, passages and vectors live here; what FAISS and tantivy hold is derived from it. Row ids are never
+used twice, so a row id that a derived index still knows either finds the passage it meant or nothing.
+
+A passage's vectors are one blob of little-endian float16, `(units, dim)` row by row; `unit_spans` holds the spans of
+the text units that they stand for, within the passage.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.errors import CitedQAError, IndexBusyError, IndexDamagedError, IndexUnusableError
+from index.types import Document, DocumentInfo, Filters, Passage, Section, Span
+
+FORMAT = 1
+HalfVectors = NDArray[np.float16]
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS documents (
+    row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, collection TEXT NOT NULL, path TEXT NOT NULL,
+    title TEXT NOT NULL, text TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    read_at TEXT NOT NULL, encoding TEXT, warnings TEXT NOT NULL, generation INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS articles (
+    row INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
+    number INTEGER NOT NULL, title TEXT NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS passages (
+    row INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
+    article INTEGER NOT NULL REFERENCES articles ON DELETE CASCADE, number INTEGER NOT NULL, headings TEXT NOT NULL,
+    page INTEGER, paragraph INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL, text TEXT NOT NULL,
+    hidden TEXT NOT NULL, unit_spans TEXT NOT NULL, vectors BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS removed (
+    kind TEXT NOT NULL, row INTEGER NOT NULL, generation INTEGER NOT NULL, PRIMARY KEY (kind, row)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS documents_generation ON documents (generation);
+CREATE INDEX IF NOT EXISTS articles_document ON articles (document);
+CREATE INDEX IF NOT EXISTS passages_document ON passages (document);
+CREATE INDEX IF NOT EXISTS passages_article ON passages (article);
+CREATE INDEX IF NOT EXISTS removed_generation ON removed (generation);
+"""
+_PASSAGE = """
+SELECT p.row, d.id, p.number, d.collection, d.path, a.title, p.headings, p.article, p.page, p.paragraph, p.start,
+       p."end", p.text, p.hidden, p.unit_spans
+FROM passages p JOIN documents d ON d.row = p.document JOIN articles a ON a.row = p.article
+"""
+_INFO = """
+SELECT id, collection, path, title, sha256, size, mtime_ns, read_at, encoding, warnings,
+       (SELECT count(*) FROM passages p WHERE p.document = d.row)
+FROM documents d
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """The embedded units of one passage: their spans within its text, and their vectors `(len(spans), dim)`."""
+
+    spans: tuple[Span, ...]
+    vectors: HalfVectors
+
+
+@dataclass(frozen=True, slots=True)
+class PassageVectors:
+    """The vectors of a passage's units, `(units, dim)`, with the row ids of the passage and its article."""
+
+    row: int
+    article: int
+    vectors: HalfVectors
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleText:
+    """An article as lexical search indexes it."""
+
+    row: int
+    document_row: int
+    title: str
+    text: str
+
+
+class Database:
+    """One SQLite file, one connection a thread.
+
+    Raises:
+        IndexDamagedError, IndexBusyError, IndexUnusableError: from any method, when SQLite can't go on.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = getattr(self._local, "connection", None)
+            if connection is None:
+                connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+                self._local.connection = connection
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=NORMAL")
+                connection.execute("PRAGMA foreign_keys=ON")
+            yield connection
+        except sqlite3.DatabaseError as exc:
+            raise self._meaning(exc) from exc
+
+    def _meaning(self, error: sqlite3.DatabaseError) -> CitedQAError:
+        # The low byte is the primary code, whatever the extended one adds.
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return IndexBusyError(f"{self.path}: {error}; try again when the other process is done")
+        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
+            return IndexUnusableError(f"{self.path}: {error}; look at the disk's space and permissions")
+        return IndexDamagedError(f"{self.path}: {error}; run: qa index --rebuild")
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._reading() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    def create(self) -> None:
+        """Make the tables where they are missing."""
+        with self._reading() as connection:
+            connection.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        connection = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+            del self._local.connection
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the file itself, as far as readers let it, so that opening need not read it."""
+        with self._reading() as connection:
+            connection.execute("PRAGMA busy_timeout=1000")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.execute("PRAGMA busy_timeout=30000")
+
+    def check(self) -> str:
+        """SQLite's own verdict on the file: `ok`, or what is wrong."""
+        with self._reading() as connection:
+            return str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+
+    def meta(self, key: str) -> str | None:
+        with self._reading() as connection:
+            found = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return found[0] if found else None
+
+    def set_meta(self, key: str, value: str) -> None:
+        with self._writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    @property
+    def generation(self) -> int:
+        """Counts changes; every added or removed document is one."""
+        return int(self.meta("generation") or 0)
+
+    def put(self, document: Document, sections: Sequence[Section], units: Sequence[Units]) -> None:
+        """Add a document, or replace the one with the same id, in one transaction."""
+        with self._writing() as connection:
+            generation = self._next_generation(connection)
+            self._delete(connection, document.id, generation)
+            row = connection.execute(
+                "INSERT INTO documents (id, collection, path, title, text, sha256, size, mtime_ns, read_at, encoding,"
+                " warnings, generation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    document.id, document.collection, document.path, document.title, document.text, document.sha256,
+                    document.size, document.mtime_ns, document.read_at, document.encoding,
+                    json.dumps(document.warnings, ensure_ascii=False), generation,
+                ),
+            ).lastrowid  # fmt: skip
+            assert row is not None
+            articles = _insert_articles(connection, row, sections)
+            connection.executemany(
+                'INSERT INTO passages (document, article, number, headings, page, paragraph, start, "end", text,'
+                " hidden, unit_spans, vectors) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    (
+                        row, articles[section.article], number, json.dumps(section.heading_path, ensure_ascii=False),
+                        section.page, section.paragraph, section.start, section.end,
+                        document.text[section.start : section.end], json.dumps(section.hidden),
+                        json.dumps(unit.spans), unit.vectors.astype("<f2").tobytes(),
+                    )
+                    for number, (section, unit) in enumerate(zip(sections, units, strict=True), start=1)
+                ),
+            )  # fmt: skip
+
+    def remove(self, document_id: str) -> bool:
+        """Remove a document; False when there was none."""
+        with self._writing() as connection:
+            known = connection.execute("SELECT 1 FROM documents WHERE id = ?", (document_id,)).fetchone()
+            if known:
+                self._delete(connection, document_id, self._next_generation(connection))
+        return bool(known)
+
+    def touch(self, document_id: str, size: int, mtime_ns: int, read_at: str) -> None:
+        """Note that a file was read again and found unchanged."""
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE documents SET size = ?, mtime_ns = ?, read_at = ? WHERE id = ?",
+                (size, mtime_ns, read_at, document_id),
+            )
+
+    @staticmethod
+    def _next_generation(connection: sqlite3.Connection) -> int:
+        found = connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
+        generation = int(found[0]) + 1 if found else 1
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('generation', ?)", (str(generation),))
+        return generation
+
+    @staticmethod
+    def _delete(connection: sqlite3.Connection, document_id: str, generation: int) -> None:
+        for kind in ("passages", "articles"):
+            connection.execute(
+                f"INSERT INTO removed SELECT ?, row, ? FROM {kind} WHERE document ="
+                " (SELECT row FROM documents WHERE id = ?)",
+                (kind, generation, document_id),
+            )
+        connection.execute("DELETE FROM documents WHERE id = ?", (document_id,))
+
+    def counts(self) -> tuple[int, int]:
+        """How many documents and passages there are."""
+        with self._reading() as connection:
+            found = connection.execute("SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM passages)")
+            documents, passages = found.fetchone()
+        return documents, passages
+
+    def document(self, document_id: str) -> Document | None:
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT id, collection, path, title, text, sha256, size, mtime_ns, read_at, encoding, warnings"
+                " FROM documents WHERE id = ?",
+                (document_id,),
+            ).fetchone()
+        return _document(found) if found else None
+
+    def documents(self, limit: int | None = None, after: str = "") -> list[DocumentInfo]:
+        """Documents by id, those after the id `after`."""
+        with self._reading() as connection:
+            rows = connection.execute(f"{_INFO} WHERE id > ? ORDER BY id LIMIT ?", (after, limit or -1)).fetchall()
+        return [_info(row) for row in rows]
+
+    def document_info(self, document_id: str) -> DocumentInfo | None:
+        with self._reading() as connection:
+            row = connection.execute(f"{_INFO} WHERE id = ?", (document_id,)).fetchone()
+        return _info(row) if row else None
+
+    def passages(self, rows: Iterable[int]) -> dict[int, Passage]:
+        """Passages by row id; row ids that are gone are left out."""
+        return {passage.row: passage for passage in self._passages("p.row", rows)}
+
+    def article_passages(self, articles: Iterable[int]) -> list[Passage]:
+        """All passages of these articles, in reading order."""
+        return sorted(self._passages("p.article", articles), key=lambda passage: passage.row)
+
+    def _passages(self, column: str, rows: Iterable[int]) -> Iterator[Passage]:
+        with self._reading() as connection:
+            found = connection.execute(f"{_PASSAGE} WHERE {column} IN ({_numbers(rows)})").fetchall()
+        yield from (_passage(row) for row in found)
+
+    def vectors(self, rows: Iterable[int], dim: int) -> list[PassageVectors]:
+        """The vectors of passages, by row id, in no particular order."""
+        with self._reading() as connection:
+            found = connection.execute(
+                f"SELECT row, article, vectors FROM passages WHERE row IN ({_numbers(rows)})"
+            ).fetchall()
+        return [
+            PassageVectors(row, article, np.frombuffer(blob, dtype="<f2").reshape(-1, dim))
+            for row, article, blob in found
+        ]
+
+    def document_rows(self, filters: Filters) -> list[int]:
+        """Row ids of the documents that a filter admits."""
+        clauses = ["1"]
+        values: list[str] = []
+        for column, wanted in (("collection", filters.collection), ("id", filters.document_id)):
+            if wanted:
+                clauses.append(f"{column} IN ({','.join('?' * len(wanted))})")
+                values.extend(wanted)
+        if filters.path:
+            clauses.append("path GLOB ?")
+            values.append(filters.path)
+        with self._reading() as connection:
+            found = connection.execute(f"SELECT row FROM documents WHERE {' AND '.join(clauses)}", values).fetchall()
+        return [row for (row,) in found]
+
+    def passage_rows(self, document_rows: Iterable[int]) -> list[int]:
+        """Row ids of all passages of these documents."""
+        with self._reading() as connection:
+            found = connection.execute(f"SELECT row FROM passages WHERE document IN ({_numbers(document_rows)})")
+            return [row for (row,) in found]
+
+    def removed_since(self, kind: str, generation: int) -> list[int]:
+        """Row ids of `passages` or `articles` that went after `generation`."""
+        with self._reading() as connection:
+            found = connection.execute("SELECT row FROM removed WHERE kind = ? AND generation > ?", (kind, generation))
+            return [row for (row,) in found]
+
+    def passages_since(self, generation: int) -> Iterator[tuple[int, Passage]]:
+        """Document row and passage, for passages of documents that came after `generation`."""
+        for document_row, passage_rows in self._rows_since("passages", generation):
+            for passage in self.passages(passage_rows).values():
+                yield document_row, passage
+
+    def vectors_since(self, generation: int, dim: int) -> Iterator[PassageVectors]:
+        """Vectors of the passages of documents that came after `generation`."""
+        for _, passage_rows in self._rows_since("passages", generation):
+            yield from self.vectors(passage_rows, dim)
+
+    def articles_since(self, generation: int) -> Iterator[ArticleText]:
+        """Articles of documents that came after `generation`, with their text."""
+        for _, rows in self._rows_since("articles", generation):
+            with self._reading() as connection:
+                found = connection.execute(
+                    'SELECT a.row, d.row, a.title, substr(d.text, a.start + 1, a."end" - a.start) FROM articles a'
+                    f" JOIN documents d ON d.row = a.document WHERE a.row IN ({_numbers(rows)})"
+                ).fetchall()
+            yield from (ArticleText(*row) for row in found)
+
+    def _rows_since(self, table: str, generation: int) -> Iterator[tuple[int, list[int]]]:
+        """Row ids in `table`, document by document."""
+        with self._reading() as connection:
+            documents = connection.execute("SELECT row FROM documents WHERE generation > ?", (generation,)).fetchall()
+            for (document,) in documents:
+                rows = connection.execute(f"SELECT row FROM {table} WHERE document = ?", (document,)).fetchall()
+                yield document, [row for (row,) in rows]
+
+
+def _insert_articles(connection: sqlite3.Connection, document: int, sections: Sequence[Section]) -> dict[int, int]:
+    """Row id of each article number."""
+    bounds: dict[int, tuple[str, int, int]] = {}
+    for section in sections:
+        title, start, _ = bounds.get(section.article, (section.title, section.start, 0))
+        bounds[section.article] = (title, start, section.end)
+    rows: dict[int, int] = {}
+    for number, (title, start, end) in bounds.items():
+        row = connection.execute(
+            'INSERT INTO articles (document, number, title, start, "end") VALUES (?, ?, ?, ?, ?)',
+            (document, number, title, start, end),
+        ).lastrowid
+        assert row is not None
+        rows[number] = row
+    return rows
+
+
+def _document(row: tuple[Any, ...]) -> Document:
+    *columns, warnings = row
+    return Document(*columns, warnings=tuple(json.loads(warnings)))  # type: ignore[misc]
+
+
+def _info(row: tuple[Any, ...]) -> DocumentInfo:
+    *columns, warnings, passages = row
+    return DocumentInfo(*columns, warnings=tuple(json.loads(warnings)), passages=passages)  # type: ignore[misc]
+
+
+def _passage(found: tuple[Any, ...]) -> Passage:
+    row, document_id, number, collection, path, title, headings, article, page, paragraph, start, end, *rest = found
+    return Passage(
+        id=f"{document_id}-{number}", row=row, document_id=document_id, collection=collection, path=path, title=title,
+        heading_path=tuple(json.loads(headings)), article=article, page=page, paragraph=paragraph, start=start, end=end,
+        text=rest[0], hidden=_spans(rest[1]), units=_spans(rest[2]),
+    )  # fmt: skip
+
+
+def _spans(stored: str) -> tuple[Span, ...]:
+    return tuple((start, end) for start, end in json.loads(stored))
+
+
+def _numbers(rows: Iterable[int]) -> str:
+    return ",".join(str(int(row)) for row in rows)

@@ -1,0 +1,138 @@
+"""tantivy: BM25 over our own tokens, derived from the database.
+
+Two of these serve a store: one over passages, one over whole articles. tantivy is given text that is already cut into
+tokens, so that it matches exactly what `index.tokens` says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import tantivy
+
+# tantivy insists on at least 15 MB; more only helps very large commits.
+_WRITER_HEAP_BYTES = 64 << 20
+_ANALYZER = "tokens"
+_BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is indexed of a passage or an article."""
+
+    row: int
+    document_row: int
+    tokens: list[str]
+
+
+class LexicalIndex:
+    """One tantivy index on disk and the generation it holds."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the index in `folder`, or make an empty one.
+
+        Raises:
+            ValueError: the files are damaged; `reset` and derive them again.
+        """
+        self._folder = folder
+        self._stamp = folder / "generation.json"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._schema = _schema()
+        if self._stamp.exists() and not (folder / "meta.json").exists():
+            # tantivy would make an empty index here, and the stamp would vouch for it.
+            raise ValueError(f"{folder}: meta.json is missing")
+        try:
+            self._index = tantivy.Index(self._schema, str(folder), reuse=True)
+            self._index.register_tokenizer(
+                _ANALYZER, tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
+            )
+            self._index.config_reader(reload_policy="manual")
+            self.generation = self._read_stamp()
+            self.reload()
+        except (ValueError, OSError, KeyError, RuntimeError) as exc:
+            raise ValueError(f"{folder}: {exc}") from exc
+
+    def _read_stamp(self) -> int:
+        if not self._stamp.exists():
+            return 0
+        return int(json.loads(self._stamp.read_text())["generation"])
+
+    @classmethod
+    def reset(cls, folder: Path) -> LexicalIndex:
+        """Throw the files away and start empty."""
+        shutil.rmtree(folder, ignore_errors=True)
+        return cls(folder)
+
+    def reload(self) -> None:
+        """See what was committed last."""
+        self._index.reload()
+        self._searcher = self._index.searcher()
+
+    def __len__(self) -> int:
+        return int(self._searcher.num_docs)
+
+    def update(self, removed: Iterable[int], added: Iterable[Entry], generation: int) -> None:
+        """Remove rows, add entries, and stamp the result. Doing it again changes nothing."""
+        writer = self._index.writer(heap_size=_WRITER_HEAP_BYTES, num_threads=1)
+        self._delete(writer, list(removed))
+        entries = iter(added)
+        while batch := list(islice(entries, _BATCH)):
+            self._delete(writer, [entry.row for entry in batch])
+            for entry in batch:
+                document = tantivy.Document()
+                document.add_unsigned("row", entry.row)
+                document.add_unsigned("document", entry.document_row)
+                document.add_text("tokens", " ".join(entry.tokens))
+                writer.add_document(document)
+        writer.commit()
+        writer.wait_merging_threads()
+        self.reload()
+        fresh = self._stamp.with_suffix(".new")
+        fresh.write_text(json.dumps({"generation": generation}))
+        os.replace(fresh, self._stamp)
+        self.generation = generation
+
+    def _delete(self, writer: tantivy.IndexWriter, rows: list[int]) -> None:
+        # Not delete_documents_by_term: in tantivy-py 0.27 it silently matches nothing in an unsigned field.
+        if rows and (self.generation or len(self)):
+            writer.delete_documents_by_query(tantivy.Query.term_set_query(self._schema, "row", rows))
+
+    def search(
+        self, terms: Sequence[tuple[str, float]], limit: int, documents: list[int] | None = None
+    ) -> list[tuple[int, float]]:
+        """Row ids with their BM25 score, highest first. `terms` are tokens with weights; `documents` limits to rows."""
+        if not terms or limit < 1 or documents == [] or not len(self):
+            return []
+        clauses = []
+        for token, weight in terms:
+            term = tantivy.Query.term_query(self._schema, "tokens", token, "freq")
+            clauses.append((tantivy.Occur.Should, tantivy.Query.boost_query(term, weight)))
+        query = tantivy.Query.boolean_query(clauses)
+        if documents is not None:
+            admitted = tantivy.Query.const_score_query(
+                tantivy.Query.term_set_query(self._schema, "document", documents), 0.0
+            )
+            query = tantivy.Query.boolean_query([(tantivy.Occur.Must, query), (tantivy.Occur.Must, admitted)])
+        hits = self._searcher.search(query, limit, count=False).hits
+        rows: list[Any] = self._searcher.fast_field_values("row", [address for _, address in hits])
+        found = [(int(row), float(score)) for row, (score, _) in zip(rows, hits, strict=True)]
+        return sorted(found, key=lambda item: (-item[1], item[0]))
+
+    def document_frequency(self, token: str) -> int:
+        """In how many entries the token stands."""
+        return int(self._searcher.doc_freq("tokens", token))
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    builder.add_unsigned_field("row", stored=False, indexed=True, fast=True)
+    builder.add_unsigned_field("document", stored=False, indexed=True, fast=True)
+    builder.add_text_field("tokens", stored=False, tokenizer_name=_ANALYZER, index_option="freq")
+    return builder.build()

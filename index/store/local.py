@@ -1,0 +1,285 @@
+"""The store on local disk: SQLite for the truth, FAISS and tantivy derived from it.
+
+    data_dir/current            name of the folder that is read
+    data_dir/write.lock         held by the one writer
+    data_dir/<name>/index.sqlite, vectors.faiss, passages/, articles/
+
+A rebuild makes a new folder beside the old one and switches `current` when it is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from index.encoder import Vectors
+from index.errors import IndexBusyError, IndexDamagedError, IndexMismatchError, IndexMissingError
+from index.fold import fold_text
+from index.passages import clean
+from index.store import Terms
+from index.store.database import FORMAT, Database, PassageVectors
+from index.store.lexical import Entry, LexicalIndex
+from index.store.vectors import VectorIndex
+from index.tokens import segmenter, tokenize
+from index.types import Document, DocumentInfo, Filters, Passage
+
+logger = logging.getLogger(__name__)
+
+# Rewriting the vector checkpoint costs what the corpus costs, so it waits until this share of it has changed.
+_CHECKPOINT_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an index was made with; vectors and tokens made otherwise can't be compared."""
+
+    encoder: str
+    segmenter: str
+    format: int = FORMAT
+
+    @classmethod
+    def of(cls, encoder_fingerprint: str) -> Settings:
+        return cls(encoder_fingerprint, segmenter()[0])
+
+
+class LocalStore:
+    """One generation of a local index, for reading by many threads.
+
+    Use `open_store`; a store does not change under its reader, who opens it again when `is_stale` says so.
+    """
+
+    def __init__(self, folder: Path, database: Database, may_write: bool) -> None:
+        self.folder = folder
+        self.database = database
+        self.dim = int(database.meta("dim") or 0)
+        self.encoder = str(json.loads(database.meta("settings") or "{}").get("encoder"))
+        self._published = database.meta("published")
+        self._counts = database.counts()
+        target = database.generation
+        self._vectors = self._load_vectors(target, may_write)
+        self._passages = self._lexical("passages", target, may_write)
+        self._articles = self._lexical("articles", target, may_write)
+        if may_write and self._published != str(target):
+            database.set_meta("published", str(target))
+            self._published = str(target)
+
+    @property
+    def generation(self) -> int:
+        return min(self._vectors.generation, self._passages.generation, self._articles.generation)
+
+    def is_stale(self) -> bool:
+        """Whether a newer generation has been published, or another folder made current."""
+        # The folder first: after a rebuild the old database can't be opened any more.
+        return current_folder(self.folder.parent) != self.folder or self.database.meta("published") != self._published
+
+    def counts(self) -> tuple[int, int]:
+        return self._counts
+
+    def search_passages(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
+        return self._passages.search(terms, limit, self._admitted(filters))
+
+    def search_articles(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
+        return self._articles.search(terms, limit, self._admitted(filters))
+
+    def search_vectors(self, vector: Vectors, limit: int, filters: Filters) -> list[tuple[int, float]]:
+        admitted = self._admitted(filters)
+        return self._vectors.search(vector, limit, None if admitted is None else self.database.passage_rows(admitted))
+
+    def _admitted(self, filters: Filters) -> list[int] | None:
+        return self.database.document_rows(filters) if filters else None
+
+    def passages(self, rows: Iterable[int]) -> dict[int, Passage]:
+        return self.database.passages(rows)
+
+    def vectors(self, rows: Iterable[int]) -> list[PassageVectors]:
+        return self.database.vectors(rows, self.dim)
+
+    def document_frequency(self, term: str) -> int:
+        return self._passages.document_frequency(term)
+
+    def document(self, document_id: str) -> Document | None:
+        return self.database.document(document_id)
+
+    def document_info(self, document_id: str) -> DocumentInfo | None:
+        return self.database.document_info(document_id)
+
+    def documents(self, limit: int | None = None, after: str = "") -> list[DocumentInfo]:
+        return self.database.documents(limit, after)
+
+    def _load_vectors(self, target: int, may_write: bool) -> VectorIndex:
+        """The checkpoint brought up to date; derived from the database when it can't be read."""
+        path = self.folder / "vectors.faiss"
+        try:
+            vectors = VectorIndex.load(path, self.dim)
+            if vectors.generation > target:
+                raise ValueError(f"{path}: is ahead of the database")
+        except ValueError as exc:
+            if path.exists():
+                logger.warning("%s; deriving the vector index again from the database", exc)
+            vectors = VectorIndex(self.dim)
+        changed = 0
+        if vectors.generation < target:
+            removed = self.database.removed_since("passages", vectors.generation)
+            before = len(vectors)
+            vectors.remove(removed)
+            vectors.add(self.database.vectors_since(vectors.generation, self.dim))
+            vectors.generation = target
+            changed = len(removed) + abs(len(vectors) - before)
+        if may_write and (changed > _CHECKPOINT_SHARE * vectors.checkpoint_size or not path.exists()):
+            vectors.save(path)
+        return vectors
+
+    def _lexical(self, kind: str, target: int, may_write: bool) -> LexicalIndex:
+        folder = self.folder / kind
+        try:
+            found = LexicalIndex(folder)
+            if found.generation > target:
+                raise ValueError(f"{folder}: is ahead of the database")
+        except ValueError as exc:
+            if not may_write:
+                raise IndexDamagedError(f"{exc}; run: qa index") from exc
+            logger.warning("%s; deriving the lexical index again from the database", exc)
+            found = LexicalIndex.reset(folder)
+        if may_write and found.generation < target:
+            entries = self._passage_entries if kind == "passages" else self._article_entries
+            removed = self.database.removed_since(kind, found.generation)
+            found.update(removed, entries(found.generation), target)
+        return found
+
+    def _passage_entries(self, generation: int) -> Iterator[Entry]:
+        for document_row, passage in self.database.passages_since(generation):
+            tokens = tokenize(fold_text(clean(passage.text, passage.start, passage.hidden)))
+            # A passage is also found by its article's title and its headings. Words that it repeats count once:
+            # captions that repeat the title would win otherwise.
+            context = tokenize(fold_text("\n".join([passage.title, *passage.heading_path])))
+            tokens.extend(set(context).difference(tokens))
+            yield Entry(passage.row, document_row, tokens)
+
+    def _article_entries(self, generation: int) -> Iterator[Entry]:
+        for article in self.database.articles_since(generation):
+            yield Entry(article.row, article.document_row, tokenize(fold_text(f"{article.title}\n{article.text}")))
+
+
+class Writer:
+    """The one process that changes an index. Use `writing`."""
+
+    def __init__(self, folder: Path, database: Database) -> None:
+        self.folder = folder
+        self.database = database
+
+    def finish(self) -> LocalStore:
+        """Bring the derived indexes up to date and let readers see the result."""
+        self.database.set_meta("complete", "1")
+        store = LocalStore(self.folder, self.database, may_write=True)
+        self.database.checkpoint()
+        return store
+
+
+def current_folder(data_dir: Path) -> Path | None:
+    """The folder that readers use, None before the first index."""
+    try:
+        name = (data_dir / "current").read_text().strip()
+    except OSError:
+        return None
+    return data_dir / name
+
+
+def open_store(data_dir: Path, settings: Settings) -> LocalStore:
+    """Open the index for reading; what a crash left behind is brought up to date first.
+
+    Raises:
+        IndexMissingError, IndexMismatchError, IndexDamagedError: with the command to run.
+    """
+    folder = current_folder(data_dir)
+    database = Database(folder / "index.sqlite") if folder else None
+    if folder is None or database is None or not database.path.exists() or not database.meta("complete"):
+        raise IndexMissingError(f"{data_dir}: there is no index here; run: qa index")
+    check_settings(database, settings)
+    try:
+        store = LocalStore(folder, database, may_write=False)
+        if store.generation == database.generation:
+            return store
+    except IndexDamagedError as exc:
+        damage: IndexDamagedError | None = exc
+    else:
+        damage = None
+    try:
+        with _lock(data_dir):
+            return LocalStore(folder, database, may_write=True)
+    except (IndexBusyError, OSError):
+        if damage is not None:
+            raise damage from None
+        return store  # someone is writing, or the disk is read-only: read what was published last
+
+
+def check_settings(database: Database, settings: Settings) -> None:
+    """Raise IndexMismatchError when the index was made with other settings."""
+    made = json.loads(database.meta("settings") or "{}")
+    for key, wanted in asdict(settings).items():
+        if made.get(key) != wanted:
+            raise IndexMismatchError(
+                f"{database.path.parent}: the index was made with {key} {made.get(key)!r}, but {wanted!r} is in use; "
+                "run: qa index --rebuild"
+            )
+
+
+@contextmanager
+def writing(data_dir: Path, settings: Settings, dim: int, *, rebuild: bool = False) -> Iterator[Writer]:
+    """Hold the writer's lock on an index, made here where there is none.
+
+    A rebuild becomes current only when the block ends without an error.
+
+    Raises:
+        IndexBusyError: another process is writing.
+        IndexMismatchError: the index was made with other settings and `rebuild` is off.
+    """
+    with _lock(data_dir):
+        folder = replaced = current_folder(data_dir)
+        is_new = rebuild or folder is None or not (folder / "index.sqlite").exists()
+        if is_new or folder is None:
+            folder = data_dir / f"index-{secrets.token_hex(4)}"
+            folder.mkdir(parents=True)
+        database = Database(folder / "index.sqlite")
+        if is_new:
+            database.create()
+            database.set_meta("settings", json.dumps(asdict(settings)))
+            database.set_meta("dim", str(dim))
+        else:
+            check_settings(database, settings)
+        if is_new and not rebuild:
+            _make_current(data_dir, folder)  # so that an interrupted first run goes on where it stopped
+        yield Writer(folder, database)
+        if rebuild:
+            _make_current(data_dir, folder)
+        for old in data_dir.glob("index-*"):
+            if old not in (folder, replaced):  # readers may still be in the one that was current until now
+                shutil.rmtree(old, ignore_errors=True)
+
+
+def _make_current(data_dir: Path, folder: Path) -> None:
+    fresh = data_dir / "current.new"
+    fresh.write_text(folder.name)
+    os.replace(fresh, data_dir / "current")
+
+
+@contextmanager
+def _lock(data_dir: Path) -> Iterator[None]:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(data_dir / "write.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as exc:
+        raise IndexBusyError(f"{data_dir}: another process is writing this index; try again when it is done") from exc
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,119 @@
+"""The nouns. Offsets everywhere count code points of the document's text: `text[start:end]`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What the splitter makes of a stretch of text: a passage without its place in a store.
+
+    `title` is the article's, `heading_path` the headings above the passage, outermost first. `paragraph` counts from
+    1 within the document. `hidden` are document spans that matching must not see, such as a line break in a word.
+    """
+
+    article: int
+    title: str
+    heading_path: tuple[str, ...]
+    page: int | None
+    paragraph: int
+    start: int
+    end: int
+    hidden: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One file as it was read: its text is what every offset refers to."""
+
+    id: str
+    collection: str
+    path: str
+    title: str
+    text: str
+    sha256: str
+    size: int
+    mtime_ns: int
+    read_at: str
+    encoding: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """A document without its text, for listings. `passages` is how many it has."""
+
+    id: str
+    collection: str
+    path: str
+    title: str
+    sha256: str
+    size: int
+    mtime_ns: int
+    read_at: str
+    encoding: str | None
+    warnings: tuple[str, ...]
+    passages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of a document that can be found and cited; `text` is exactly the document's `text[start:end]`.
+
+    `units` are the spans, within `text`, of the clauses that were embedded.
+    """
+
+    id: str
+    row: int
+    document_id: str
+    collection: str
+    path: str
+    title: str
+    heading_path: tuple[str, ...]
+    article: int
+    page: int | None
+    paragraph: int
+    start: int
+    end: int
+    text: str
+    hidden: tuple[Span, ...] = ()
+    units: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Limits on where to search; an empty tuple or None does not limit. `path` is a glob over document paths."""
+
+    collection: tuple[str, ...] = ()
+    document_id: tuple[str, ...] = ()
+    path: str | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.collection or self.document_id or self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The parts of a hit's score, each at most about 1; higher is better."""
+
+    lexical: float
+    dense: float
+    article: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage with its place in the ranking. `rank` starts at 1.
+
+    `also_in` are near-identical passages that this hit stands for.
+    """
+
+    rank: int
+    score: float
+    passage: Passage
+    scores: Scores
+    also_in: tuple[Passage, ...] = ()

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from index.fold import fold_text
+from index.tokens import query_tokens, tagged, tokenize, words
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("兰州市", {"兰州", "州市", "兰州市"}),
+        ("资助学生2436人", {"资助", "学生", "2436", "2436人"}),
+        ("1,234.5元", {"1234.5", "1234.5元"}),
+        ("ISO9000 质量", {"iso9000", "质量"}),
+        ("5.2万人次", {"5.2", "5.2万", "万人", "人次"}),
+        ("李 慧说", {"李慧", "慧说"}),
+        ("ヨーロッパ", {"ヨー", "ーロ", "ロッ", "ッパ"}),
+        ("C 语", {"c", "语"}),
+        ("isn't node.js", {"isn't", "node.js"}),
+    ],
+)
+def test_tokens(text: str, expected: set[str]) -> None:
+    assert set(tokenize(fold_text(text))) >= expected
+
+
+def test_spaces_separate_the_words_of_a_question_but_not_of_a_document() -> None:
+    assert "州基" in tokenize("兰州 基层")
+    assert "州基" not in query_tokens("兰州 基层")
+
+
+@pytest.mark.parametrize("text", ["", " ", "。，！？", "“”", "----", "\n"])
+def test_text_without_words_has_no_tokens(text: str) -> None:
+    assert tokenize(fold_text(text)) == []
+
+
+@given(st.text(max_size=50))
+def test_a_text_is_found_by_its_own_tokens(text: str) -> None:
+    folded = fold_text(text)
+    assert set(query_tokens(folded)) <= set(tokenize(folded))
+    assert not any(" " in token or not token for token in tokenize(folded))
+
+
+def test_words_and_tags() -> None:
+    assert words("兰州帮扶中心 2007年") == ["兰州", "帮扶", "中心", "2007", "年"]
+    assert ("兰州", "ns") in tagged("兰州帮扶中心")
+
+
+def test_jieba_serves_where_rjieba_is_missing() -> None:
+    code = (
+        "import sys; sys.modules['rjieba'] = None\n"
+        "from index.tokens import segmenter, tokenize, tagged, is_dictionary_word\n"
+        "assert segmenter()[0] == 'jieba'\n"
+        "assert '总工会' in tokenize('兰州市总工会') and ('兰州市', 'ns') in tagged('兰州市总工会')\n"
+        "assert is_dictionary_word('兰州')"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
