@@ -1,0 +1,133 @@
+"""Which clause of the passages answers: compared with the question by words, by meaning, and by what it asks for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from index.encoder import Vectors
+from index.fold import Folded, fold, fold_text
+from index.passages import clean
+from index.store.database import HalfVectors
+from index.types import Hit, Span
+from qa.question import Question
+
+Idf = Callable[[str], float]
+
+# Chosen on the union questions; benchmarks/README.md has the table.
+COVERAGE_WEIGHT = 1.0
+COSINE_WEIGHT = 0.8
+FIT_WEIGHT = 0.4
+# What the best clause of a passage adds to the passage's own score.
+CLAUSE_WEIGHT = 3.0
+
+
+_PAIR_CREDIT = 0.5
+_LABEL_CHARS = 40
+_STOPS = '。.!！?？;；”"…'
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A unit of a passage as a candidate answer.
+
+    `coverage` is the share of the question's words, by weight, that stand in it; `cosine` its nearness in meaning.
+    `fitting` are spans, in the folded text, of what could be the short answer. `score` is comparable between clauses
+    of all hits.
+    """
+
+    hit: Hit
+    span: Span
+    folded: Folded
+    coverage: float
+    cosine: float
+    fitting: tuple[Span, ...]
+    fit: float
+    score: float
+
+    def original(self, start: int, end: int) -> Span:
+        """The span of the passage's text behind a span of the clause's folded text."""
+        first, last = self.folded.span(start, end)
+        return self.span[0] + first, self.span[0] + last
+
+
+def rank_clauses(
+    question: Question, hits: Sequence[Hit], vectors: Mapping[int, HalfVectors], query: Vectors, idf: Idf
+) -> list[Clause]:
+    """Every clause of the hits, the likeliest answer first. `vectors` are those of each passage's units, by row."""
+    top = max((hit.score for hit in hits), default=0.0) or 1.0
+    found = []
+    for hit in hits:
+        passage = hit.passage
+        visible = clean(passage.text, passage.start, passage.hidden)
+        heading = fold_text(f"{passage.title}\n{' '.join(passage.heading_path)}")
+        heading_letters = _letters(heading)
+        named = " ".join(name for name in question.names if name in heading)
+        cosines = (vectors[passage.row].astype(np.float32) @ query).tolist()
+        for span, cosine in zip(passage.units, cosines, strict=True):
+            folded = fold(visible[slice(*span)])
+            coverage = overlap(question.terms, f"{folded.text} {named}", idf)
+            fitting = question.fitting(folded.text)
+            fit = 0.0 if question.lacks(folded.text, fitting) else 1.0
+            if not fitting and _is_label(folded.text, heading_letters):
+                fit -= 1.0
+            score = COVERAGE_WEIGHT * coverage + COSINE_WEIGHT * cosine + FIT_WEIGHT * fit
+            found.append(Clause(hit, span, folded, coverage, cosine, tuple(fitting), fit, score + hit.score / top))
+    return sorted(found, key=lambda clause: (-clause.score, clause.hit.rank, clause.span))
+
+
+def rerank(pool: Sequence[Hit], clauses: Sequence[Clause], hits: Sequence[Hit]) -> list[Hit]:
+    """All `hits` with new ranks and scores: those of the `pool` by passage and best clause together, then the rest."""
+    top = max((hit.score for hit in pool), default=0.0) or 1.0
+    best: dict[int, float] = {}
+    for clause in clauses:
+        row = clause.hit.passage.row
+        best[row] = max(best.get(row, 0.0), clause.score - clause.hit.score / top)
+    scored = [(hit.score + CLAUSE_WEIGHT * best[hit.passage.row], hit) for hit in pool if hit.passage.row in best]
+    scored.sort(key=lambda pair: (-pair[0], pair[1].rank))
+    # The rest are on the retriever's own scale; below the pool they keep their order and distances.
+    floor = min((score for score, _ in scored), default=0.0)
+    rest = [hit for hit in hits if hit.passage.row not in best]
+    ceiling = max((hit.score for hit in rest), default=0.0) or 1.0
+    scored.extend((floor * min(1.0, hit.score / ceiling), hit) for hit in rest)
+    return [replace(hit, rank=rank, score=score) for rank, (score, hit) in enumerate(scored, start=1)]
+
+
+def idf_of(frequency: Callable[[str], int], passages: int) -> Idf:
+    """BM25's inverse document frequency, from how many of `passages` hold a token; tokens of no passage weigh most."""
+    known: dict[str, float] = {}
+
+    def idf(token: str) -> float:
+        if token not in known:
+            count = frequency(token)
+            known[token] = math.log(1 + (passages - count + 0.5) / (count + 0.5))
+        return known[token]
+
+    return idf
+
+
+def overlap(terms: Sequence[str], text: str, idf: Idf) -> float:
+    """Share of the terms, by weight, that stand in a folded text; a longer term's character pairs count half."""
+    total = sum(idf(term) for term in terms) or 1.0
+    return sum(idf(term) * _presence(term, text) for term in terms) / total
+
+
+def _presence(term: str, text: str) -> float:
+    if term in text:
+        return 1.0
+    pairs = [term[start : start + 2] for start in range(len(term) - 1)]
+    return _PAIR_CREDIT * sum(pair in text for pair in pairs) / len(pairs) if len(term) > 2 else 0.0
+
+
+def _is_label(clause: str, heading_letters: str) -> bool:
+    """Whether a clause only names something: it repeats the heading, or is a line without a sentence in it."""
+    if len(clause) <= _LABEL_CHARS and clause[-1:] not in _STOPS:
+        return True
+    return len(clause) <= 2 * len(heading_letters) and _letters(clause) in heading_letters
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text))

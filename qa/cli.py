@@ -1,0 +1,226 @@
+"""The `qa` command: a thin skin over Engine. Data goes to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from index.errors import CitedQAError
+from qa.errors import EXIT_ANSWERED, EXIT_FAILURE, EXIT_NO_ANSWER, EXIT_USAGE, meaning
+
+if TYPE_CHECKING:
+    from index.build import SyncReport
+    from qa.engine import Engine
+
+app = typer.Typer(
+    help="Ask questions of your own documents and get answers with citations that can be checked.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+
+# What typer makes of Ctrl-C.
+_TYPER_INTERRUPTED = 130
+_STDOUT = 1
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="Configuration file [default: ./config.yaml if there is one]")
+]
+TopK = Annotated[int, typer.Option("--top-k", help="How many passages to return, 1 to 100")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, as the HTTP API returns it")]
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="The question, in any language")],
+    top_k: TopK = 5,
+    as_json: AsJson = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show what each score is made of")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Answer a question from the documents. Exit code 1 when they hold no answer."""
+    engine = _engine(config, question, top_k)
+    _index_if_missing(engine)
+    response = engine.ask(question, top_k=top_k, explain=explain)
+    if as_json:
+        _print_json(response.model_dump_json())
+    else:
+        from qa.terminal import print_answer
+
+        print_answer(response)
+    raise typer.Exit(EXIT_ANSWERED if response.status == "answered" else EXIT_NO_ANSWER)
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="Question or keywords")],
+    top_k: TopK = 5,
+    as_json: AsJson = False,
+    config: ConfigOption = None,
+) -> None:
+    """List the passages that fit a query best. Exit code 1 when there are none."""
+    engine = _engine(config, query, top_k)
+    _index_if_missing(engine)
+    response = engine.search(query, top_k=top_k)
+    if as_json:
+        _print_json(response.model_dump_json())
+    else:
+        from qa.terminal import print_hits
+
+        print_hits(response.hits)
+    raise typer.Exit(EXIT_ANSWERED if response.hits else EXIT_NO_ANSWER)
+
+
+@app.command()
+def index(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Only these files and folders of the corpus")] = None,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Start afresh beside the old index, then switch")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Bring the index in step with the corpus; only what changed is read."""
+    engine = _engine(config)
+    with _progress() as advance:
+        report = engine.index(paths or None, rebuild=rebuild, progress=advance)
+    _report(report)
+
+
+@app.command(name="eval")
+def evaluate(
+    file: Annotated[Path, typer.Argument(help="Question file (JSON Lines)")],
+    as_json: AsJson = False,
+    config: ConfigOption = None,
+) -> None:
+    """Measure quality on questions of your own."""
+    from qa.evaluate import evaluate as run
+    from qa.evaluate import load_questions
+
+    engine = _engine(config)
+    questions = load_questions(file)
+    _index_if_missing(engine)
+    with _progress() as advance:
+        result = run(engine, questions, progress=advance)
+    if as_json:
+        _print_json(result.model_dump_json())
+    else:
+        from qa.terminal import print_evaluation
+
+        print_evaluation(result)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on")] = None,
+    port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Serve questions over HTTP."""
+    from qa.api.server import serve as run
+    from qa.config import load_config
+
+    loaded = load_config(config)
+    run(loaded, host or loaded.server.host, loaded.server.port if port is None else port)
+
+
+@app.command()
+def doctor(config: ConfigOption = None) -> None:
+    """Say what is installed, configured and indexed, and whether it works. Exit code 0 when healthy."""
+    from qa.doctor import examine
+
+    healthy = True
+    for finding in examine(config):
+        healthy = healthy and finding.ok
+        sys.stdout.write(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name}: {finding.detail}\n")
+    if not healthy:
+        raise typer.Exit(EXIT_FAILURE)
+
+
+def main() -> None:
+    """Entry point: one line on stderr and an exit code for every error."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        # Outside standalone mode typer returns the code of an Exit instead of raising it.
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except CitedQAError as exc:
+        _fail(str(exc), meaning(exc).exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        _fail("interrupted", EXIT_FAILURE)
+    except (BrokenPipeError, SystemExit):
+        # The reader of our output (head, less) is gone, which typer turns into SystemExit; say nothing more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
+        sys.exit(EXIT_FAILURE)
+    except Exception as exc:
+        if hasattr(exc, "format_message"):  # click's usage errors
+            _usage(exc.format_message())
+        if os.environ.get("CITED_QA_TRACEBACK"):
+            raise
+        _fail(f"unexpected {type(exc).__name__}: {exc}; set CITED_QA_TRACEBACK=1 to see where", EXIT_FAILURE)
+    if code == _TYPER_INTERRUPTED:
+        _fail("interrupted", EXIT_FAILURE)
+    sys.exit(code)
+
+
+def _usage(message: str) -> NoReturn:
+    if message.startswith("Usage:"):  # no command was given; the message is the help text
+        sys.stderr.write(f"{message}\n")
+        sys.exit(EXIT_USAGE)
+    _fail(f"{message} (see qa --help)", EXIT_USAGE)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    sys.stderr.write(f"qa: {' '.join(message.split())}\n")
+    sys.exit(code)
+
+
+def _engine(config: Path | None, query: str = "?", top_k: int = 1) -> Engine:
+    """The engine, once the question is known to be acceptable: a bad one should not wait for an index."""
+    from qa.config import load_config, unknown_variables
+    from qa.engine import Engine, check
+
+    check(query, top_k)
+    loaded = load_config(config)
+    for name in unknown_variables():
+        stderr.print(f"qa: {name} in the environment is no setting of cited-qa; ignored", style="yellow")
+    return Engine(loaded)
+
+
+def _index_if_missing(engine: Engine) -> None:
+    with _progress() as advance:
+        report = engine.index_if_missing(progress=advance)
+    if report is not None:
+        _report(report)
+
+
+def _progress() -> AbstractContextManager[Callable[[str, int, int], None] | None]:
+    """A progress bar on a terminal, nothing elsewhere."""
+    if not stderr.is_terminal:
+        return nullcontext()
+    from qa.terminal import progress_bar
+
+    return progress_bar(stderr)
+
+
+def _report(report: SyncReport) -> None:
+    for message in report.skipped:
+        stderr.print(f"skipped {message}", style="yellow", markup=False)
+    for message in report.warnings:
+        stderr.print(f"warning {message}", style="yellow", markup=False)
+    stderr.print(
+        f"indexed {report.documents} documents, {report.passages} passages in {report.seconds:.1f} s: "
+        f"{len(report.added)} added, {len(report.changed)} changed, {len(report.removed)} removed, "
+        f"{report.unchanged} unchanged, {len(report.skipped)} skipped"
+    )
+
+
+def _print_json(text: str) -> None:
+    sys.stdout.write(text + "\n")

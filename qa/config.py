@@ -1,0 +1,181 @@
+"""The only reader of config.yaml and of the QA_... environment variables."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+
+from index.encoder import BUNDLED
+from index.errors import ConfigError
+
+DEFAULT_FILE = Path("config.yaml")
+ENV_PREFIX = "QA_"
+
+
+class EncoderConfig(BaseModel):
+    """Which model turns text into vectors."""
+
+    model_config = ConfigDict(extra="forbid")
+    model: str = Field(default=BUNDLED, min_length=1)
+
+
+class ServerConfig(BaseModel):
+    """Where `qa serve` listens."""
+
+    model_config = ConfigDict(extra="forbid")
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: int = Field(default=8000, ge=0, le=65535)
+
+
+class Config(BaseSettings):
+    """Every setting. Relative paths count from the folder that holds the configuration file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="_", env_nested_max_split=1, extra="forbid"
+    )
+    corpus: Annotated[dict[str, Path], NoDecode] = Field(default_factory=lambda: {"seeds": Path("seeds")}, min_length=1)
+    data_dir: Path = Path("data")
+    encoder: EncoderConfig = EncoderConfig()
+    store: Literal["local"] = "local"
+    server: ServerConfig = ServerConfig()
+    _base: Path = PrivateAttr(default_factory=Path.cwd)
+
+    @field_validator("corpus", mode="before")
+    @classmethod
+    def _name_collections(cls, value: object) -> object:
+        """Accept one folder, a list of folders or name: folder pairs, and `a,b` from the environment."""
+        if isinstance(value, str):
+            value = [part.strip() for part in value.split(",") if part.strip()]
+        if isinstance(value, dict):
+            value = [value]
+        if not isinstance(value, list) or not any(value):
+            raise ValueError("give a folder, a list of folders, or `name: folder` lines")
+        named: dict[str, Path] = {}
+        for item in value:
+            pairs = item.items() if isinstance(item, dict) else [(_folder_name(item), item)]
+            for name, folder in pairs:
+                if name in named:
+                    raise ValueError(f"two folders are called {name!r}; name them, as in `name: folder`")
+                if not isinstance(folder, str | Path) or not str(folder):
+                    raise ValueError(f"{folder!r} is not a folder")
+                named[name] = Path(folder)
+        return named
+
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _reject_blank(cls, value: object) -> object:
+        if value == "":
+            raise ValueError("give a folder")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+    @property
+    def base(self) -> Path:
+        """The folder that relative paths count from, absolute."""
+        return self._base
+
+    @property
+    def corpus_folders(self) -> dict[str, Path]:
+        """Collection names and their folders, absolute."""
+        return {name: self._base / folder.expanduser() for name, folder in self.corpus.items()}
+
+    @property
+    def encoder_model(self) -> str:
+        """The encoder's model: a folder beside the configuration file as an absolute path, any other name as it is."""
+        folder = self._base / Path(self.encoder.model).expanduser()
+        return str(folder) if self.encoder.model != BUNDLED and folder.is_dir() else self.encoder.model
+
+    @property
+    def index_dir(self) -> Path:
+        """Where the index is kept, absolute."""
+        return self._base / self.data_dir.expanduser()
+
+
+def _folder_name(folder: object) -> str:
+    name = Path(folder).name if isinstance(folder, str | Path) else ""
+    if name in ("", ".."):
+        raise ValueError(f"{folder!r} says no name; write it as `name: folder`")
+    return name
+
+
+def load_config(path: Path | str | None = None) -> Config:
+    """Read `path`, or ./config.yaml if there is one, and the environment.
+
+    Raises:
+        ConfigError: the file can't be read, or a key is unknown or has a wrong value.
+    """
+    file = Path(path) if path is not None else DEFAULT_FILE
+    values: dict[str, Any] = {}
+    if path is not None or file.exists():
+        values = _read_yaml(file)
+    try:
+        config = Config(**values)
+    except ValidationError as exc:
+        raise ConfigError(f"{file if values else 'settings'}: {'; '.join(_problems(exc))}") from exc
+    except SettingsError as exc:
+        raise ConfigError(f"environment: {exc}; write {ENV_PREFIX}<GROUP>_<KEY>=value") from exc
+    config._base = file.resolve().parent if values or path is not None else Path.cwd()
+    return config
+
+
+def unknown_variables() -> list[str]:
+    """Environment variables that look like settings but are none; the caller warns of them."""
+    known = {f"{ENV_PREFIX}{name}" for name in _variable_names()}
+    return sorted(name for name in os.environ if name.startswith(ENV_PREFIX) and name not in known)
+
+
+def _variable_names() -> Iterator[str]:
+    for name, field in Config.model_fields.items():
+        yield name.upper()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from (f"{name}_{inner}".upper() for inner in field.annotation.model_fields)
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ConfigError(f"{file}: {exc.strerror}; give an existing file with --config") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"{file}: is not UTF-8; save it as UTF-8") from exc
+    except yaml.YAMLError as exc:
+        raise ConfigError(f"{file}: is not valid YAML: {' '.join(str(exc).split())}") from exc
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise ConfigError(f"{file}: must hold `key: value` lines")
+    return values
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors():
+        where = ".".join(str(part) for part in problem["loc"])
+        variable = f"{ENV_PREFIX}{where.replace('.', '_').upper()}"
+        if problem["type"] == "extra_forbidden":
+            parent = Config.model_fields.get(str(problem["loc"][0]))
+            model = parent.annotation if parent and len(problem["loc"]) > 1 else Config
+            names = list(getattr(model, "model_fields", {}))
+            near = difflib.get_close_matches(str(problem["loc"][-1]), names, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(names)}"
+            yield f"unknown key {where!r}; {hint}"
+        else:
+            source = f" from {variable} in the environment" if variable in os.environ else ""
+            message = problem["msg"].removeprefix("Value error, ")
+            yield f"{where}: {message[0].lower()}{message[1:]} (got {problem['input']!r}{source})"

@@ -1,0 +1,82 @@
+"""A look at everything that a question needs, and whether it works."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from index.errors import CitedQAError
+from index.tokens import segmenter
+from qa.config import Config, load_config, unknown_variables
+from qa.engine import Engine
+
+_PACKAGES = ("cited-qa", "faiss-cpu", "tantivy", "model2vec", "opencc", "sentence-transformers")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def examine(config_file: Path | None = None) -> Iterator[Finding]:
+    """Look at one thing after the other, as far as they can be reached."""
+    yield Finding("python", True, platform.python_version())
+    for package in _PACKAGES:
+        yield _package(package)
+    yield Finding("segmenter", True, segmenter()[0])
+    try:
+        config = load_config(config_file)
+    except CitedQAError as exc:
+        yield Finding("configuration", False, str(exc))
+        return
+    strangers = unknown_variables()
+    yield Finding("configuration", not strangers, f"unknown in the environment: {strangers}" if strangers else "valid")
+    for name, folder in config.corpus_folders.items():
+        yield Finding(f"collection {name}", folder.is_dir(), str(folder) if folder.is_dir() else f"{folder}: missing")
+    yield from _index(config)
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(name, True, version(name))
+    except PackageNotFoundError:
+        return Finding(name, False, "not installed; run: pip install -c constraints.txt -e .")
+
+
+def _index(config: Config) -> Iterator[Finding]:
+    try:
+        engine = Engine(config)
+        store = engine.store
+        verdict = store.database.check()
+        yield Finding("database", verdict == "ok", verdict)
+        documents, passages = store.counts()
+        yield Finding("index", True, f"{documents} documents, {passages} passages, generation {store.generation}")
+        yield Finding("encoder", True, store.encoder)
+        yield _self_test(engine)
+    except CitedQAError as exc:
+        yield Finding("index", False, str(exc))
+
+
+def _self_test(engine: Engine) -> Finding:
+    """Search for the opening of a document: both legs must find that document."""
+    infos = engine.documents(limit=1)
+    if not infos:
+        return Finding("self-test", False, "the index holds no documents; put some into the corpus and run: qa index")
+    document = engine.document(infos[0].id)
+    opening = " ".join(document.text[:400].split())[:60]
+    hits = engine.search(opening, top_k=10, explain=True).hits
+    ours = [hit.explain for hit in hits if hit.document_id == document.id and hit.explain]
+    if not any(parts.lexical > 0 for parts in ours):
+        return Finding(
+            "self-test", False, "lexical search does not find a document's own words; run: qa index --rebuild"
+        )
+    if not any(parts.dense > 0 for parts in ours):
+        return Finding("self-test", False, "dense search does not find a document's own words; run: qa index --rebuild")
+    return Finding("self-test", True, "lexical and dense search find a document by its own words")

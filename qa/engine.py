@@ -1,0 +1,217 @@
+"""Questions to answers over the configured index. Knows no HTTP, argv or chat."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from index.build import Progress, SyncReport, sync
+from index.encoder import Encoder, load_encoder
+from index.errors import DocumentNotFoundError, IndexMissingError, QueryError
+from index.search import search
+from index.store.local import LocalStore, Settings, open_store
+from index.types import Document, DocumentInfo, Filters, Hit, Passage, Span
+from qa.answer import Answer, Reading, answer, read
+from qa.config import Config, load_config
+from qa.question import Question
+from qa.schemas import (
+    DEFAULT_TOP_K,
+    MAX_QUERY_CHARS,
+    MAX_TOP_K,
+    AnswerOut,
+    AskResponse,
+    Citation,
+    Copy,
+    HitOut,
+    IndexOut,
+    ScoreParts,
+    SearchResponse,
+)
+
+# So many passages are looked through for those whose article is the one that the question names.
+_SEARCH_POOL = 30
+
+
+class Engine:
+    """One configured index, ready for questions from many threads.
+
+    >>> Engine.open("config.yaml").ask("兰州帮扶中心资助了多少学生").answer.value
+    '1097名'
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.encoder: Encoder = load_encoder(config.encoder_model)
+        self._opening = threading.Lock()
+        self._opened: LocalStore | None = None
+
+    @classmethod
+    def open(cls, config: Path | str | None = None) -> Engine:
+        """An engine for a configuration file, by default ./config.yaml if there is one.
+
+        Raises:
+            ConfigError, EncoderError: what is configured can't be used.
+        """
+        return cls(load_config(config))
+
+    @property
+    def store(self) -> LocalStore:
+        """The newest published generation of the index.
+
+        Raises:
+            IndexUnusableError: there is none; the message says what to run.
+        """
+        opened = self._opened
+        if opened is None or opened.is_stale():
+            with self._opening:
+                if self._opened is None or self._opened.is_stale():
+                    self._opened = open_store(self.config.index_dir, Settings.of(self.encoder.fingerprint))
+                opened = self._opened
+        return opened
+
+    def index(
+        self, only: list[Path] | None = None, *, rebuild: bool = False, progress: Progress | None = None
+    ) -> SyncReport:
+        """Bring the index in step with the corpus; see `index.build.sync`."""
+        self._opened, report = sync(
+            self.config.corpus_folders, self.config.index_dir, self.encoder,
+            base=self.config.base, only=only or (), rebuild=rebuild, progress=progress,
+        )  # fmt: skip
+        return report
+
+    def index_if_missing(self, progress: Progress | None = None) -> SyncReport | None:
+        """Index the corpus when that has never been done; None when there is an index."""
+        try:
+            _ = self.store
+        except IndexMissingError:
+            return self.index(progress=progress)
+        return None
+
+    def search(
+        self, query: str, *, top_k: int = DEFAULT_TOP_K, filters: Filters | None = None, explain: bool = False
+    ) -> SearchResponse:
+        """The passages that fit `query` best.
+
+        Raises:
+            QueryError: the query is empty or too long, or `top_k` is out of range.
+        """
+        started = time.perf_counter()
+        check(query, top_k)
+        store, question = self.store, Question.of(query)
+        hits = self._read(question, store, top_k, filters).hits[:top_k]
+        return SearchResponse(
+            id=uuid.uuid4().hex, query=query, hits=[_hit(hit, question.highlights(hit), explain) for hit in hits],
+            index=_index(store), timings_ms={"total": _elapsed_ms(started)},
+        )  # fmt: skip
+
+    def ask(
+        self, query: str, *, top_k: int = DEFAULT_TOP_K, filters: Filters | None = None, explain: bool = False
+    ) -> AskResponse:
+        """The answer to `query` with its citations, or the reason why the documents give none.
+
+        Raises:
+            QueryError: the query is empty or too long, or `top_k` is out of range.
+        """
+        started = time.perf_counter()
+        check(query, top_k)
+        store, question = self.store, Question.of(query)
+        reading = self._read(question, store, top_k, filters)
+        searched = _elapsed_ms(started)
+        found = answer(question, reading, self.encoder)
+        cited = found.quotes if isinstance(found, Answer) else ()
+        shown = [_hit(hit, _highlights(hit, question, cited), explain) for hit in reading.hits[:top_k]]
+        return AskResponse(
+            id=uuid.uuid4().hex, query=query,
+            status="answered" if isinstance(found, Answer) else "no_answer",
+            reason=None if isinstance(found, Answer) else found.reason,
+            missing_terms=[] if isinstance(found, Answer) else list(found.missing_terms),
+            answer=AnswerOut(text=found.text, value=found.value, confidence=round(found.confidence, 4))
+            if isinstance(found, Answer) else None,
+            citations=list(_citations(cited)), hits=shown, index=_index(store),
+            timings_ms={"search": searched, "total": _elapsed_ms(started)},
+        )  # fmt: skip
+
+    def _read(self, question: Question, store: LocalStore, top_k: int, filters: Filters | None) -> Reading:
+        hits = search(
+            store,
+            self.encoder,
+            question.wanted,
+            top_k=max(top_k, _SEARCH_POOL),
+            filters=filters or Filters(),
+            names=question.names,
+        )
+        return read(question, hits, store, self.encoder)
+
+    def documents(self, limit: int | None = None, after: str = "") -> list[DocumentInfo]:
+        """Documents by id, those after the id `after`."""
+        return self.store.documents(limit, after)
+
+    def document_info(self, document_id: str) -> DocumentInfo:
+        """A document without its text; raises DocumentNotFoundError."""
+        found = self.store.document_info(document_id)
+        if found is None:
+            raise DocumentNotFoundError(f"no document has the id {document_id!r}; list them with GET /v1/documents")
+        return found
+
+    def document(self, document_id: str) -> Document:
+        """A document with the text that all offsets refer to; raises DocumentNotFoundError."""
+        found = self.store.document(document_id)
+        if found is None:
+            raise DocumentNotFoundError(f"no document has the id {document_id!r}; list them with GET /v1/documents")
+        return found
+
+
+def check(query: str, top_k: int) -> None:
+    """Raise QueryError when a question or `top_k` is not acceptable."""
+    if any("\ud800" <= char <= "\udfff" for char in query):
+        raise QueryError("query: holds half of a surrogate pair or bytes that are not UTF-8; send whole characters")
+    if not query.strip():
+        raise QueryError("query: is empty; ask a question")
+    if len(query) > MAX_QUERY_CHARS:
+        raise QueryError(f"query: has {len(query)} characters; at most {MAX_QUERY_CHARS} are accepted")
+    if not 1 <= top_k <= MAX_TOP_K:
+        raise QueryError(f"top_k: must be from 1 to {MAX_TOP_K}, not {top_k}")
+
+
+def _elapsed_ms(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 2)
+
+
+def _index(store: LocalStore) -> IndexOut:
+    return IndexOut(generation=store.generation, model=store.encoder, passages=store.counts()[1])
+
+
+def _highlights(hit: Hit, question: Question, cited: tuple[tuple[Passage, Span], ...]) -> list[Span]:
+    """What the answer quotes from this hit, or else the words it shares with the question."""
+    quoted = [(p.start + start, p.start + end) for p, (start, end) in cited if p.id == hit.passage.id]
+    return quoted or question.highlights(hit)
+
+
+def _hit(hit: Hit, highlights: list[Span], explain: bool) -> HitOut:
+    passage = hit.passage
+    parts = ScoreParts(lexical=hit.scores.lexical, dense=hit.scores.dense, article=hit.scores.article)
+    return HitOut(
+        rank=hit.rank, score=round(hit.score, 4), passage_id=passage.id, document_id=passage.document_id,
+        collection=passage.collection, path=passage.path, title=passage.title, heading_path=list(passage.heading_path),
+        page=passage.page, paragraph=passage.paragraph, start=passage.start, end=passage.end, text=passage.text,
+        highlights=highlights, explain=parts if explain else None,
+        also_in=[
+            Copy(passage_id=copy.id, document_id=copy.document_id, path=copy.path, paragraph=copy.paragraph,
+                 start=copy.start, end=copy.end)
+            for copy in hit.also_in
+        ],
+    )  # fmt: skip
+
+
+def _citations(quotes: tuple[tuple[Passage, Span], ...]) -> Iterator[Citation]:
+    for n, (passage, (start, end)) in enumerate(quotes, start=1):
+        first, last = passage.start + start, passage.start + end
+        yield Citation(
+            n=n, document_id=passage.document_id, path=passage.path, title=passage.title,
+            heading_path=list(passage.heading_path), page=passage.page, paragraph=passage.paragraph,
+            start=first, end=last, quote=passage.text[start:end],
+            url=f"/v1/documents/{passage.document_id}/text?start={first}&end={last}",
+        )  # fmt: skip

@@ -1,0 +1,43 @@
+"""One table: what each error means to an HTTP client and to a shell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from index import errors
+
+EXIT_ANSWERED = 0
+EXIT_NO_ANSWER = 1
+EXIT_USAGE = 2
+EXIT_INDEX = 3
+EXIT_FAILURE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """`type` is the stable name in problem+json; `title` says it in words."""
+
+    status: int
+    exit_code: int
+    type: str
+    title: str
+
+
+MEANINGS: dict[type[errors.CitedQAError], Meaning] = {
+    errors.ConfigError: Meaning(500, EXIT_USAGE, "config", "The configuration is wrong"),
+    errors.QueryError: Meaning(422, EXIT_USAGE, "invalid-request", "The request is not acceptable"),
+    errors.ReadError: Meaning(422, EXIT_FAILURE, "unreadable-file", "The file could not be read"),
+    errors.DocumentNotFoundError: Meaning(404, EXIT_FAILURE, "document-not-found", "There is no such document"),
+    errors.EncoderError: Meaning(503, EXIT_USAGE, "encoder", "The encoder could not be used"),
+    errors.IndexBusyError: Meaning(503, EXIT_FAILURE, "index-busy", "Another process is writing the index"),
+    errors.IndexUnusableError: Meaning(503, EXIT_INDEX, "index-unusable", "There is no usable index"),
+    errors.IndexMissingError: Meaning(503, EXIT_INDEX, "index-missing", "Nothing has been indexed yet"),
+    errors.IndexMismatchError: Meaning(503, EXIT_INDEX, "index-mismatch", "The index was made with other settings"),
+    errors.IndexDamagedError: Meaning(503, EXIT_INDEX, "index-damaged", "The index is damaged"),
+    errors.CitedQAError: Meaning(500, EXIT_FAILURE, "internal", "Something failed"),
+}
+
+
+def meaning(error: errors.CitedQAError) -> Meaning:
+    """What an error means; the nearest class up the tree counts."""
+    return next(MEANINGS[cls] for cls in type(error).__mro__ if cls in MEANINGS)

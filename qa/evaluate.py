@@ -1,0 +1,195 @@
+"""Quality on a file of questions with known answers."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from statistics import fmean, quantiles
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from index.errors import QueryError
+from index.fold import fold_text
+from qa.engine import Engine
+from qa.schemas import AskResponse, HitOut
+
+POOL = 10
+
+
+class EvalQuestion(BaseModel):
+    """One line of a question file. Without `evidence` and `answers`, the right thing is to refuse."""
+
+    model_config = ConfigDict(extra="ignore")
+    question: str = Field(min_length=1)
+    evidence: list[str] = []
+    answers: list[str] = []
+    answers_mode: Literal["any", "all"] = "any"
+    kind: str = "any"
+
+    @property
+    def is_answerable(self) -> bool:
+        return bool(self.evidence or self.answers)
+
+
+class Figures(BaseModel):
+    """Means over questions of one kind, 0 to 1; None where the kind has no such questions."""
+
+    kind: str
+    n: int
+    hit_at_1: float | None
+    hit_at_5: float | None
+    mrr_at_10: float | None
+    ndcg_at_10: float | None
+    answer_accuracy: float | None
+    value_accuracy: float | None
+    refused_right: float | None
+    refused_wrong: float | None
+
+
+class Outcome(BaseModel):
+    """What became of one question. `rank` is of the first passage that holds the evidence, None beyond the tenth."""
+
+    question: str
+    kind: str
+    rank: int | None
+    ndcg: float
+    status: str
+    reason: str | None
+    confidence: float | None
+    answer: str | None
+    value: str | None
+    answer_right: bool | None
+    value_right: bool | None
+
+
+class Evaluation(BaseModel):
+    """Figures by kind and over all, and every single outcome."""
+
+    questions: int
+    kinds: list[Figures]
+    total: Figures
+    citations: int
+    citations_exact: int
+    latency_ms_p50: float
+    latency_ms_p99: float
+    outcomes: list[Outcome]
+
+
+def load_questions(file: Path) -> list[EvalQuestion]:
+    """Read a JSON Lines file.
+
+    Raises:
+        QueryError: names the file and line that can't be used.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise QueryError(f"{file}: {getattr(exc, 'strerror', None) or 'is not UTF-8'}; give a JSON Lines file") from exc
+    questions = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            questions.append(EvalQuestion.model_validate_json(line))
+        except ValidationError as exc:
+            problem = exc.errors()[0]
+            where = ".".join(str(part) for part in problem["loc"]) or "line"
+            raise QueryError(f"{file}:{number}: {where}: {problem['msg']}") from exc
+    if not questions:
+        raise QueryError(f"{file}: holds no questions")
+    return questions
+
+
+def evaluate(
+    engine: Engine, questions: Sequence[EvalQuestion], progress: Callable[[str, int, int], None] | None = None
+) -> Evaluation:
+    """Ask every question and compare."""
+    outcomes: list[Outcome] = []
+    latencies: list[float] = []
+    exact: list[bool] = []
+    texts: dict[str, str] = {}
+    for number, question in enumerate(questions):
+        if progress:
+            progress(question.question, number, len(questions))
+        started = time.perf_counter()
+        response = engine.ask(question.question, top_k=POOL)
+        latencies.append((time.perf_counter() - started) * 1000)
+        outcomes.append(_outcome(question, response))
+        for place, quote in [(c, c.quote) for c in response.citations] + [(h, h.text) for h in response.hits]:
+            if place.document_id not in texts:
+                texts[place.document_id] = engine.document(place.document_id).text
+            exact.append(texts[place.document_id][place.start : place.end] == quote)
+    pairs = list(zip(questions, outcomes, strict=True))
+    kinds = sorted({question.kind for question in questions})
+    return Evaluation(
+        questions=len(questions),
+        kinds=[_figures(kind, [pair for pair in pairs if pair[0].kind == kind]) for kind in kinds],
+        total=_figures("all", pairs), citations=len(exact), citations_exact=sum(exact),
+        latency_ms_p50=quantiles(latencies, n=100)[49] if len(latencies) > 1 else latencies[0],
+        latency_ms_p99=quantiles(latencies, n=100)[98] if len(latencies) > 1 else latencies[0],
+        outcomes=outcomes,
+    )  # fmt: skip
+
+
+def squeeze(text: str) -> str:
+    """Text for comparison: folded, without white space."""
+    return "".join(fold_text(text).split())
+
+
+def _outcome(question: EvalQuestion, response: AskResponse) -> Outcome:
+    evidence = [squeeze(part) for part in question.evidence]
+    relevant = [_holds(hit, evidence) for hit in response.hits]
+    answer = response.answer
+    accepted = [squeeze(part) for part in question.answers]
+    return Outcome(
+        question=question.question, kind=question.kind,
+        rank=relevant.index(True) + 1 if True in relevant else None, ndcg=_ndcg(relevant),
+        status=response.status, reason=response.reason, confidence=answer.confidence if answer else None,
+        answer=answer.text if answer else None, value=answer.value if answer else None,
+        answer_right=_accepts(accepted, answer.text if answer else "", question.answers_mode) if accepted else None,
+        value_right=any(part == squeeze(answer.value) for part in accepted)
+        if accepted and answer and answer.value else None,
+    )  # fmt: skip
+
+
+def _holds(hit: HitOut, evidence: Sequence[str]) -> bool:
+    text = squeeze(hit.text)
+    return any(part in text for part in evidence)
+
+
+def _accepts(accepted: Sequence[str], text: str, mode: str) -> bool:
+    found = [part in squeeze(text) for part in accepted]
+    return all(found) if mode == "all" else any(found)
+
+
+def _ndcg(relevant: Sequence[bool]) -> float:
+    """nDCG@10 with binary relevance, against the best order of what was found (one relevant passage at least)."""
+    gains = sum(1 / math.log2(rank + 1) for rank, is_relevant in enumerate(relevant[:10], start=1) if is_relevant)
+    ideal = sum(1 / math.log2(rank + 1) for rank in range(1, max(1, sum(relevant[:10])) + 1))
+    return gains / ideal
+
+
+def _figures(kind: str, pairs: Iterable[tuple[EvalQuestion, Outcome]]) -> Figures:
+    every = list(pairs)
+    answerable = [outcome for question, outcome in every if question.is_answerable]
+    findable = [outcome for question, outcome in every if question.evidence]
+    unanswerable = [outcome for question, outcome in every if not question.is_answerable]
+    return Figures(
+        kind=kind, n=len(every),
+        hit_at_1=_mean(outcome.rank == 1 for outcome in findable),
+        hit_at_5=_mean(outcome.rank is not None and outcome.rank <= 5 for outcome in findable),
+        mrr_at_10=_mean(1 / outcome.rank if outcome.rank else 0.0 for outcome in findable),
+        ndcg_at_10=_mean(outcome.ndcg for outcome in findable),
+        answer_accuracy=_mean(outcome.answer_right for outcome in answerable if outcome.answer_right is not None),
+        value_accuracy=_mean(outcome.value_right for outcome in answerable if outcome.value_right is not None),
+        refused_right=_mean(outcome.status == "no_answer" for outcome in unanswerable),
+        refused_wrong=_mean(outcome.status == "no_answer" for outcome in answerable),
+    )  # fmt: skip
+
+
+def _mean(values: Iterable[float | bool]) -> float | None:
+    found = [float(value) for value in values]
+    return fmean(found) if found else None

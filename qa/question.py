@@ -1,0 +1,256 @@
+"""What a question asks for: the kind of answer, its unit, the words that matter, the names that must appear."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from index.fold import fold, fold_text
+from index.tokens import HAN, is_dictionary_word, tagged, words
+from index.types import Hit, Span
+from qa.names import organisations, people
+from qa.quantities import COUNT_UNITS, Quantity, counts_in, quantities
+
+Kind = Literal[
+    "count", "money", "share", "date", "time", "duration",
+    "person", "organisation", "list", "yesno", "definition", "reason", "any",
+]  # fmt: skip
+
+_PEOPLE = (
+    "人|学生|职工|工人|员工|孩子|子女|儿童|会员|农民工|教师|老师|干部|党员|劳模|青年|妇女|老人|居民|村民|代表|委员"
+    "|专家|学员"
+)
+_CLASSIFIER = (
+    "人次|个|名|家|位|项|件|条|种|类|份|次|回|场|期|篇|所|座|间|户|起|天|年|岁|届|批|人|门|部|处|级|档|层|台|套|支"
+    "|张|句|样"
+)
+_MONEY_NOUN = "资金|经费|善款|款项|助学金|补助金|慰问金|奖金|费用|贷款|税"
+# Kinds of question and what gives them away in folded text. The first kind that fits decides.
+_KINDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
+    (
+        "share",
+        (
+            "多大比例|百分之几|占比|百分比|比例是多少|(?<![功频汇速])率(?:是|为|达到?)?多少|增长(?:了)?多少|多少个百分点",
+            "what (?:share|percent|proportion)|by how much",
+        ),
+    ),
+    (
+        "money",
+        (
+            "多少(?:钱|资金|经费|款|元|万元|亿元|善款|奖金|助学金|补助|补贴|投资)",
+            "(?:花|筹|募|捐|投|拨|发|退|返|收|补贴?|资金|善款|金额|经费|总额|gdp|收入|奖)[^,，。?？]{0,12}"
+            "多少(?:亿|万)?(?![个名家位项件条种份次人])",
+            f"多少[^,，。?？]{{0,6}}(?:{_MONEY_NOUN})",
+            "how much (?:money|did|was|were|is|funding)",
+        ),
+    ),
+    (
+        "date",
+        (
+            "哪一?年|何年|什么时候|甚么时候|啥时候?|何时|几月|几号|哪一?天|哪一?月|哪个月|什么日期|多会儿",
+            "when |what (?:year|date|day|month)|which (?:year|month|day)|since which",
+        ),
+    ),
+    ("time", ("几点|什么钟点|what time",)),
+    (
+        "duration",
+        (
+            "多久|多长时间|(?:多少|(?<!哪)几)个?(?:半?年|月|天|小时|钟头|分钟|周|星期|工作日)(?![度级份])",
+            "how long (?:does|do|did|will|has|have)|how many (?:years|months|days|hours|minutes|weeks)",
+        ),
+    ),
+    (
+        "count",
+        (
+            "有?多(?:重|长|高|大|远|宽|深|厚)(?![的家])",
+            f"多少|(?<!哪)几(?:{_CLASSIFIER}|百|千|万|十)|第几|人数|次数|数量|数目|总数|人次|电话|号码",
+            "how many|what number|number of|how often",
+        ),
+    ),
+    (
+        "person",
+        (
+            "谁|哪(?:一)?位|何人|哪几位|哪些人|姓名",
+            "(?:书记|主席|主任|长|人|同志|先生|女士|记者|作者|教授|代表|经理)(?:叫|的名字|姓|名叫)",
+            "(?:^| )who |whose |whom ",
+        ),
+    ),
+    (
+        "organisation",
+        (
+            "哪(?:一)?[家个](?:单位|公司|企业|部门|机构|组织|集团|学校|医院|银行|协会|镇|县|市|省|区)|哪家",
+            "(?:哪些|什么)(?:单位|公司|企业|部门|机构|组织)",
+            "which (?:company|organi[sz]ation|union|department|agency|firm)",
+        ),
+    ),
+    (
+        "yesno",
+        (
+            "吗$|是不是|有没有|是否|能不能|会不会|可不可以|了没有?$|没有$",
+            "^(?:is|are|was|were|does|do|did|has|have|can) ",
+        ),
+    ),
+    ("reason", ("为什么|为何|为啥|怎么|怎样|如何|凭什么|原因|理由", "why |how ")),
+    ("list", (f"哪些|哪[几二两三四五六七八九十](?:{_CLASSIFIER})?|有什么|都有|包括", "which |what are")),
+    ("definition", ("是什么|什么是|什么意思|指什么|是指|含义|定义", "what is|what does")),
+)
+_ASKING = re.compile(
+    "请问|我想知道|想问一下|告诉我|多少|几(?=[个名家位项件条种份次回场期篇户起天年岁届批人])|什么时候|甚么|什么"
+    "|啥时候?|哪(?:一|些|几)?(?:个|位|家|年|种|样|天|里|份|部|条)?|怎么样?|怎样|如何|为什么|为何|为啥|谁|吗|呢|吧"
+    "|是不是|有没有|是否|了没有|一共|总共|到底|具体|\\?|？"
+    "|\\b(?:how many|how much|what|which|who|whom|whose|when|where|why|how|is|are|was|were|do|does|did|the|a|an|of"
+    "|in|to|for|and|on|by|with|from|at|has|have|had|that|this|there)\\b"
+)
+_HAN = re.compile(f"[{HAN}]")
+_EXCLUDING = re.compile("别给|不要|不是|不算|不含|除外|排除|别的是|不是指|not |except|excluding")
+_PLACE_TAGS = frozenset({"ns", "nz"})
+_NAME_TAGS = frozenset({"nr", "nrt", "nrfg"})
+_PLACE_KIND = re.compile("(?<=..)[省市县区州镇乡]$")
+# Words that the dictionary calls places and that name none.
+_VAGUE_PLACE = re.compile("[外国东西内海各本当全世界中南北部省市县区乡镇村地方]+|.*(?:城市|地区|国家|社区|大桥|公路)")
+_CODE = re.compile("[a-z]*[0-9]+[a-z0-9-]*[a-z][a-z0-9-]*|[a-z]+[0-9-]+[a-z0-9]*|(?<![0-9])(?:19|20)[0-9]{2}(?=年|\\b)")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question and what can be told of it before any document is read.
+
+    `wanted` is the part that asks; `excluded` are names that another part rules out (别给我武威的).
+    """
+
+    text: str
+    wanted: str
+    excluded: tuple[str, ...] = ()
+    kind: Kind = "any"
+
+    @classmethod
+    def of(cls, text: str) -> Question:
+        """Read a question as it was typed."""
+        wanted, excluded = _split_exclusion(fold_text(text).strip())
+        return cls(text, wanted, excluded, _kind(wanted))
+
+    @cached_property
+    def topic(self) -> str:
+        """The words that matter: the wanted part without the words that only ask."""
+        return " ".join(_ASKING.sub(" ", self.wanted).split())
+
+    @cached_property
+    def terms(self) -> list[str]:
+        """The topic's words of two characters or more, distinct, in order."""
+        return list(dict.fromkeys(word for word in words(self.topic) if len(word) > 1))
+
+    @cached_property
+    def places(self) -> list[str]:
+        """Places, organisations, years and codes that are surely meant: an answer's article must mention them."""
+        found = [
+            _PLACE_KIND.sub("", word)
+            for word, tag in tagged(self.wanted)
+            if tag in _PLACE_TAGS and len(word) > 1 and not _VAGUE_PLACE.fullmatch(word) and is_dictionary_word(word)
+        ]
+        return list(dict.fromkeys([*found, *_CODE.findall(self.wanted)]))
+
+    @cached_property
+    def names(self) -> list[str]:
+        """`places`, and words that may be names of people or things: an answer's article had better mention them."""
+        guessed = [word for word, tag in tagged(self.wanted) if tag in _NAME_TAGS and len(word) > 1]
+        return list(dict.fromkeys([*self.places, *guessed]))
+
+    @cached_property
+    def unit(self) -> str:
+        """The unit in which the answer is counted; empty where the question doesn't say."""
+        if self.kind == "duration":
+            match = re.search("(?:多少|几)个?(年|月|天|小时|分钟|周|星期|工作日)", self.wanted)
+            return match[1] if match else ""
+        if self.kind != "count":
+            return ""
+        if match := re.search(f"(?:多少|(?<!哪)几)({COUNT_UNITS})(?![庭目数长属])", self.wanted):
+            return match[1]
+        if re.search(f"多少[^,，。?？]{{0,6}}?(?:{_PEOPLE})|(?:{_PEOPLE})[^,，。?？]{{0,6}}多少|人数", self.wanted):
+            return "名"
+        return "次" if "次数" in self.wanted else ""
+
+    @property
+    def asks_quantity(self) -> bool:
+        """Whether only a number, sum, share or date answers."""
+        return self.kind in ("count", "money", "share", "date", "time", "duration")
+
+    def fitting(self, folded: str) -> list[Span]:
+        """Spans of what could be the short answer in a folded text: quantities, people or organisations."""
+        if self.asks_quantity:
+            # Where words are spaced, what a number counts stands after it as a word that can't be compared.
+            is_spaced = not _HAN.search(folded)
+            return [
+                quantity.span
+                for quantity in quantities(folded)
+                if self.accepts(quantity) or (is_spaced and self.kind == quantity.kind == "count" and not quantity.unit)
+            ]
+        if not self.asks_name:
+            return []
+        found = people(folded) if self.kind == "person" else organisations(folded)
+        return [span for span in found if folded[slice(*span)] not in self.wanted]
+
+    def lacks(self, folded: str, fitting: list[Span]) -> bool:
+        """Whether a text can't answer because it holds nothing of the kind asked for.
+
+        Names are told only in Chinese text; in another script their absence says nothing.
+        """
+        return not fitting and (self.asks_quantity or (self.asks_name and bool(_HAN.search(folded))))
+
+    @property
+    def asks_name(self) -> bool:
+        """Whether only a name answers."""
+        return self.kind in ("person", "organisation")
+
+    def accepts(self, quantity: Quantity) -> bool:
+        """Whether a quantity is of the kind, and counted in the unit, that the question asks for."""
+        if self.kind in ("money", "share", "date", "time", "duration"):
+            is_counted_so = not self.unit or quantity.unit in (
+                self.unit,
+                f"个{self.unit}",
+                "日" if self.unit == "天" else "",
+            )
+            return quantity.kind == self.kind and quantity.text not in self.mentioned and is_counted_so
+        if self.kind != "count" or quantity.text in self.mentioned:
+            return False
+        if quantity.kind == "ordinal":
+            return bool(re.search("第几|前(?:多少|几)", self.wanted))
+        return quantity.kind == "count" and (not self.unit or counts_in(self.unit, quantity.unit))
+
+    @cached_property
+    def mentioned(self) -> set[str]:
+        """The quantities that the question itself mentions."""
+        return {quantity.text for quantity in quantities(self.wanted)}
+
+    def highlights(self, hit: Hit) -> list[Span]:
+        """Spans of the document's text where the topic's words stand in the hit, joined where they touch."""
+        folded = fold(hit.passage.text)
+        spans = [
+            folded.span(match.start(), match.end())
+            for word in self.terms
+            for match in re.finditer(re.escape(word), folded.text)
+        ]
+        merged: list[Span] = []
+        for start, end in sorted(spans):
+            if merged and start <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+            else:
+                merged.append((start, end))
+        return [(hit.passage.start + start, hit.passage.start + end) for start, end in merged]
+
+
+def _kind(folded: str) -> Kind:
+    bare = folded.rstrip("?？。.!！ ")
+    return next((kind for kind, patterns in _KINDS if re.search("|".join(patterns), bare)), "any")
+
+
+def _split_exclusion(folded: str) -> tuple[str, tuple[str, ...]]:
+    """The parts of a question that ask, and the names in the parts that exclude."""
+    parts = re.split("(?<=[,，。;；?？])", folded)
+    asking = [part for part in parts if not (_EXCLUDING.search(part) and not re.search("是不是|要不要", part))]
+    if not asking or len(asking) == len(parts) or not "".join(asking).strip(" ,，"):
+        return folded, ()
+    excluding = [part for part in parts if part not in asking]
+    names = [word for part in excluding for word, tag in tagged(part) if tag in _NAME_TAGS and len(word) > 1]
+    return "".join(asking).strip(" ,，"), tuple(dict.fromkeys(names))

@@ -1,0 +1,174 @@
+"""Requests and responses as JSON; the same over HTTP and from `qa ask --json`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from index.types import Filters
+
+MAX_QUERY_CHARS = 4000
+MAX_TOP_K = 100
+DEFAULT_TOP_K = 5
+MAX_FILTERS = 1000
+MAX_FILTER_CHARS = 1000
+EXAMPLE_QUESTION = "兰州帮扶中心资助了多少学生"
+
+Reason = Literal["no_hits", "low_confidence", "missing_terms", "no_quantity"]
+SpanPair = tuple[int, int]
+FilterText = Annotated[str, StringConstraints(max_length=MAX_FILTER_CHARS)]
+
+
+class FilterSpec(BaseModel):
+    """Limits on where to search; what is absent does not limit."""
+
+    model_config = ConfigDict(extra="forbid")
+    collection: list[FilterText] = Field(default=[], max_length=MAX_FILTERS, description="Names of collections")
+    document_id: list[FilterText] = Field(default=[], max_length=MAX_FILTERS, description="Ids of documents")
+    path: FilterText | None = Field(default=None, description="Glob over document paths, such as seeds/00*")
+
+    def to_filters(self) -> Filters:
+        return Filters(tuple(self.collection), tuple(self.document_id), self.path)
+
+
+class SearchRequest(BaseModel):
+    """A query for passages."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"query": EXAMPLE_QUESTION, "top_k": 5}]})
+    query: str = Field(description="The question or keywords, in any language")
+    top_k: int = Field(default=DEFAULT_TOP_K, ge=1, le=MAX_TOP_K, description="How many passages to return")
+    filters: FilterSpec | None = None
+    explain: bool = Field(default=False, description="Add the parts of each score")
+    answer: Literal["extractive"] = Field(default="extractive", description="Answers are quoted from the documents")
+    stream: Literal[False] = Field(default=False, description="The response comes in one piece")
+
+
+class AskRequest(SearchRequest):
+    """A question to be answered from the documents."""
+
+
+class ScoreParts(BaseModel):
+    """What a hit's score is made of, before weighting."""
+
+    lexical: float
+    dense: float
+    article: float
+
+
+class Place(BaseModel):
+    """A stretch of a document: `text[start:end]` of the document's text, in code points."""
+
+    document_id: str
+    path: str
+    title: str
+    heading_path: list[str]
+    page: int | None
+    paragraph: int
+    start: int
+    end: int
+
+
+class Copy(BaseModel):
+    """A near-identical passage that a hit stands for."""
+
+    passage_id: str
+    document_id: str
+    path: str
+    paragraph: int
+    start: int
+    end: int
+
+
+class HitOut(Place):
+    """A ranked passage. `highlights` are spans of the document's text, like `start` and `end`."""
+
+    rank: int
+    score: float
+    passage_id: str
+    collection: str
+    text: str
+    highlights: list[SpanPair]
+    also_in: list[Copy]
+    explain: ScoreParts | None = None
+
+
+class Citation(Place):
+    """Where a part of the answer stands; `quote` is exactly the document's `text[start:end]`."""
+
+    n: int
+    quote: str
+    url: str
+
+
+class AnswerOut(BaseModel):
+    """The answer: verbatim text, and the short value where the question asks for one."""
+
+    text: str
+    kind: Literal["extractive"] = "extractive"
+    value: str | None
+    confidence: float
+
+
+class IndexOut(BaseModel):
+    """Which index answered."""
+
+    generation: int
+    model: str
+    passages: int
+
+
+class SearchResponse(BaseModel):
+    """Ranked passages."""
+
+    id: str
+    query: str
+    hits: list[HitOut]
+    index: IndexOut
+    timings_ms: dict[str, float]
+
+
+class AskResponse(BaseModel):
+    """An answer with its citations, or the reason why there is none; the hits come either way."""
+
+    id: str
+    query: str
+    status: Literal["answered", "no_answer"]
+    reason: Reason | None
+    missing_terms: list[str] = Field(default=[], description="With reason missing_terms: what no document mentions")
+    answer: AnswerOut | None
+    citations: list[Citation]
+    hits: list[HitOut]
+    index: IndexOut
+    timings_ms: dict[str, float]
+
+
+class DocumentOut(BaseModel):
+    """A document in the index."""
+
+    id: str
+    collection: str
+    path: str
+    title: str
+    sha256: str
+    size: int
+    read_at: str
+    encoding: str | None
+    warnings: list[str]
+    passages: int
+
+
+class DocumentPage(BaseModel):
+    """Documents in order of their ids; pass `next_cursor` as `cursor` for those after them."""
+
+    documents: list[DocumentOut]
+    next_cursor: str | None
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 problem+json. `type` is stable; `detail` says what to do."""
+
+    type: str
+    title: str
+    status: int
+    detail: str

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from index.errors import ConfigError
+from qa.config import Config, load_config, unknown_variables
+
+
+@pytest.fixture(autouse=True)
+def no_settings_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in unknown_variables():
+        monkeypatch.delenv(name)
+
+
+def write(folder: Path, yaml: str) -> Path:
+    file = folder / "config.yaml"
+    file.write_text(yaml, encoding="utf-8")
+    return file
+
+
+def value_of(config: Config, key: str) -> object:
+    found: object = config
+    for part in key.split("."):
+        found = getattr(found, part)
+    return found
+
+
+# key, in YAML, what becomes of it, another value as a variable, what becomes of that
+KEYS = [
+    ("corpus", "corpus: [a, b]", {"a": Path("a"), "b": Path("b")}, "c, d/e", {"c": Path("c"), "e": Path("d/e")}),
+    ("data_dir", "data_dir: there", Path("there"), "elsewhere", Path("elsewhere")),
+    ("encoder.model", "encoder: {model: ours}", "ours", "theirs", "theirs"),
+    ("store", "store: local", "local", "local", "local"),
+    ("server.host", "server: {host: 0.0.0.0}", "0.0.0.0", "::1", "::1"),
+    ("server.port", "server: {port: 9000}", 9000, "9001", 9001),
+]
+
+
+def test_every_key_is_tested():
+    keys = []
+    for name, field in Config.model_fields.items():
+        inner = getattr(field.annotation, "model_fields", None)
+        keys.extend(f"{name}.{key}" for key in inner) if inner else keys.append(name)
+    assert keys == [key for key, *_ in KEYS]
+
+
+@pytest.mark.parametrize(("key", "yaml", "written", "variable", "overridden"), KEYS, ids=lambda found: None)
+def test_key_by_file_and_by_environment(tmp_path, monkeypatch, key, yaml, written, variable, overridden):
+    file = write(tmp_path, yaml)
+    assert value_of(load_config(file), key) == written
+    monkeypatch.setenv(f"QA_{key.replace('.', '_').upper()}", variable)
+    assert unknown_variables() == []
+    assert value_of(load_config(file), key) == overridden
+    monkeypatch.chdir(tmp_path)
+    file.unlink()
+    assert value_of(load_config(), key) == overridden
+
+
+def test_a_variable_overrides_one_key_of_a_group(tmp_path, monkeypatch):
+    monkeypatch.setenv("QA_SERVER_PORT", "9001")
+    server = load_config(write(tmp_path, "server: {host: 0.0.0.0, port: 9000}")).server
+    assert (server.host, server.port) == ("0.0.0.0", 9001)
+
+
+@pytest.mark.parametrize("yaml", ["", "# nothing yet\n", "encoder: {}"])
+def test_defaults(tmp_path, yaml):
+    config = load_config(write(tmp_path, yaml))
+    assert config.model_dump() == Config().model_dump()
+    assert config.base == tmp_path
+    assert config.corpus_folders == {"seeds": tmp_path / "seeds"}
+    assert config.index_dir == tmp_path / "data"
+
+
+def test_without_a_file_paths_count_from_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_config().base == tmp_path
+    (tmp_path / "deep").mkdir()
+    file = write(tmp_path / "deep", "corpus: [papers]")
+    for path in (Path("deep/config.yaml"), "deep/config.yaml", file):
+        assert load_config(path).corpus_folders == {"papers": tmp_path / "deep" / "papers"}
+    monkeypatch.chdir(tmp_path / "deep")
+    assert load_config().corpus_folders == {"papers": tmp_path / "deep" / "papers"}
+
+
+def test_relative_paths_of_variables_count_from_the_file_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("QA_CORPUS", "papers")
+    monkeypatch.setenv("QA_DATA_DIR", "index")
+    config = load_config(write(tmp_path, ""))
+    assert config.corpus_folders == {"papers": tmp_path / "papers"}
+    assert config.index_dir == tmp_path / "index"
+
+
+def test_absolute_and_home_paths(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/of/someone")
+    config = load_config(write(tmp_path, "corpus: [/srv/papers, ~/notes]\ndata_dir: ~/index"))
+    assert config.corpus_folders == {"papers": Path("/srv/papers"), "notes": Path("/home/of/someone/notes")}
+    assert config.index_dir == Path("/home/of/someone/index")
+
+
+@pytest.mark.parametrize(
+    ("yaml", "names"),
+    [
+        ("corpus: papers", ["papers"]),
+        ("corpus: [papers/, 'notes']", ["papers", "notes"]),
+        ("corpus: {公报: a/papers, 讲话: b/papers}", ["公报", "讲话"]),
+        ("corpus:\n- a/papers\n- old: b/papers", ["papers", "old"]),
+        ("corpus: [here: .]", ["here"]),
+    ],
+)
+def test_collections_are_named(tmp_path, yaml, names):
+    assert list(load_config(write(tmp_path, yaml)).corpus_folders) == names
+
+
+@pytest.mark.parametrize(
+    ("yaml", "words"),
+    [
+        ("corpus: [a/papers, b/papers]", "two folders are called 'papers'; name them"),
+        ("corpus: [a, a: b]", "two folders are called 'a'"),
+        ("corpus: [.]", "'.' says no name; write it as `name: folder`"),
+        ("corpus: []", "corpus: give a folder"),
+        ("corpus: {}", "corpus: give a folder"),
+        ("corpus: ''", "corpus: give a folder"),
+        ("corpus: 3", "corpus: give a folder"),
+        ("corpus: {a: 3}", "3 is not a folder"),
+        ("corpus: {a: }", "is not a folder"),
+        ("data_dir: ''", "data_dir: give a folder"),
+        ("data_dir: [a]", "data_dir: "),
+        ("encoder: bundled", "encoder: "),
+        ("encoder: {model: ''}", "encoder.model: "),
+        ("store: redis", "store: input should be 'local'"),
+        ("server: {port: 70000}", "server.port: input should be less than or equal to 65535 (got 70000)"),
+        ("server: {port: many}", "server.port: input should be a valid integer"),
+        ("server: {prot: 1}", "unknown key 'server.prot'; did you mean 'port'?"),
+        ("corpsu: [a]", "unknown key 'corpsu'; did you mean 'corpus'?"),
+        ("zzz: 1", "unknown key 'zzz'; known keys: corpus, data_dir, encoder, store, server"),
+        ("corpsu: [a]\nserver: {port: x}", "; "),
+        ("corpus: [", "is not valid YAML"),
+        ("a: !!python/object/apply:os.getcwd []", "is not valid YAML"),
+        ("- a", "must hold `key: value` lines"),
+        ("1: a", "must hold `key: value` lines"),
+        ("just words", "must hold `key: value` lines"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(tmp_path, yaml, words):
+    file = write(tmp_path, yaml)
+    with pytest.raises(ConfigError) as caught:
+        load_config(file)
+    assert str(caught.value).startswith(f"{file}: ")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_file_that_is_not_there_or_no_text(tmp_path):
+    with pytest.raises(ConfigError, match=r"missing\.yaml: No such file"):
+        load_config(tmp_path / "missing.yaml")
+    with pytest.raises(ConfigError, match="Is a directory"):
+        load_config(tmp_path)
+    (tmp_path / "gbk.yaml").write_bytes("corpus: 文件".encode("gbk"))
+    with pytest.raises(ConfigError, match="is not UTF-8"):
+        load_config(tmp_path / "gbk.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("QA_SERVER_PORT", "many", "server.port: .*'many' from QA_SERVER_PORT in the environment"),
+        ("QA_SERVER_PROT", "1", "unknown key 'server.prot'; did you mean 'port'"),
+        ("QA_CORPUS", " , ", "corpus: give a folder"),
+        ("QA_DATA_DIR", "", "data_dir: give a folder .*from QA_DATA_DIR"),
+        ("QA_ENCODER", "bundled", "environment: .*encoder"),
+    ],
+)
+def test_wrong_variable(tmp_path, monkeypatch, name, value, words):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=words):
+        load_config(write(tmp_path, ""))
+
+
+def test_variables_that_are_no_settings(monkeypatch):
+    monkeypatch.setenv("QA_DATADIR", "x")
+    monkeypatch.setenv("QA_DATA_DIR", "x")
+    assert unknown_variables() == ["QA_DATADIR"]
