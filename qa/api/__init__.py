@@ -1,0 +1,1 @@
+"""The engine over HTTP: `qa.api.app` makes the application, `qa.api.server` runs it."""

@@ -1,0 +1,51 @@
+"""The application: routes, errors, documentation and the engine's life, put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from anyio import to_thread
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from qa.api import documents, health, questions
+from qa.api.docs import DESCRIPTION, TAGS, Api, add_pages
+from qa.api.middleware import BodyLimit, RequestId
+from qa.api.problems import add_handlers
+from qa.api.startup import Startup
+from qa.config import Config
+
+
+def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> FastAPI:
+    """The HTTP API over the index that `config` names.
+
+    Nothing is loaded before the application starts. Then it answers at once; the engine comes up in the background,
+    indexing the corpus first where there is no index, and until `/readyz` says 200 questions are refused with 503 and
+    the reason. `on_ready` is called once when that is over.
+    """
+    startup = Startup(config, on_ready)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        startup.start()
+        yield
+        await to_thread.run_sync(startup.stop)
+
+    app = Api(
+        title="cited-qa", version=version("cited-qa"), description=DESCRIPTION, openapi_tags=TAGS, lifespan=lifespan,
+        docs_url=None, redoc_url=None, generate_unique_id_function=_operation_id,
+    )  # fmt: skip
+    app.state.startup = startup
+    for routes in (questions, documents, health):
+        app.include_router(routes.router)
+    add_pages(app)
+    add_handlers(app)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(RequestId)  # added last, so it wraps all the rest
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

@@ -1,0 +1,31 @@
+"""What routes ask for."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from qa.api.startup import Startup
+from qa.engine import Engine
+
+# What any route that uses the engine can answer instead; see `qa.errors`.
+ENGINE_PROBLEMS = (
+    "internal", "config", "encoder", "index-missing", "index-unusable", "index-mismatch", "index-damaged", "index-busy",
+)  # fmt: skip
+
+
+async def _startup(request: Request) -> Startup:
+    startup = request.app.state.startup
+    assert isinstance(startup, Startup)
+    return startup
+
+
+ServerStartup = Annotated[Startup, Depends(_startup)]
+
+
+async def _engine(startup: ServerStartup) -> Engine:
+    return startup.engine
+
+
+ReadyEngine = Annotated[Engine, Depends(_engine)]

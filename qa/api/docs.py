@@ -1,0 +1,91 @@
+"""The OpenAPI description and the page that shows it, which needs no network.
+
+Swagger UI comes from the installed package fastapi-offline; only its files are used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.staticfiles import StaticFiles
+
+from qa.api.problems import problem_table
+from qa.schemas import EXAMPLE_QUESTION, Problem
+
+DOCS = "/docs"
+_ASSETS = "/docs/assets"
+
+DESCRIPTION = f"""
+Ask a question of your own documents and get the passages that answer it, ranked, each with a citation that can be
+checked character by character.
+
+```
+curl -s http://127.0.0.1:8000/v1/ask -H 'Content-Type: application/json' -d '{{"query": "{EXAMPLE_QUESTION}"}}'
+```
+
+`start` and `end` count code points of the document's text as `GET /v1/documents/{{id}}/text` returns it, and
+`text[start:end]` is exactly the quote. Having no answer is not an error: the status is 200 and `status` is `no_answer`.
+Each response carries an `X-Request-ID`; one that you send is echoed.
+
+Errors are [problem+json](https://www.rfc-editor.org/rfc/rfc9457): `type` is stable, `detail` says what to do.
+
+{problem_table()}
+"""
+
+TAGS: list[dict[str, Any]] = [
+    {"name": "questions", "description": "Answers and passages"},
+    {"name": "documents", "description": "What is indexed, and the exact text that citations point into"},
+    {"name": "health", "description": "For load balancers and supervisors"},
+]
+
+
+class Api(FastAPI):
+    """FastAPI whose OpenAPI description speaks of our errors instead of FastAPI's."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            found = super().openapi()
+            schemas = found["components"]["schemas"]
+            schemas["Problem"] = Problem.model_json_schema()
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            for path in found["paths"].values():
+                for operation in path.values():
+                    _drop_default_422(operation["responses"])
+        return super().openapi()
+
+
+def _drop_default_422(responses: dict[str, Any]) -> None:
+    if "application/json" in responses.get("422", {}).get("content", {}):
+        del responses["422"]
+
+
+def add_pages(app: FastAPI) -> None:
+    """Add the OpenAPI page, its assets, and the way to it from `/`."""
+    app.mount(_ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]), name="assets")
+    app.add_api_route(DOCS, _page, include_in_schema=False)
+    app.add_api_route("/", _home, include_in_schema=False)
+
+
+async def _page() -> HTMLResponse:
+    # Addresses are relative, so that the page also works behind a proxy that adds a prefix.
+    return get_swagger_ui_html(
+        openapi_url="openapi.json",
+        title="cited-qa",
+        swagger_js_url=f"{_ASSETS[1:]}/swagger-ui-bundle.js",
+        swagger_css_url=f"{_ASSETS[1:]}/swagger-ui.css",
+        swagger_favicon_url="data:,",
+        swagger_ui_parameters={
+            "validatorUrl": None,  # otherwise the page asks a public service whether it is valid
+            "tryItOutEnabled": True,
+            "displayRequestDuration": True,
+            "defaultModelsExpandDepth": 0,
+        },
+    )
+
+
+async def _home() -> RedirectResponse:
+    return RedirectResponse(DOCS[1:])

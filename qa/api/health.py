@@ -1,0 +1,34 @@
+"""Routes for whoever watches the server."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from index.errors import CitedQAError
+from qa.api.deps import ENGINE_PROBLEMS, ServerStartup
+from qa.api.models import Health, Ready
+from qa.api.problems import documented, problem
+from qa.errors import meaning
+from qa.schemas import IndexOut
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz", summary="Is the process alive?")
+async def healthz() -> Health:
+    """Say that the process runs; true from its first moment."""
+    return Health()
+
+
+@router.get("/readyz", summary="Can it answer?", response_model=Ready, responses=documented(*ENGINE_PROBLEMS))
+def readyz(startup: ServerStartup) -> Ready | JSONResponse:
+    """Say whether questions can be answered, or why not (503): the index is being built, missing or unusable."""
+    try:
+        store = startup.engine.store
+        counts = store.counts()
+    except CitedQAError as exc:
+        return problem(replace(meaning(exc), status=503), str(exc))
+    return Ready(index=IndexOut(generation=store.generation, model=store.encoder, passages=counts[1]))

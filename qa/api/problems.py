@@ -1,0 +1,121 @@
+"""Every error as RFC 9457 problem+json, with a `type` that clients can rely on.
+
+What our own errors mean stands in `qa.errors`; `_HTTP` adds what only HTTP knows. `problem_table` renders both, for the
+OpenAPI page.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from index.errors import CitedQAError
+from qa.api.validation import explain, is_malformed_json
+from qa.errors import EXIT_FAILURE, EXIT_USAGE, MEANINGS, Meaning, meaning
+from qa.schemas import Problem
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "/problems/"
+RETRY_AFTER_S = 5
+
+_MALFORMED = Meaning(400, EXIT_USAGE, "malformed-json", "The body is not JSON")
+_NOT_FOUND = Meaning(404, EXIT_USAGE, "not-found", "There is nothing at this address")
+_METHOD = Meaning(405, EXIT_USAGE, "method-not-allowed", "This address does not take this method")
+_TOO_LARGE = Meaning(413, EXIT_USAGE, "body-too-large", "The body is too large")
+_HTTP = {found.status: found for found in (_MALFORMED, _NOT_FOUND, _METHOD, _TOO_LARGE)}
+_KNOWN = {found.type: found for found in (*_HTTP.values(), *MEANINGS.values())}
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def problem(found: Meaning, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The response for one problem; `detail` is made one line of valid Unicode."""
+    line = " ".join(detail.encode("utf-8", "backslashreplace").decode().split())
+    body = Problem(type=TYPE_PREFIX + found.type, title=found.title, status=found.status, detail=line)
+    extra = {"Retry-After": str(RETRY_AFTER_S)} if found.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return JSONResponse(body.model_dump(), found.status, {**extra, **(headers or {})}, MEDIA_TYPE)
+
+
+def internal_problem() -> JSONResponse:
+    """The response to an error that nobody expected; what it was stands in the log only."""
+    return problem(MEANINGS[CitedQAError], "something failed in the server; its log says what, under this X-Request-ID")
+
+
+def documented(*types: str) -> Responses:
+    """What the OpenAPI page says of these problem types, by status."""
+    responses: Responses = {}
+    for found in (_KNOWN[name] for name in types):
+        entry = responses.setdefault(
+            found.status,
+            {"description": "", "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}},
+        )
+        entry["description"] += f"{'; ' if entry['description'] else ''}{found.title} (`{TYPE_PREFIX}{found.type}`)"
+        example = Problem(
+            type=TYPE_PREFIX + found.type, title=found.title, status=found.status, detail="what to do about it"
+        )
+        entry["content"][MEDIA_TYPE].setdefault("example", example.model_dump())
+    return responses
+
+
+def problem_table() -> str:
+    """All problem types as a Markdown table."""
+    rows = sorted(_KNOWN.values(), key=lambda found: (found.status, found.type))
+    lines = [f"| {found.status} | `{TYPE_PREFIX}{found.type}` | {found.title} |" for found in rows]
+    return "\n".join(["| status | type | title |", "|---|---|---|", *lines])
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Turn every error that a route raises into a problem."""
+    app.add_exception_handler(CitedQAError, _on_own_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_error)
+
+
+async def _on_own_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, CitedQAError)
+    found = meaning(error)
+    if found.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.warning("%s %s: %s", request.method, request.url.path, error)
+    return problem(found, str(error))
+
+
+async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found = _MALFORMED if is_malformed_json(error) else _KNOWN["invalid-request"]
+    return problem(found, explain(error))
+
+
+async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    found = _HTTP.get(status) or Meaning(status, EXIT_FAILURE, status.phrase.lower().replace(" ", "-"), status.phrase)
+    if found is _METHOD:
+        allowed = ", ".join(_allowed_methods(request))
+        return problem(found, f"{request.url.path}: takes {allowed}, not {request.method}", {"Allow": allowed})
+    if found is _NOT_FOUND:
+        return problem(found, f"{request.url.path}: no such address; see /docs")
+    if found is _MALFORMED:
+        return problem(found, "body: can't be read as JSON; send one JSON object in UTF-8")
+    return problem(found, error.detail, error.headers)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """What this address takes; Starlette knows only of the first route that has it."""
+    scopes = [{**request.scope, "method": method} for method in _METHODS]
+    return [
+        str(scope["method"])
+        for scope in scopes
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+    ]

@@ -1,0 +1,97 @@
+"""An engine brought up behind a server that already answers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from index.errors import CitedQAError, IndexMissingError, IndexUnusableError
+from qa.config import Config
+from qa.engine import Engine
+from qa.schemas import EXAMPLE_QUESTION
+
+logger = logging.getLogger(__name__)
+
+_FIRST_RETRY_S = 0.5
+_LAST_RETRY_S = 5.0
+
+
+class _StoppedError(Exception):
+    """The server stops while the corpus is being indexed; what was read so far is kept."""
+
+
+class Startup:
+    """Makes an engine in the background and tries again for as long as it can't.
+
+    `on_ready` is called once, from another thread, when the first question could be asked.
+    """
+
+    def __init__(self, config: Config, on_ready: Callable[[], None] | None = None) -> None:
+        self._config = config
+        self._on_ready = on_ready
+        self._engine: Engine | None = None
+        self._reason: CitedQAError = IndexUnusableError("the server is starting; try again in a moment")
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="qa-startup", daemon=True)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the work, at the next file when the corpus is being indexed."""
+        self._stopping.set()
+        self._thread.join()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, once it has an index and has answered a first question.
+
+        Raises:
+            CitedQAError: it is not ready; the message says why.
+        """
+        if self._engine is None:
+            raise type(self._reason)(str(self._reason))
+        return self._engine
+
+    def _run(self) -> None:
+        engine: Engine | None = None
+        delay_s = _FIRST_RETRY_S
+        while not self._stopping.is_set():
+            try:
+                engine = engine or Engine(self._config)
+                self._prepare(engine)
+            except _StoppedError:
+                return
+            except CitedQAError as exc:
+                self._wait_because(exc, delay_s)
+            except Exception:
+                logger.exception("the engine could not be started")
+                self._wait_because(IndexUnusableError("the engine could not be started; see the server's log"), delay_s)
+            else:
+                self._engine = engine
+                if self._on_ready:
+                    self._on_ready()
+                return
+            delay_s = min(2 * delay_s, _LAST_RETRY_S)
+
+    def _prepare(self, engine: Engine) -> None:
+        report = engine.index_if_missing(self._on_progress)
+        for skipped in report.skipped if report else ():
+            logger.warning("skipped: %s", skipped)
+        # The first question loads the model and the dictionary; no client should wait for that.
+        engine.ask(EXAMPLE_QUESTION, top_k=1)
+
+    def _on_progress(self, path: str, done: int, total: int) -> None:
+        if self._stopping.is_set():
+            raise _StoppedError
+        if done == 0:
+            logger.info("there is no index yet: indexing %d files", total)
+        self._reason = IndexMissingError(f"the corpus is being indexed, {done} of {total} files are done; try again")
+
+    def _wait_because(self, reason: CitedQAError, delay_s: float) -> None:
+        if str(reason) != str(self._reason):
+            logger.warning("not ready: %s", reason)
+        self._reason = reason
+        self._stopping.wait(delay_s)
