@@ -107,7 +107,7 @@ class StaticEncoder:
             if ids:
                 # The mean of the weighted rows; its length does not matter, as it is normalised below.
                 vectors[row] = weights[ids] @ embeddings[ids].astype(np.float32)
-        return _unit(vectors)
+        return unit_length(vectors)
 
     def encode_query(self, text: str) -> Vectors:
         vector: Vectors = self.encode_documents([text])[0]
@@ -146,15 +146,16 @@ class SentenceTransformerEncoder:
         if not texts:
             return np.zeros((0, self.dim), dtype=np.float32)
         vectors = self._model.encode_document(list(texts), convert_to_numpy=True, show_progress_bar=False)
-        return _unit(np.asarray(vectors, dtype=np.float32))
+        return unit_length(np.asarray(vectors, dtype=np.float32))
 
     def encode_query(self, text: str) -> Vectors:
         vector = self._model.encode_query([text], convert_to_numpy=True, show_progress_bar=False)
-        unit: Vectors = _unit(np.asarray(vector, dtype=np.float32))[0]
+        unit: Vectors = unit_length(np.asarray(vector, dtype=np.float32))[0]
         return unit
 
 
-def _unit(vectors: Vectors) -> Vectors:
+def unit_length(vectors: Vectors) -> Vectors:
+    """Rows scaled to length 1; rows that are zero or not finite become all zero."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     usable = np.isfinite(lengths) & (lengths > 1e-9)
     return np.where(usable, vectors / np.where(usable, lengths, 1.0), 0.0).astype(np.float32)

@@ -1,8 +1,11 @@
-"""Text to the tokens that lexical search matches.
+"""Text to the tokens that lexical search matches, by the script that each stretch of it is written in.
 
 Han text gives dictionary words in search mode (long words and the words inside them) and character bigrams; bigrams
 find what the dictionary cuts differently in the document and in the question. Kana, Hangul, Thai and other scripts
-that are written without spaces give bigrams. Everything else gives words and numbers.
+that are written without spaces give bigrams. Words of other scripts give their Snowball stem and their first five
+letters, which find what the stemmer of another language cuts wrongly: Latin script is stemmed as English, and German,
+Turkish or Romanian need no setting (benchmarks/README.md has what that gives). Codes and numbers stay whole, beside
+their parts.
 
 Tokens are made from folded text (see `index.fold`), so that the same rules serve documents and questions.
 """
@@ -11,17 +14,40 @@ from __future__ import annotations
 
 import logging
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, lru_cache
+from typing import Any
 
 HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
 _UNSPACED = "\u3040-\u30ff\u31f0-\u31ff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\uac00-\ud7a3"
+# Combining marks of scripts with spaces: Python's \w holds none of them.
+_MARKS = (
+    "\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0966-\u0dff"
+    "\u200c\u200d"
+)
+_LETTER = f"[^\\W_{HAN}{_UNSPACED}]"
 _RUNS = re.compile(
     f"(?P<han>[{HAN}]+(?:[ ][{HAN}]+)*)"
     f"|(?P<unspaced>[{_UNSPACED}]+)"
-    f"|(?P<number>[0-9]+(?:[.,:/-][0-9]+)*)(?=(?P<unit>%|[{HAN}]))?"
-    f"|(?P<word>[^\\W_{HAN}{_UNSPACED}](?:[^\\W_{HAN}{_UNSPACED}]|[\u0300-\u036f\u0900-\u0dff'’.+#&-](?=[^\\W_]))*)"
+    f"|(?P<number>[0-9]++(?:[.,:/-][0-9]+)*+)(?![a-z])(?=(?P<unit>%|[{HAN}]))?"
+    f"|(?P<word>[a-z][+#]{{1,2}}(?!\\w)|{_LETTER}(?:{_LETTER}|[{_MARKS}]|['’.+#&/-](?={_LETTER}))*)"
 )
+_DATE_OR_RANGE = re.compile("[:/-]")
+_JOINTS = re.compile("[.+#&/-]|(?<=^[0-9])(?=[a-z])|(?<=[0-9][0-9])(?=[a-z])")
+# The first script that a word's first letter lies in names the stemmer.
+_STEMMERS = (
+    ("a", "\u024f", "english"),
+    ("\u1e00", "\u1eff", "english"),
+    ("\u0370", "\u03ff", "greek"),
+    ("\u1f00", "\u1fff", "greek"),
+    ("\u0400", "\u052f", "russian"),
+    ("\u0530", "\u058f", "armenian"),
+    ("\u0600", "\u06ff", "arabic"),
+    ("\u0900", "\u097f", "hindi"),
+    ("\u0b80", "\u0bff", "tamil"),
+)
+_PREFIX_CHARS = 5
 
 
 _FUNCTION_WORDS = frozenset(
@@ -56,9 +82,10 @@ def query_tokens(folded: str) -> list[str]:
     English function words are left out where others remain: among documents in another language they are rare, and
     would count as much as names.
     """
-    found = (token for match in _RUNS.finditer(folded) for token in _run_tokens(match, across_spaces=False))
-    tokens = list(dict.fromkeys(found))
-    return [token for token in tokens if token not in _FUNCTION_WORDS] or tokens
+    runs = list(_RUNS.finditer(folded))
+    telling = [match for match in runs if match.group() not in _FUNCTION_WORDS]
+    found = (token for match in telling or runs for token in _run_tokens(match, across_spaces=False))
+    return list(dict.fromkeys(found))
 
 
 def words(folded: str) -> list[str]:
@@ -111,8 +138,33 @@ def _run_tokens(match: re.Match[str], *, across_spaces: bool) -> Iterator[str]:
         yield number
         if match["unit"]:
             yield number + match["unit"]
+        if _DATE_OR_RANGE.search(number):
+            yield from _DATE_OR_RANGE.split(number)
     else:
-        yield match["word"].replace("’", "'")
+        yield from _word_tokens(match["word"].replace("’", "'"))
+
+
+@lru_cache(maxsize=1 << 16)
+def _word_tokens(word: str) -> tuple[str, ...]:
+    parts = [part for part in _JOINTS.split(word) if part]
+    if len(parts) > 1:
+        return word, *(token for part in parts for token in _word_tokens(part))
+    stem = _stem(word)
+    prefix = "".join(char for char in unicodedata.normalize("NFD", stem) if not unicodedata.combining(char))
+    # An asterisk keeps a prefix from being taken for a short word.
+    return (stem, f"{prefix[:_PREFIX_CHARS]}*") if len(prefix) > _PREFIX_CHARS else (stem,)
+
+
+def _stem(word: str) -> str:
+    language = next((name for first, last, name in _STEMMERS if first <= word[0] <= last), None)
+    return str(_stemmer(language).stemWord(word)) if language else word
+
+
+@cache
+def _stemmer(language: str) -> Any:  # noqa: ANN401 - PyStemmer has no types
+    import Stemmer
+
+    return Stemmer.Stemmer(language)
 
 
 def _bigrams(run: str) -> Iterator[str]:

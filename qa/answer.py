@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from index.encoder import Encoder
@@ -20,6 +20,9 @@ Quote = tuple[Passage, Span]
 
 # How many passages are read for an answer.
 ANSWER_POOL = 10
+# What an article that mentions every name of the question has ahead of one that mentions none.
+NAME_BONUS = 1.0
+_GUESSED_NAME = 0.5
 # Articles beyond these are not looked through for a name; a name in so many articles tells nothing apart.
 _NAME_ARTICLES = 1000
 
@@ -62,12 +65,15 @@ def read(question: Question, hits: Sequence[Hit], store: Store, encoder: Encoder
     idf = idf_of(store.document_frequency, store.counts()[1])
     if not hits:
         return Reading([], [], (), idf)
-    about, others, missing = _about(question, hits, store)
-    pool = (about or others)[:ANSWER_POOL]
+    named, about, missing = _by_name(question, hits, store)
+    pool = named[:ANSWER_POOL]
     vectors = {found.row: found.vectors for found in store.vectors(hit.passage.row for hit in pool)}
     pool = [hit for hit in pool if hit.passage.row in vectors]
     clauses = rank_clauses(question, pool, vectors, encoder.encode_query(question.wanted), idf)
-    return Reading(rerank(pool, clauses, [*about, *others]), clauses, tuple(missing), idf)
+    ranked = rerank(pool, clauses, named)
+    # Only an article that mentions the places of the question answers it, where there is one.
+    fitting = [clause for clause in clauses if clause.hit.passage.article in about]
+    return Reading(ranked, fitting or clauses, tuple(missing), idf)
 
 
 def answer(question: Question, reading: Reading, encoder: Encoder) -> Answer | NoAnswer:
@@ -88,19 +94,27 @@ def answer(question: Question, reading: Reading, encoder: Encoder) -> Answer | N
     return Answer(passage.text[slice(*best.span)], shown, certainty, ((passage, best.span),))
 
 
-def _about(question: Question, hits: Sequence[Hit], store: Store) -> tuple[list[Hit], list[Hit], list[str]]:
-    """The hits whose article mentions every place of the question, the other hits, and the places that are missing.
+def _by_name(question: Question, hits: Sequence[Hit], store: Store) -> tuple[list[Hit], set[int], list[str]]:
+    """The hits with those first whose articles mention the question's names; those articles; places that none has.
 
-    Where some of these articles also mention the names that the segmenter only guessed, the rest count as others.
+    What the segmenter only guesses to be a name counts half, and not at all where no article mentions it.
     """
     mentions = {name: _articles_with(name, store) for name in question.names}
+    weights = {
+        name: 1.0 if name in question.places else _GUESSED_NAME
+        for name, rows in mentions.items()
+        if rows or name in question.places
+    }
+    total = sum(weights.values()) or 1.0
+
+    def bonus(hit: Hit) -> float:
+        return NAME_BONUS * sum(weights[name] for name in weights if hit.passage.article in mentions[name]) / total
+
+    named = sorted((replace(hit, score=hit.score + bonus(hit)) for hit in hits), key=lambda hit: (-hit.score, hit.rank))
     required = [mentions[name] for name in question.places]
-    about = [hit for hit in hits if all(hit.passage.article in rows for rows in required)]
+    about = {hit.passage.article for hit in hits if all(hit.passage.article in rows for rows in required)}
     missing = [name for name in question.places if hits[0].passage.article not in mentions[name]] if not about else []
-    guessed = [rows for name, rows in mentions.items() if name not in question.places and rows]
-    closer = [hit for hit in about if all(hit.passage.article in rows for rows in guessed)]
-    chosen = closer or about
-    return chosen, [hit for hit in hits if hit not in chosen], missing
+    return named, about, missing
 
 
 def _articles_with(name: str, store: Store) -> set[int]:

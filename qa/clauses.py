@@ -19,7 +19,7 @@ Idf = Callable[[str], float]
 
 # Chosen on the union questions; benchmarks/README.md has the table.
 COVERAGE_WEIGHT = 1.0
-COSINE_WEIGHT = 0.8
+COSINE_WEIGHT = 1.2
 FIT_WEIGHT = 0.4
 # What the best clause of a passage adds to the passage's own score.
 CLAUSE_WEIGHT = 3.0
