@@ -5,7 +5,7 @@
 Of each SQuAD-style file every second context is indexed; questions on the others have no answer there. The shipped
 union questions join them, and each set is also asked of the other's documents, which know nothing of it. An answer
 counts as right when its clause holds an accepted answer. Prints the coefficients, what each threshold refuses, and a
-reliability table by tenths, the last two for five-fold held-out predictions.
+reliability table by tenths, weighted as the fit is, the last two for five-fold held-out predictions.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def rows(store: LocalStore, encoder: Encoder, asked: Sequence[Asked]) -> Iterato
         if reading.clauses and not reading.missing:
             said = squeeze(reading.clauses[0].folded.text)
             is_right = any(squeeze(answer) in said for answer in answers)
-            yield features(question, reading.clauses), is_right, bool(answers)
+            yield features(question, reading.clauses, reading.named), is_right, bool(answers)
 
 
 def asked_in(file: Path, kept: set[str]) -> list[Asked]:
@@ -118,7 +118,8 @@ def main() -> None:
     for low in np.arange(0, 1, 0.1):
         bucket = (chances >= low) & (chances < low + 0.1)
         if bucket.any():
-            print(f"said {chances[bucket].mean():.2f}  was {right[bucket].mean():.2f}  ({bucket.sum()} answers)")
+            said, was = (np.average(values[bucket], weights=weight[bucket]) for values in (chances, right))
+            print(f"said {said:.2f}  was {was:.2f}  ({bucket.sum()} answers)")
 
 
 if __name__ == "__main__":

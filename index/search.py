@@ -16,9 +16,10 @@ import numpy as np
 from index.encoder import Encoder, Vectors
 from index.fold import fold_text
 from index.passages import clean
+from index.pinyin import MARK, reading
 from index.store import Store, Terms
 from index.store.database import HalfVectors
-from index.tokens import query_tokens
+from index.tokens import is_name, query_tokens
 from index.types import Filters, Hit, Passage, Scores
 
 LEXICAL_CANDIDATES = 200
@@ -55,8 +56,8 @@ def search(
 
     `names` are folded words of the query that say which article is meant; they count more in finding it.
     """
-    terms = [(token, 1.0) for token in query_tokens(fold_text(query))]
-    naming = {token for name in names for token in query_tokens(name)}
+    terms = [(token, 1.0) for token in known_tokens(store, fold_text(query))]
+    naming = {token for name in names for token in known_tokens(store, name)}
     article_terms = [(token, NAME_WEIGHT if token in naming else 1.0) for token, _ in terms]
     vector = encoder.encode_query(query)
     lexical = dict(store.search_passages(terms, LEXICAL_CANDIDATES, filters))
@@ -74,6 +75,20 @@ def search(
         scored.append((candidate.row, Scores(word, cosine, article, total)))
     scored.sort(key=lambda item: (-item[1].total, item[0]))
     return _hits(store, scored, top_k)
+
+
+def known_tokens(store: Store, folded: str) -> list[str]:
+    """The tokens of a question, where names that stand nowhere in the store are replaced by their pinyin.
+
+    What only looks like pinyin is left out unless something in the store reads so.
+    """
+    found = []
+    for token in query_tokens(folded):
+        if is_name(token) and not store.document_frequency(token):
+            found.append(reading(token))
+        elif not token.startswith(MARK) or store.document_frequency(token):
+            found.append(token)
+    return found
 
 
 def _trust(store: Store, terms: Terms, best: float) -> float:

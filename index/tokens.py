@@ -7,6 +7,8 @@ letters, which find what the stemmer of another language cuts wrongly: Latin scr
 Turkish or Romanian need no setting (benchmarks/README.md has what that gives). Codes and numbers stay whole, beside
 their parts.
 
+Names of places and people in Han text also give their pinyin (see `index.pinyin`), for questions in Latin letters.
+
 Tokens are made from folded text (see `index.fold`), so that the same rules serve documents and questions.
 """
 
@@ -18,6 +20,8 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
 from typing import Any
+
+from index.pinyin import reading, spelled
 
 HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
 _UNSPACED = "\u3040-\u30ff\u31f0-\u31ff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\uac00-\ud7a3"
@@ -48,6 +52,8 @@ _STEMMERS = (
     ("\u0b80", "\u0bff", "tamil"),
 )
 _PREFIX_CHARS = 5
+_NAME_TAGS = (["ns"], ["nr"], ["nrt"], ["nrfg"])
+_MAX_NAME_CHARS = 4
 
 
 _FUNCTION_WORDS = frozenset(
@@ -73,7 +79,7 @@ def segmenter() -> tuple[str, Callable[[str], list[str]]]:
 
 def tokenize(folded: str) -> list[str]:
     """Every token of a document's folded text, repeated as often as it occurs (BM25 counts)."""
-    return [token for match in _RUNS.finditer(folded) for token in _run_tokens(match, across_spaces=True)]
+    return [token for match in _RUNS.finditer(folded) for token in _run_tokens(match, is_document=True)]
 
 
 def query_tokens(folded: str) -> list[str]:
@@ -84,7 +90,8 @@ def query_tokens(folded: str) -> list[str]:
     """
     runs = list(_RUNS.finditer(folded))
     telling = [match for match in runs if match.group() not in _FUNCTION_WORDS]
-    found = (token for match in telling or runs for token in _run_tokens(match, across_spaces=False))
+    found = [token for match in telling or runs for token in _run_tokens(match, is_document=False)]
+    found.extend(spelled([match["word"] for match in runs if match["word"]]))
     return list(dict.fromkeys(found))
 
 
@@ -111,6 +118,12 @@ def tagged(folded: str) -> list[tuple[str, str]]:
     return [(pair.word, pair.flag) for pair in posseg.cut(folded)]
 
 
+@lru_cache(maxsize=1 << 16)
+def is_name(word: str) -> bool:
+    """Whether a Han word by itself is tagged as a place or a person."""
+    return 2 <= len(word) <= _MAX_NAME_CHARS and [tag for _, tag in tagged(word)] in _NAME_TAGS
+
+
 def is_dictionary_word(word: str) -> bool:
     """Whether the segmenter knows the word, rather than having guessed it."""
     if segmenter()[0] == "rjieba":
@@ -123,14 +136,9 @@ def is_dictionary_word(word: str) -> bool:
     return bool(jieba.dt.FREQ.get(word))
 
 
-def _run_tokens(match: re.Match[str], *, across_spaces: bool) -> Iterator[str]:
-    if han := match["han"]:
-        parts = han.split(" ")
-        for part in parts:
-            # One-character words are noise beside the bigrams that hold them, unless the run is nothing else.
-            yield from (word for word in segmenter()[1](part) if len(word) > 2)
-        for part in [han.replace(" ", "")] if across_spaces else parts:
-            yield from _bigrams(part)
+def _run_tokens(match: re.Match[str], *, is_document: bool) -> Iterator[str]:
+    if match["han"]:
+        yield from _han_tokens(match["han"], is_document)
     elif match["unspaced"]:
         yield from _bigrams(match["unspaced"])
     elif number := match["number"]:
@@ -142,6 +150,19 @@ def _run_tokens(match: re.Match[str], *, across_spaces: bool) -> Iterator[str]:
             yield from _DATE_OR_RANGE.split(number)
     else:
         yield from _word_tokens(match["word"].replace("’", "'"))
+
+
+def _han_tokens(run: str, is_document: bool) -> Iterator[str]:
+    parts = run.split(" ")
+    for part in parts:
+        for word in segmenter()[1](part):
+            # One-character words are noise beside the bigrams that hold them, unless the run is nothing else.
+            if len(word) > 2:
+                yield word
+            if is_document and is_name(word):
+                yield reading(word)
+    for part in [run.replace(" ", "")] if is_document else parts:
+        yield from _bigrams(part)
 
 
 @lru_cache(maxsize=1 << 16)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from index.encoder import Encoder
+from index.pinyin import MARK
+from index.search import known_tokens
 from index.store import Store
-from index.tokens import query_tokens
 from index.types import Filters, Hit, Passage, Span
 from qa.clauses import Clause, Idf, idf_of, rank_clauses, rerank
 from qa.confidence import MIN_CONFIDENCE, confidence
@@ -51,12 +52,14 @@ class Reading:
     """What the best passages hold for a question.
 
     `hits` are all that were found, those that answer first; `clauses` those of the best few, likeliest first;
-    `missing` are places in the question that no article found brings together.
+    `missing` are places in the question that no article found brings together; `named` says of each article found
+    which share of the question's names it mentions, by weight.
     """
 
     hits: list[Hit]
     clauses: list[Clause]
     missing: tuple[str, ...]
+    named: Mapping[int, float]
     idf: Idf
 
 
@@ -64,16 +67,20 @@ def read(question: Question, hits: Sequence[Hit], store: Store, encoder: Encoder
     """Look through the best of `hits`, passages in the order that search gave them, for what answers."""
     idf = idf_of(store.document_frequency, store.counts()[1])
     if not hits:
-        return Reading([], [], (), idf)
+        return Reading([], [], (), {}, idf)
     named, about, missing = _by_name(question, hits, store)
-    pool = named[:ANSWER_POOL]
+    hits = sorted(
+        (replace(hit, score=hit.score + NAME_BONUS * named[hit.passage.article]) for hit in hits),
+        key=lambda hit: (-hit.score, hit.rank),
+    )
+    pool = hits[:ANSWER_POOL]
     vectors = {found.row: found.vectors for found in store.vectors(hit.passage.row for hit in pool)}
     pool = [hit for hit in pool if hit.passage.row in vectors]
     clauses = rank_clauses(question, pool, vectors, encoder.encode_query(question.wanted), idf)
-    ranked = rerank(pool, clauses, named)
+    ranked = rerank(pool, clauses, hits)
     # Only an article that mentions the places of the question answers it, where there is one.
     fitting = [clause for clause in clauses if clause.hit.passage.article in about]
-    return Reading(ranked, fitting or clauses, tuple(missing), idf)
+    return Reading(ranked, fitting or clauses, tuple(missing), named, idf)
 
 
 def answer(question: Question, reading: Reading, encoder: Encoder) -> Answer | NoAnswer:
@@ -83,7 +90,7 @@ def answer(question: Question, reading: Reading, encoder: Encoder) -> Answer | N
     if reading.missing:
         return NoAnswer("missing_terms", reading.missing)
     best = reading.clauses[0]
-    certainty = confidence(question, reading.clauses)
+    certainty = confidence(question, reading.clauses, reading.named)
     if question.asks_quantity and not best.fitting:
         return NoAnswer("no_quantity", confidence=certainty)
     if certainty < MIN_CONFIDENCE:
@@ -94,8 +101,8 @@ def answer(question: Question, reading: Reading, encoder: Encoder) -> Answer | N
     return Answer(passage.text[slice(*best.span)], shown, certainty, ((passage, best.span),))
 
 
-def _by_name(question: Question, hits: Sequence[Hit], store: Store) -> tuple[list[Hit], set[int], list[str]]:
-    """The hits with those first whose articles mention the question's names; those articles; places that none has.
+def _by_name(question: Question, hits: Sequence[Hit], store: Store) -> tuple[dict[int, float], set[int], list[str]]:
+    """Each article's share of the question's names; articles that mention all its places; places that none has.
 
     What the segmenter only guesses to be a name counts half, and not at all where no article mentions it.
     """
@@ -106,20 +113,17 @@ def _by_name(question: Question, hits: Sequence[Hit], store: Store) -> tuple[lis
         if rows or name in question.places
     }
     total = sum(weights.values()) or 1.0
-
-    def bonus(hit: Hit) -> float:
-        return NAME_BONUS * sum(weights[name] for name in weights if hit.passage.article in mentions[name]) / total
-
-    named = sorted((replace(hit, score=hit.score + bonus(hit)) for hit in hits), key=lambda hit: (-hit.score, hit.rank))
-    required = [mentions[name] for name in question.places]
-    about = {hit.passage.article for hit in hits if all(hit.passage.article in rows for rows in required)}
+    articles = {hit.passage.article for hit in hits}
+    named = {
+        article: sum(weight for name, weight in weights.items() if article in mentions[name]) / total
+        for article in articles
+    }
+    about = {article for article in articles if all(article in mentions[name] for name in question.places)}
     missing = [name for name in question.places if hits[0].passage.article not in mentions[name]] if not about else []
     return named, about, missing
 
 
 def _articles_with(name: str, store: Store) -> set[int]:
-    found = [
-        {row for row, _ in store.search_articles([(token, 1.0)], _NAME_ARTICLES, Filters())}
-        for token in query_tokens(name)
-    ]
+    tokens = [name] if name.startswith(MARK) else known_tokens(store, name)
+    found = [{row for row, _ in store.search_articles([(token, 1.0)], _NAME_ARTICLES, Filters())} for token in tokens]
     return set.intersection(*found) if found else set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from index.tokens import HAN
 from qa.clauses import Clause
@@ -16,28 +16,30 @@ from qa.question import Question
 
 _HAN = re.compile(f"[{HAN}]")
 
-FEATURES = ("coverage", "cosine", "unfit", "margin", "label", "foreign", "foreign cosine")
-INTERCEPT = -4.055
-COEFFICIENTS = (3.132, 4.63, -2.19, 2.514, -3.115, 0.52, 0.182)
+FEATURES = ("coverage", "cosine", "unfit", "margin", "label", "foreign", "foreign cosine", "named", "foreign named")
+INTERCEPT = -5.535
+COEFFICIENTS = (2.569, 5.065, -1.93, 2.401, -3.025, 1.949, 5.132, 1.95, -2.372)
 # Below this an answer is more likely wrong than it is worth showing; chosen by the same script.
-MIN_CONFIDENCE = 0.15
+MIN_CONFIDENCE = 0.2
 
 
-def confidence(question: Question, clauses: Sequence[Clause]) -> float:
-    """Chance, 0 to 1, that the first of `clauses` answers."""
-    total = INTERCEPT + sum(a * b for a, b in zip(COEFFICIENTS, features(question, clauses), strict=True))
+def confidence(question: Question, clauses: Sequence[Clause], named: Mapping[int, float]) -> float:
+    """Chance, 0 to 1, that the first of `clauses` answers. `named` is each article's share of the question's names."""
+    total = INTERCEPT + sum(a * b for a, b in zip(COEFFICIENTS, features(question, clauses, named), strict=True))
     return 1 / (1 + math.exp(-total))
 
 
-def features(question: Question, clauses: Sequence[Clause]) -> list[float]:
+def features(question: Question, clauses: Sequence[Clause], named: Mapping[int, float]) -> list[float]:
     """The values of FEATURES for the first of `clauses`, which are ranked.
 
     `unfit` is 1 when a quantity or name is asked for and none stands there, `margin` the lead over the best clause of
     another passage, `label` 1 when the clause is a heading or the like, `foreign` 1 when question and clause are in
     different scripts and share no word, so that coverage tells nothing; `foreign cosine` is then the cosine again.
+    `named` is the share of the question's names that the article mentions, 0 where it has none.
     """
     best = clauses[0]
     other = next((clause.score for clause in clauses if clause.hit is not best.hit), 0.0)
+    share = named.get(best.hit.passage.article, 0.0)
     foreign = not best.coverage and bool(_HAN.search(question.topic)) != bool(_HAN.search(best.folded.text))
     return [
         best.coverage,
@@ -47,4 +49,6 @@ def features(question: Question, clauses: Sequence[Clause]) -> list[float]:
         float(best.fit < 0),
         float(foreign),
         best.cosine if foreign else 0.0,
+        share,
+        share if foreign else 0.0,
     ]

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 from index.fold import fold, fold_text
+from index.pinyin import spelled
 from index.tokens import HAN, is_dictionary_word, tagged, words
 from index.types import Hit, Span
 from qa.names import organisations, people
@@ -105,12 +106,15 @@ _ASKING = re.compile(
 )
 _HAN = re.compile(f"[{HAN}]")
 _EXCLUDING = re.compile("别给|不要|不是|不算|不含|除外|排除|别的是|不是指|not |except|excluding")
+_LATIN_WORD = re.compile("[a-z]+(?:['’][a-z]*)?")
 _PLACE_TAGS = frozenset({"ns", "nz"})
 _NAME_TAGS = frozenset({"nr", "nrt", "nrfg"})
 _PLACE_KIND = re.compile("(?<=..)[省市县区州镇乡]$")
 # Words that the dictionary calls places and that name none.
 _VAGUE_PLACE = re.compile("[外国东西内海各本当全世界中南北部省市县区乡镇村地方]+|.*(?:城市|地区|国家|社区|大桥|公路)")
-_CODE = re.compile("[a-z]*[0-9]+[a-z0-9-]*[a-z][a-z0-9-]*|[a-z]+[0-9-]+[a-z0-9]*|(?<![0-9])(?:19|20)[0-9]{2}(?=年|\\b)")
+_CODE = re.compile(
+    "[a-z]*[0-9]+[a-z0-9-]*[a-z][a-z0-9-]*|[a-z]+-?[0-9]+[a-z0-9-]*|(?<![0-9])(?:19|20)[0-9]{2}(?=年|\\b)"
+)
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,7 @@ class Question:
     def names(self) -> list[str]:
         """`places`, and words that may be names of people or things: an answer's article had better mention them."""
         guessed = [word for word, tag in tagged(self.wanted) if tag in _NAME_TAGS and len(word) > 1]
-        return list(dict.fromkeys([*self.places, *guessed]))
+        return list(dict.fromkeys([*self.places, *guessed, *spelled(_LATIN_WORD.findall(self.wanted))]))
 
     @cached_property
     def unit(self) -> str:
