@@ -10,15 +10,14 @@ from index.encoder import Encoder
 from index.pinyin import MARK
 from index.search import known_tokens
 from index.store import Store
-from index.types import Filters, Hit, Passage, Span
+from index.types import Filters, Hit
 from qa.clauses import Clause, Idf, idf_of, rank_clauses, rerank
 from qa.confidence import MIN_CONFIDENCE, confidence
+from qa.parts import Quote, list_parts, prose
 from qa.question import Question
 from qa.values import value_of
 
 Reason = Literal["no_hits", "low_confidence", "missing_terms", "no_quantity"]
-Quote = tuple[Passage, Span]
-
 # How many passages are read for an answer.
 ANSWER_POOL = 10
 # What an article that mentions every name of the question has ahead of one that mentions none.
@@ -83,7 +82,7 @@ def read(question: Question, hits: Sequence[Hit], store: Store, encoder: Encoder
     return Reading(ranked, fitting or clauses, tuple(missing), named, idf)
 
 
-def answer(question: Question, reading: Reading, encoder: Encoder) -> Answer | NoAnswer:
+def answer(question: Question, reading: Reading, store: Store, encoder: Encoder) -> Answer | NoAnswer:
     """The answer that a reading gives, or why it gives none."""
     if not reading.clauses:
         return NoAnswer("no_hits")
@@ -95,10 +94,13 @@ def answer(question: Question, reading: Reading, encoder: Encoder) -> Answer | N
         return NoAnswer("no_quantity", confidence=certainty)
     if certainty < MIN_CONFIDENCE:
         return NoAnswer("low_confidence", confidence=certainty)
-    value = value_of(question, best, reading.idf, encoder.encode_documents)
     passage = best.hit.passage
+    value = value_of(question, best, reading.idf, encoder.encode_documents)
     shown = passage.text[slice(*value)] if value else None
-    return Answer(passage.text[slice(*best.span)], shown, certainty, ((passage, best.span),))
+    quotes = list_parts(question, best, store.article_passages(passage.article)) or [
+        (passage, best.span if question.asks_quantity or question.asks_name else prose(best))
+    ]
+    return Answer("\n".join(part.text[slice(*span)] for part, span in quotes), shown, certainty, tuple(quotes))
 
 
 def _by_name(question: Question, hits: Sequence[Hit], store: Store) -> tuple[dict[int, float], set[int], list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -27,6 +28,11 @@ CLAUSE_WEIGHT = 3.0
 
 _PAIR_CREDIT = 0.5
 _LABEL_CHARS = 40
+# 一个, 一批 and the like are articles more often than figures.
+_ONE = re.compile("一[个批种次项名位家条件支套类]")
+_ONE_FIT = 0.5
+# By whether the question says how many items there are.
+_LIST_FIT = (0.5, 1.5)
 _STOPS = '。.!！?？;；”"…'
 
 
@@ -71,12 +77,20 @@ def rank_clauses(
             folded = fold(visible[slice(*span)])
             coverage = overlap(question.terms, f"{folded.text} {named}", idf)
             fitting = question.fitting(folded.text)
-            fit = 0.0 if question.lacks(folded.text, fitting) else 1.0
-            if not fitting and _is_label(folded.text, heading_letters):
-                fit -= 1.0
+            fit = _fit(question, folded.text, fitting, heading_letters)
             score = COVERAGE_WEIGHT * coverage + COSINE_WEIGHT * cosine + FIT_WEIGHT * fit
             found.append(Clause(hit, span, folded, coverage, cosine, tuple(fitting), fit, score + hit.score / top))
     return sorted(found, key=lambda clause: (-clause.score, clause.hit.rank, clause.span))
+
+
+def _fit(question: Question, text: str, fitting: Sequence[Span], heading_letters: str) -> float:
+    if question.lacks(text, fitting):
+        fit = 0.0
+    elif question.kind == "count" and all(_ONE.fullmatch(text[slice(*span)]) for span in fitting):
+        fit = _ONE_FIT
+    else:
+        fit = 1.0 + (_LIST_FIT[question.how_many is not None] if question.asks_list and fitting else 0.0)
+    return fit if fitting or not _is_label(text, heading_letters) else fit - 1.0
 
 
 def rerank(pool: Sequence[Hit], clauses: Sequence[Clause], hits: Sequence[Hit]) -> list[Hit]:

@@ -120,7 +120,7 @@ class Engine:
         store, question = self.store, Question.of(query)
         reading = self._read(question, store, top_k, filters)
         searched = _elapsed_ms(started)
-        found = answer(question, reading, self.encoder)
+        found = answer(question, reading, store, self.encoder)
         cited = found.quotes if isinstance(found, Answer) else ()
         shown = [_hit(hit, _highlights(hit, question, cited), explain) for hit in reading.hits[:top_k]]
         return AskResponse(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -105,6 +106,13 @@ _ASKING = re.compile(
     "|in|to|for|and|on|by|with|from|at|has|have|had|that|this|there)\\b"
 )
 _HAN = re.compile(f"[{HAN}]")
+_SMALL_NUMBERS = {char: value for value, char in enumerate("一二三四五六七八九十", start=1)} | {"两": 2}
+_COUNTED = re.compile(
+    f"(?:哪(?P<asked>[二两三四五六七八九十])(?:大|个|{_CLASSIFIER}|方面)?|(?P<said>[二两三四五六七八九十])(?:大|个|{_CLASSIFIER}|方面)"
+    f'|[“"「『](?P<quoted>[二两三四五六七八九十])(?:大|个|{_CLASSIFIER})?)(?P<counted>[{HAN}]{{0,4}})'
+)
+_ITEMS = re.compile("[^、,，。;；:：]{1,25}(?:、[^、,，。;；:：]{1,25})+")
+_PLAIN_LIST_ITEMS = 3
 _EXCLUDING = re.compile("别给|不要|不是|不算|不含|除外|排除|别的是|不是指|not |except|excluding")
 _LATIN_WORD = re.compile("[a-z]+(?:['’][a-z]*)?")
 _PLACE_TAGS = frozenset({"ns", "nz"})
@@ -171,6 +179,8 @@ class Question:
             return ""
         if match := re.search(f"(?:多少|(?<!哪)几)({COUNT_UNITS})(?![庭目数长属])", self.wanted):
             return match[1]
+        if "人次" in self.wanted:
+            return "人次"
         if re.search(f"多少[^,，。?？]{{0,6}}?(?:{_PEOPLE})|(?:{_PEOPLE})[^,，。?？]{{0,6}}多少|人数", self.wanted):
             return "名"
         return "次" if "次数" in self.wanted else ""
@@ -180,8 +190,31 @@ class Question:
         """Whether only a number, sum, share or date answers."""
         return self.kind in ("count", "money", "share", "date", "time", "duration")
 
+    @cached_property
+    def how_many(self) -> int | None:
+        """How many parts the list that is asked for has, where the question says so: 哪五句话, 四个窗口."""
+        match = _COUNTED.search(self.wanted) if self.asks_list else None
+        return _SMALL_NUMBERS[match["asked"] or match["said"] or match["quoted"]] if match else None
+
+    @cached_property
+    def counted(self) -> str:
+        """The word that `how_many` counts, without what asks; empty where it isn't told."""
+        match = _COUNTED.search(self.wanted)
+        found = [word for word in words(_ASKING.sub(" ", match["counted"])) if len(word) > 1] if match else []
+        return found[0] if found else ""
+
+    @property
+    def asks_list(self) -> bool:
+        """Whether an enumeration answers."""
+        return self.kind == "list" or (self.kind in ("definition", "any") and bool(_COUNTED.search(self.wanted)))
+
+    def holds_list(self, folded: str) -> bool:
+        """Whether an enumeration in a folded text has as many items as asked for, or three where that isn't said."""
+        items = folded.count("、") + 1
+        return items == self.how_many if self.how_many else items >= _PLAIN_LIST_ITEMS
+
     def fitting(self, folded: str) -> list[Span]:
-        """Spans of what could be the short answer in a folded text: quantities, people or organisations."""
+        """Spans of what could be the short answer in a folded text: quantities, people, organisations or lists."""
         if self.asks_quantity:
             # Where words are spaced, what a number counts stands after it as a word that can't be compared.
             is_spaced = not _HAN.search(folded)
@@ -190,12 +223,14 @@ class Question:
                 for quantity in quantities(folded)
                 if self.accepts(quantity) or (is_spaced and self.kind == quantity.kind == "count" and not quantity.unit)
             ]
+        if self.asks_list:
+            return [match.span() for match in _ITEMS.finditer(folded) if self.holds_list(match.group())]
         if not self.asks_name:
             return []
         found = people(folded) if self.kind == "person" else organisations(folded)
         return [span for span in found if folded[slice(*span)] not in self.wanted]
 
-    def lacks(self, folded: str, fitting: list[Span]) -> bool:
+    def lacks(self, folded: str, fitting: Sequence[Span]) -> bool:
         """Whether a text can't answer because it holds nothing of the kind asked for.
 
         Names are told only in Chinese text; in another script their absence says nothing.

@@ -36,6 +36,9 @@ class Store(Protocol):
 
     def passages(self, rows: Iterable[int]) -> dict[int, Passage]: ...
 
+    def article_passages(self, article: int) -> list[Passage]:
+        """All passages of an article, in reading order."""
+
     def vectors(self, rows: Iterable[int]) -> list[PassageVectors]: ...
 
     def document_frequency(self, term: str) -> int:

@@ -100,6 +100,9 @@ class LocalStore:
     def passages(self, rows: Iterable[int]) -> dict[int, Passage]:
         return self.database.passages(rows)
 
+    def article_passages(self, article: int) -> list[Passage]:
+        return self.database.article_passages([article])
+
     def vectors(self, rows: Iterable[int]) -> list[PassageVectors]:
         return self.database.vectors(rows, self.dim)
 
