@@ -120,7 +120,8 @@ def _by_name(question: Question, hits: Sequence[Hit], store: Store) -> tuple[dic
         article: sum(weight for name, weight in weights.items() if article in mentions[name]) / total
         for article in articles
     }
-    about = {article for article in articles if all(article in mentions[name] for name in question.places)}
+    required = [rows for name, rows in mentions.items() if name in question.places or (rows and name.startswith(MARK))]
+    about = {article for article in articles if all(article in rows for rows in required)}
     missing = [name for name in question.places if hits[0].passage.article not in mentions[name]] if not about else []
     return named, about, missing
 

@@ -12,12 +12,12 @@ from index.fold import fold, fold_text
 from index.pinyin import spelled
 from index.tokens import HAN, is_dictionary_word, tagged, words
 from index.types import Hit, Span
-from qa.names import organisations, people
+from qa.names import organisations, people, places
 from qa.quantities import COUNT_UNITS, Quantity, counts_in, quantities
 
 Kind = Literal[
     "count", "money", "share", "date", "time", "duration",
-    "person", "organisation", "list", "yesno", "definition", "reason", "any",
+    "person", "organisation", "place", "list", "yesno", "definition", "reason", "any",
 ]  # fmt: skip
 
 _PEOPLE = (
@@ -51,7 +51,7 @@ _KINDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     (
         "date",
         (
-            "哪一?年|何年|什么时候|甚么时候|啥时候?|何时|几月|几号|哪一?天|哪一?月|哪个月|什么日期|多会儿",
+            "哪一?年|何年|(?:[公西]元|[在于是])几年|什么时候|甚么时候|啥时候?|何时|几月|几号|哪一?天|哪一?月|哪个月|什么日期|多会儿",
             "when |what (?:year|date|day|month)|which (?:year|month|day)|since which",
         ),
     ),
@@ -74,7 +74,7 @@ _KINDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     (
         "person",
         (
-            "谁|哪(?:一)?位|何人|哪几位|哪些人|姓名",
+            "谁|哪(?:一)?位|哪一?个人(?![口数员])|何人|哪几位|哪些人|姓名",
             "(?:书记|主席|主任|长|人|同志|先生|女士|记者|作者|教授|代表|经理)(?:叫|的名字|姓|名叫)",
             "(?:^| )who |whose |whom ",
         ),
@@ -87,6 +87,7 @@ _KINDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
             "which (?:company|organi[sz]ation|union|department|agency|firm)",
         ),
     ),
+    ("place", ("哪里|哪儿|何处|在哪$|什么地方|哪一?个(?:地方|国家|城市|省|市|县|区)|哪国", "(?:^| )where ")),
     (
         "yesno",
         (
@@ -206,7 +207,10 @@ class Question:
     @property
     def asks_list(self) -> bool:
         """Whether an enumeration answers."""
-        return self.kind == "list" or (self.kind in ("definition", "any") and bool(_COUNTED.search(self.wanted)))
+        if self.kind == "list":
+            return True
+        is_one = re.search(f"哪一?(?:{_CLASSIFIER}|里|国)", self.wanted)
+        return self.kind in ("definition", "any") and not is_one and bool(_COUNTED.search(self.wanted))
 
     def holds_list(self, folded: str) -> bool:
         """Whether an enumeration in a folded text has as many items as asked for, or three where that isn't said."""
@@ -225,17 +229,27 @@ class Question:
             ]
         if self.asks_list:
             return [match.span() for match in _ITEMS.finditer(folded) if self.holds_list(match.group())]
+        if self.kind == "place":
+            found = places(folded)
+            return [span for span in found if folded[slice(*span)] not in self.wanted]
         if not self.asks_name:
             return []
         found = people(folded) if self.kind == "person" else organisations(folded)
         return [span for span in found if folded[slice(*span)] not in self.wanted]
+
+    def defines(self, folded: str) -> bool:
+        """Whether a text says what the thing is that a definition is asked of: it opens with it."""
+        subject = re.sub("^是|的?是?$", "", self.topic)
+        return self.kind == "definition" and len(subject) > 1 and folded.lstrip('“"「《').startswith(subject)
 
     def lacks(self, folded: str, fitting: Sequence[Span]) -> bool:
         """Whether a text can't answer because it holds nothing of the kind asked for.
 
         Names are told only in Chinese text; in another script their absence says nothing.
         """
-        return not fitting and (self.asks_quantity or (self.asks_name and bool(_HAN.search(folded))))
+        return not fitting and (
+            self.asks_quantity or ((self.asks_name or self.kind == "place") and bool(_HAN.search(folded)))
+        )
 
     @property
     def asks_name(self) -> bool:
