@@ -95,7 +95,8 @@ def _fit(question: Question, text: str, fitting: Sequence[Span], heading_letters
         fit = 1.0 + _TELLING_FIT
     else:
         fit = 1.0
-    return fit if fitting or not _is_label(text, heading_letters) else fit - 1.0
+    is_told_by_label = fitting and question.kind != "place"
+    return fit if is_told_by_label or not _is_label(text, heading_letters) else fit - 1.0
 
 
 def rerank(pool: Sequence[Hit], clauses: Sequence[Clause], hits: Sequence[Hit]) -> list[Hit]:
