@@ -84,6 +84,11 @@ class LocalStore:
     def counts(self) -> tuple[int, int]:
         return self._counts
 
+    @property
+    def units(self) -> int:
+        """How many vectors are held."""
+        return len(self._vectors)
+
     def search_passages(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
         return self._passages.search(terms, limit, self._admitted(filters))
 
