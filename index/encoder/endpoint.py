@@ -10,6 +10,7 @@ import logging
 import math
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -182,10 +183,12 @@ class EndpointEncoder:
         import httpx2
 
         key = self._options.api_key
-        return httpx2.Client(
+        client = httpx2.Client(
             timeout=httpx2.Timeout(self._options.timeout_s, connect=min(_CONNECT_TIMEOUT_S, self._options.timeout_s)),
             headers={"Authorization": f"Bearer {key}"} if key else {},
         )
+        weakref.finalize(self, client.close)
+        return client
 
 
 class _TooMuchError(EncoderError):

@@ -182,6 +182,8 @@ def _one_line(what: str, hint: str) -> Iterator[None]:
         raise
     except Exception as exc:
         reason = next((line.strip() for line in str(exc).splitlines() if line.strip()), type(exc).__name__)
+        if "trust_remote_code" in str(exc):
+            hint = "if you trust its source, set encoder.trust_remote_code to true"
         raise EncoderError(f"encoder.model: {what} ({reason}); {hint}") from exc
 
 
