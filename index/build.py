@@ -90,7 +90,7 @@ def sync(
     listing = _list(corpus, base, only)
     report.skipped.extend(listing.skipped)
     with (
-        writing(data_dir, Settings.of(encoder.fingerprint), encoder.dim, rebuild=rebuild) as writer,
+        writing(data_dir, Settings.of(encoder.fingerprint), lambda: encoder.dim, rebuild=rebuild) as writer,
         closing(Embedder(encoder, data_dir)) as embedder,
     ):
         known = {info.id: info for info in writer.database.documents()}

@@ -35,6 +35,8 @@ _FIRST_WAIT_S = 0.5
 # A server may ask for more patience than this; then a later run is better, which goes on where this one stopped.
 _LONGEST_WAIT_S = 30.0
 _REMEMBERED_QUERIES = 256
+# How much of a reply an error quotes.
+_QUOTED_CHARS = 100
 # The shortest text that is worth shortening for a server that refuses it.
 _SHORTEST_CHARS = 64
 _BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
@@ -214,4 +216,4 @@ def _message(response: Response) -> str:
 
 def _short(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= 100 else f"{line[:100]}…"
+    return line if len(line) <= _QUOTED_CHARS else f"{line[:_QUOTED_CHARS]}…"

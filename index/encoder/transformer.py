@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ _BATCH_SIZE = 32
 _PROBE_TIMEOUT_S = 5.0
 _REMEMBERED_QUERIES = 256
 _SAMPLE_BYTES = 1 << 20
+_REASON_CHARS = 200
 # The files of a model that its vectors depend on.
 _PARTS = frozenset({".json", ".safetensors", ".bin", ".txt", ".model", ".py"})
 _HOW = "give a model folder, a hub name that can be downloaded, or 'bundled'"
@@ -63,7 +65,7 @@ class TransformerEncoder:
             digest.update(f"\0{self._options.document_prompt}".encode())
         return f"{Path(self._name).name}:{digest.hexdigest()[:12]}"
 
-    @property
+    @cached_property
     def dim(self) -> int:
         return int(self._model.get_embedding_dimension() or len(self._model.encode("1")))
 
@@ -101,10 +103,16 @@ class TransformerEncoder:
         from sentence_transformers import SentenceTransformer
 
         with _one_line(f"cannot load {self._name!r} with sentence-transformers", _HOW):
-            return SentenceTransformer(
+            model = SentenceTransformer(
                 self._name, device=self._options.device, local_files_only=is_local,
                 trust_remote_code=self._options.trust_remote_code,
             )  # fmt: skip
+        folder = _local_folder(self._name)
+        if folder and not (folder / "modules.json").is_file():
+            logger.warning(
+                "%s does not say how it makes one vector of many: its token vectors are averaged", self._name
+            )
+        return model
 
 
 def _local_folder(model: str) -> Path | None:
@@ -181,7 +189,7 @@ def _one_line(what: str, hint: str) -> Iterator[None]:
     except EncoderError:
         raise
     except Exception as exc:
-        reason = next((line.strip() for line in str(exc).splitlines() if line.strip()), type(exc).__name__)
+        reason = shorten(str(exc), _REASON_CHARS, placeholder="…") or type(exc).__name__
         if "trust_remote_code" in str(exc):
             hint = "if you trust its source, set encoder.trust_remote_code to true"
         raise EncoderError(f"encoder.model: {what} ({reason}); {hint}") from exc

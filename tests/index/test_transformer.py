@@ -152,6 +152,18 @@ def test_what_is_no_model_is_one_clear_line(tmp_path: Path, make, words: str) ->
     assert "\n" not in str(caught.value)
 
 
+def test_a_model_that_does_not_say_how_it_pools(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from transformers import BertConfig, BertModel
+
+    shutil.copytree(
+        MINILM, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.safetensors", "modules.json")
+    )
+    shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    BertModel(BertConfig(**shape)).save_pretrained(tmp_path)
+    assert load_encoder(str(tmp_path)).encode_query("union").shape == (8,)
+    assert "its token vectors are averaged" in caplog.text
+
+
 def test_a_device_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match="nowhere"):
         load_encoder(str(save_model(tmp_path, {})), EncoderOptions(device="nowhere")).encode_query("工会")
