@@ -122,12 +122,14 @@ class Embedder:
         Raises:
             EncoderError: see `index.encoder`; what was encoded until then is kept.
         """
-        vectors = np.zeros((len(texts), self._encoder.dim), dtype=np.float32)
         digests = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
         places: dict[bytes, list[int]] = {}
         for place, digest in enumerate(digests):
             places.setdefault(digest, []).append(place)
         known = self._cache.find(places) if self._cache else {}
+        # A model need not be loaded for what is all known.
+        dim = len(next(iter(known.values()))) if known else self._encoder.dim
+        vectors = np.zeros((len(texts), dim), dtype=np.float32)
         for digest, vector in known.items():
             vectors[places[digest]] = vector
         # Texts of like length waste least when a model pads them to the longest of a batch.

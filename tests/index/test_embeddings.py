@@ -149,6 +149,12 @@ def test_an_interrupted_file_goes_on_where_it_stopped(corpus: Path, tmp_path: Pa
     assert search(store, encoder, "兰州大学")[0].passage.path == "docs/small.txt"
 
 
+class UnloadedEncoder(SlowEncoder):
+    """One whose model must not be loaded."""
+
+    dim = property(lambda _: pytest.fail("the model was loaded"))
+
+
 def test_renaming_and_rebuilding_encode_nothing(corpus: Path, tmp_path: Path) -> None:
     encoder = SlowEncoder()
     sync({"docs": corpus}, tmp_path / "data", encoder, base=tmp_path)
@@ -158,3 +164,6 @@ def test_renaming_and_rebuilding_encode_nothing(corpus: Path, tmp_path: Path) ->
     assert (report.added, report.removed) == (["docs/renamed.txt"], ["docs/large.txt"])
     sync({"docs": corpus}, tmp_path / "data", encoder, base=tmp_path, rebuild=True)
     assert encoder.texts == []
+    (corpus / "renamed.txt").rename(corpus / "large.txt")
+    for added in (["docs/large.txt"], []):
+        assert sync({"docs": corpus}, tmp_path / "data", UnloadedEncoder(), base=tmp_path)[1].added == added
