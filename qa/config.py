@@ -129,8 +129,10 @@ class Config(BaseSettings):
     @property
     def encoder_model(self) -> str:
         """The encoder's model: a folder beside the configuration file as an absolute path, any other name as it is."""
+        if self.encoder.model == BUNDLED or self.encoder.base_url:
+            return self.encoder.model
         folder = self._base / Path(self.encoder.model).expanduser()
-        return str(folder) if self.encoder.model != BUNDLED and folder.is_dir() else self.encoder.model
+        return str(folder) if folder.is_dir() else self.encoder.model
 
     @property
     def encoder_options(self) -> EncoderOptions:

@@ -182,6 +182,12 @@ def test_a_key_is_never_shown(tmp_path, monkeypatch):
     assert "31337" not in repr(config.encoder_options)
 
 
+def test_a_folder_beside_the_file_is_a_model_but_no_endpoint_s(tmp_path):
+    (tmp_path / "x").mkdir()
+    assert load_config(write(tmp_path, "encoder: {model: x}")).encoder_model == str(tmp_path / "x")
+    assert load_config(write(tmp_path, f"encoder: {ENDPOINT}")).encoder_model == "x"
+
+
 def test_an_empty_variable_undoes_an_endpoint(tmp_path, monkeypatch):
     file = write(tmp_path, f"encoder: {ENDPOINT}")
     monkeypatch.setenv("QA_ENCODER_MODEL", "bundled")
