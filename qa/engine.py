@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import uuid
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from index.build import Progress, SyncReport, sync
 from index.encoder import Encoder, load_encoder
-from index.errors import DocumentNotFoundError, IndexMissingError, QueryError
+from index.errors import DocumentNotFoundError, IndexMismatchError, IndexMissingError, QueryError
 from index.search import search
 from index.store.local import LocalStore, Settings, open_store
 from index.types import Document, DocumentInfo, Filters, Hit, Passage, Span
@@ -31,6 +32,8 @@ from qa.schemas import (
     SearchResponse,
 )
 
+logger = logging.getLogger(__name__)
+
 # So many passages are looked through for those whose article is the one that the question names.
 _SEARCH_POOL = 30
 
@@ -44,9 +47,10 @@ class Engine:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.encoder: Encoder = load_encoder(config.encoder_model)
+        self.encoder: Encoder = load_encoder(config.encoder_model, config.encoder_options)
         self._opening = threading.Lock()
         self._opened: LocalStore | None = None
+        self._is_outdated = False
 
     @classmethod
     def open(cls, config: Path | str | None = None) -> Engine:
@@ -68,9 +72,21 @@ class Engine:
         if opened is None or opened.is_stale():
             with self._opening:
                 if self._opened is None or self._opened.is_stale():
-                    self._opened = open_store(self.config.index_dir, Settings.of(self.encoder.fingerprint))
+                    self._opened = self._reopen(self._opened)
                 opened = self._opened
         return opened
+
+    def _reopen(self, opened: LocalStore | None) -> LocalStore:
+        """The newest generation; the one that is `opened` when another model has made the newest meanwhile."""
+        try:
+            return open_store(self.config.index_dir, Settings.of(self.encoder.fingerprint))
+        except IndexMismatchError as exc:
+            if opened is None or not opened.folder.exists():
+                raise
+            if not self._is_outdated:
+                logger.warning("%s (or restart this process with the new settings); answering from the old one", exc)
+            self._is_outdated = True
+            return opened
 
     def index(
         self, only: list[Path] | None = None, *, rebuild: bool = False, progress: Progress | None = None

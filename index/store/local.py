@@ -14,7 +14,7 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -83,6 +83,11 @@ class LocalStore:
 
     def counts(self) -> tuple[int, int]:
         return self._counts
+
+    @property
+    def units(self) -> int:
+        """How many vectors are held."""
+        return len(self._vectors)
 
     def search_passages(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
         return self._passages.search(terms, limit, self._admitted(filters))
@@ -236,10 +241,11 @@ def check_settings(database: Database, settings: Settings) -> None:
 
 
 @contextmanager
-def writing(data_dir: Path, settings: Settings, dim: int, *, rebuild: bool = False) -> Iterator[Writer]:
+def writing(data_dir: Path, settings: Settings, dim: Callable[[], int], *, rebuild: bool = False) -> Iterator[Writer]:
     """Hold the writer's lock on an index, made here where there is none.
 
-    A rebuild becomes current only when the block ends without an error.
+    `dim` gives the length of a vector, which may load a model; only a new index asks for it. A rebuild
+    becomes current only when the block ends without an error.
 
     Raises:
         IndexBusyError: another process is writing.
@@ -255,7 +261,7 @@ def writing(data_dir: Path, settings: Settings, dim: int, *, rebuild: bool = Fal
         if is_new:
             database.create()
             database.set_meta("settings", json.dumps(asdict(settings)))
-            database.set_meta("dim", str(dim))
+            database.set_meta("dim", str(dim()))
         else:
             check_settings(database, settings)
         if is_new and not rebuild:

@@ -191,14 +191,14 @@ def test_an_index_of_another_model_is_refused(corpus: Corpus) -> None:
         open_store(corpus.data, Settings.of("other"))
     with (
         pytest.raises(IndexMismatchError),
-        writing(corpus.data, Settings.of("other"), 64),
+        writing(corpus.data, Settings.of("other"), lambda: 64),
     ):
         pass
 
 
 def test_a_second_writer_is_refused_and_readers_go_on(corpus: Corpus) -> None:
     corpus.sync()
-    with writing(corpus.data, Settings.of(corpus.encoder.fingerprint), 64):
+    with writing(corpus.data, Settings.of(corpus.encoder.fingerprint), lambda: 64):
         with pytest.raises(IndexBusyError, match="another process"):
             corpus.sync()
         assert corpus.find("兰州大学梦")[0] == "docs/lanzhou.txt"
