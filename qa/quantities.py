@@ -176,6 +176,8 @@ def number(text: str) -> float | None:
 
 def _numeral(text: str) -> float | None:
     """What a numeral without commas stands for, None where it only sketches: 七八 is about seven or eight."""
+    if not text:
+        return None
     for mark, scale in (("亿", 1e8), ("万", 1e4)):
         if mark in text:
             left, _, right = text.rpartition(mark)
