@@ -97,12 +97,13 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The parts of a hit's score, each at most about 1; higher is better."""
+    """The parts of a hit's score, each at most about 1; higher is better. `reranker` is None where none read it."""
 
     lexical: float
     dense: float
     article: float
     total: float
+    reranker: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,25 @@ def evaluate(
 
 
 @app.command()
+def why_not(
+    document: Annotated[str, typer.Argument(help="Path, file name or id of a document in the index")],
+    question: Annotated[str, typer.Argument(help="The question that it was expected to answer")],
+    as_json: AsJson = False,
+    config: ConfigOption = None,
+) -> None:
+    """Say why a document is not the first one for a question."""
+    engine = _engine(config, question)
+    _index_if_missing(engine)
+    response = engine.why_not(document, question)
+    if as_json:
+        _print_json(response.model_dump_json())
+    else:
+        from qa.terminal import print_why_not
+
+        print_why_not(response)
+
+
+@app.command()
 def serve(
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on")] = None,
     port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one")] = None,

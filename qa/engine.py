@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 from index.build import Progress, SyncReport, sync
@@ -14,10 +14,12 @@ from index.encoder import Encoder, load_encoder
 from index.errors import DocumentNotFoundError, IndexMismatchError, IndexMissingError, QueryError
 from index.search import search
 from index.store.local import LocalStore, Settings, open_store
-from index.types import Document, DocumentInfo, Filters, Hit, Passage, Span
-from qa.answer import Answer, Reading, answer, read
+from index.types import Document, DocumentInfo, Filters
+from qa.answer import Answer, Quote, Reading, answer, read
 from qa.config import Config, load_config
+from qa.explain import explained
 from qa.question import Question
+from qa.render import citations, highlights, hit_out, sources
 from qa.schemas import (
     DEFAULT_TOP_K,
     MAX_QUERY_CHARS,
@@ -25,12 +27,12 @@ from qa.schemas import (
     AnswerOut,
     AskResponse,
     Citation,
-    Copy,
     HitOut,
     IndexOut,
-    ScoreParts,
     SearchResponse,
+    WhyNotResponse,
 )
+from qa.why_not import find_document, why_not
 
 logger = logging.getLogger(__name__)
 
@@ -117,10 +119,11 @@ class Engine:
         started = time.perf_counter()
         check(query, top_k)
         store, question = self.store, Question.of(query)
-        hits = self._read(question, store, top_k, filters).hits[:top_k]
+        reading = self._read(question, store, top_k, filters)
+        shown, _ = self._shown(question, reading, store, top_k, (), explain)
         return SearchResponse(
-            id=uuid.uuid4().hex, query=query, hits=[_hit(hit, question.highlights(hit), explain) for hit in hits],
-            index=_index(store), timings_ms={"total": _elapsed_ms(started)},
+            id=uuid.uuid4().hex, query=query, hits=shown, index=_index(store),
+            timings_ms={"total": _elapsed_ms(started)},
         )  # fmt: skip
 
     def ask(
@@ -138,7 +141,7 @@ class Engine:
         searched = _elapsed_ms(started)
         found = answer(question, reading, store, self.encoder)
         cited = found.quotes if isinstance(found, Answer) else ()
-        shown = [_hit(hit, _highlights(hit, question, cited), explain) for hit in reading.hits[:top_k]]
+        shown, cites = self._shown(question, reading, store, top_k, cited, explain)
         return AskResponse(
             id=uuid.uuid4().hex, query=query,
             status="answered" if isinstance(found, Answer) else "no_answer",
@@ -146,7 +149,7 @@ class Engine:
             missing_terms=[] if isinstance(found, Answer) else list(found.missing_terms),
             answer=AnswerOut(text=found.text, value=found.value, confidence=round(found.confidence, 4))
             if isinstance(found, Answer) else None,
-            citations=list(_citations(cited)), hits=shown, index=_index(store),
+            citations=cites, hits=shown, index=_index(store),
             timings_ms={"search": searched, "total": _elapsed_ms(started)},
         )  # fmt: skip
 
@@ -160,6 +163,36 @@ class Engine:
             names=question.names,
         )
         return read(question, hits, store, self.encoder)
+
+    def why_not(self, document: str, query: str) -> WhyNotResponse:
+        """Why a document (an id, path or file name) is not the first one for `query`.
+
+        Raises:
+            QueryError: the query is empty or too long.
+            DocumentNotFoundError: there is no such document; the message lists the nearest.
+        """
+        check(query, 1)
+        store, question = self.store, Question.of(query)
+        wanted = find_document(document, store, self.config.base)
+        return why_not(question, wanted, self._read(question, store, 1, None), store, self.encoder)
+
+    def _shown(
+        self, question: Question, reading: Reading, store: LocalStore, top_k: int, cited: Sequence[Quote], explain: bool
+    ) -> tuple[list[HitOut], list[Citation]]:
+        """The first `top_k` hits and the quotes, as responses hold them."""
+        hits = reading.hits[:top_k]
+        places = [*(hit.passage for hit in hits), *(passage for passage, _ in cited)]
+        fresh = sources((passage.document_id for passage in places), store, self.config.base)
+        shown = [
+            hit_out(
+                hit,
+                highlights(hit, question, cited),
+                fresh[hit.passage.document_id],
+                explained(question, hit, reading.clauses, store) if explain else None,
+            )
+            for hit in hits
+        ]
+        return shown, list(citations(cited, fresh))
 
     def documents(self, limit: int | None = None, after: str = "") -> list[DocumentInfo]:
         """Documents by id, those after the id `after`."""
@@ -198,36 +231,3 @@ def _elapsed_ms(started: float) -> float:
 
 def _index(store: LocalStore) -> IndexOut:
     return IndexOut(generation=store.generation, model=store.encoder, passages=store.counts()[1])
-
-
-def _highlights(hit: Hit, question: Question, cited: tuple[tuple[Passage, Span], ...]) -> list[Span]:
-    """What the answer quotes from this hit, or else the words it shares with the question."""
-    quoted = [(p.start + start, p.start + end) for p, (start, end) in cited if p.id == hit.passage.id]
-    return quoted or question.highlights(hit)
-
-
-def _hit(hit: Hit, highlights: list[Span], explain: bool) -> HitOut:
-    passage = hit.passage
-    parts = ScoreParts(lexical=hit.scores.lexical, dense=hit.scores.dense, article=hit.scores.article)
-    return HitOut(
-        rank=hit.rank, score=round(hit.score, 4), passage_id=passage.id, document_id=passage.document_id,
-        collection=passage.collection, path=passage.path, title=passage.title, heading_path=list(passage.heading_path),
-        page=passage.page, paragraph=passage.paragraph, start=passage.start, end=passage.end, text=passage.text,
-        highlights=highlights, explain=parts if explain else None,
-        also_in=[
-            Copy(passage_id=copy.id, document_id=copy.document_id, path=copy.path, paragraph=copy.paragraph,
-                 start=copy.start, end=copy.end)
-            for copy in hit.also_in
-        ],
-    )  # fmt: skip
-
-
-def _citations(quotes: tuple[tuple[Passage, Span], ...]) -> Iterator[Citation]:
-    for n, (passage, (start, end)) in enumerate(quotes, start=1):
-        first, last = passage.start + start, passage.start + end
-        yield Citation(
-            n=n, document_id=passage.document_id, path=passage.path, title=passage.title,
-            heading_path=list(passage.heading_path), page=passage.page, paragraph=passage.paragraph,
-            start=first, end=last, quote=passage.text[start:end],
-            url=f"/v1/documents/{passage.document_id}/text?start={first}&end={last}",
-        )  # fmt: skip

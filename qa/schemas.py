@@ -49,15 +49,27 @@ class AskRequest(SearchRequest):
 
 
 class ScoreParts(BaseModel):
-    """What a hit's score is made of, before weighting."""
+    """What a hit's score is made of, and which of the question's words it holds.
+
+    `lexical`, `dense` and `article` are those parts before weighting; `points` is what each part adds to the score.
+    Matched words stand in the passage, its title or its headings.
+    """
 
     lexical: float
     dense: float
     article: float
+    reranker: float | None = None
+    points: dict[str, float] = {}
+    matched: list[str] = []
+    in_article: list[str] = Field(default=[], description="Words that only other parts of its article hold")
+    missing: list[str] = []
 
 
 class Place(BaseModel):
-    """A stretch of a document: `text[start:end]` of the document's text, in code points."""
+    """A stretch of a document: `text[start:end]` of the document's text, in code points.
+
+    `read_at` is when the file was last read; `stale` says that it has been changed or removed since.
+    """
 
     document_id: str
     path: str
@@ -67,6 +79,8 @@ class Place(BaseModel):
     paragraph: int
     start: int
     end: int
+    read_at: str | None = None
+    stale: bool = False
 
 
 class Copy(BaseModel):
@@ -141,6 +155,31 @@ class AskResponse(BaseModel):
     hits: list[HitOut]
     index: IndexOut
     timings_ms: dict[str, float]
+
+
+class Standing(Place):
+    """A passage compared with another. `score` is what it would have if it were read for an answer."""
+
+    rank: int | None
+    score: float
+    passage_id: str
+    text: str
+    explain: ScoreParts
+
+
+class WhyNotResponse(BaseModel):
+    """Why a document is not first: its best passage beside the first hit, and what makes the difference.
+
+    `rank` is None when the document was not among the passages that were ranked.
+    """
+
+    query: str
+    document_id: str
+    path: str
+    rank: int | None
+    first: Standing | None
+    best: Standing | None
+    reasons: list[str]
 
 
 class DocumentOut(BaseModel):

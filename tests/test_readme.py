@@ -45,7 +45,7 @@ def test_ci_runs_the_two_commands_as_written(readme: str) -> None:
 
 def test_commands_and_options_exist(readme: str) -> None:
     assert isinstance(COMMANDS, typer.core.TyperGroup)
-    described = re.findall(r"^\| `qa (\w+)[^`]*` \|(.*)\|$", readme, re.MULTILINE)
+    described = re.findall(r"^\| `qa ([\w-]+)[^`]*` \|(.*)\|$", readme, re.MULTILINE)
     assert {name for name, _ in described} == set(COMMANDS.commands)
     for name, text in described:
         options = {option for parameter in COMMANDS.commands[name].params for option in parameter.opts}

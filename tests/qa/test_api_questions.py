@@ -134,7 +134,8 @@ def test_no_answer_is_not_an_error(client):
 def test_parts_of_the_score_are_shown_on_request_only(client):
     assert search(client, EXAMPLE_QUESTION)["hits"][0]["explain"] is None
     parts = search(client, EXAMPLE_QUESTION, explain=True)["hits"][0]["explain"]
-    assert parts.keys() == {"lexical", "dense", "article"}
+    assert parts.keys() == {"lexical", "dense", "article", "reranker", "points", "matched", "in_article", "missing"}
+    assert "兰州" in parts["matched"]
 
 
 def test_many_at_once_get_the_same_answers(client):

@@ -22,7 +22,7 @@ LANZHOU = "seeds/000_ae71b4d254c1ee34.txt"
 UNANSWERABLE = "火星上的居民喜欢吃什么口味的冰淇淋"
 PLACE = {
     "document_id": str, "path": str, "title": str, "heading_path": list, "page": (int, type(None)), "paragraph": int,
-    "start": int, "end": int,
+    "start": int, "end": int, "read_at": str, "stale": bool,
 }  # fmt: skip
 CITATION = PLACE | {"n": int, "quote": str, "url": str}
 HIT = PLACE | {
@@ -59,7 +59,9 @@ def test_answer_comes_first_then_where_it_stands(base):
     assert (done.returncode, done.stderr) == (0, "")
     answer, citation, blank, first_hit, *_ = done.stdout.splitlines()
     assert "帮助1097名困难家庭子女圆了大学梦" in answer
-    assert re.fullmatch(rf"\[1\] {re.escape(LANZHOU)} · .*兰州市总工会.* · paragraph \d+", citation)
+    assert re.fullmatch(
+        rf"\[1\] {re.escape(LANZHOU)} · .*兰州市总工会.* · paragraph \d+ · read [-0-9]+ [0-9:]+ UTC", citation
+    )
     assert blank == ""
     assert first_hit.startswith(f"1. {LANZHOU} · ")
     assert "\x1b" not in done.stdout
@@ -116,6 +118,8 @@ def test_search_lists_passages(base):
 def test_explain_shows_the_parts_of_a_score(base):
     done = run_qa("ask", CANONICAL, "--explain", "--top-k", "1", folder=base)
     assert re.search(r"lexical \d\.\d\d · dense \d\.\d\d · article \d\.\d\d", done.stdout)
+    assert re.search(r"points: words \d\.\d\d · ", done.stdout)
+    assert "matched: 兰州、" in done.stdout
     assert "lexical" not in run_qa("ask", CANONICAL, folder=base).stdout
 
 
