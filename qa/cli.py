@@ -96,25 +96,41 @@ def index(
 
 @app.command(name="eval")
 def evaluate(
-    file: Annotated[Path, typer.Argument(help="Question file (JSON Lines)")],
+    file: Annotated[Path, typer.Argument(help="Questions as JSON Lines, a BEIR folder, or SQuAD-style .json")],
     as_json: AsJson = False,
+    at_least: Annotated[list[str] | None, typer.Option("--min", help="FIGURE=NUMBER that must be reached")] = None,
+    at_most: Annotated[list[str] | None, typer.Option("--max", help="FIGURE=NUMBER not to be exceeded")] = None,
+    gate: Annotated[Path | None, typer.Option("--gate", help="Such bounds in a YAML or JSON file")] = None,
+    compare: Annotated[Path | None, typer.Option("--compare", help="Earlier --json output to compare with")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Measure quality on questions of your own."""
+    """Measure quality on questions of your own. Exit code 1 when a bound is missed."""
+    from qa.datasets import document_names, engine_over, load_dataset
     from qa.evaluate import evaluate as run
-    from qa.evaluate import load_questions
+    from qa.gate import judge, load_evaluation, make_gate
 
     engine = _engine(config)
-    questions = load_questions(file)
-    _index_if_missing(engine)
-    with _progress() as advance:
-        result = run(engine, questions, progress=advance)
-    if as_json:
-        _print_json(result.model_dump_json())
+    bounds = make_gate(gate, at_least or (), at_most or ())
+    earlier = load_evaluation(compare) if compare else None
+    dataset = load_dataset(file)
+    if dataset.documents is None:
+        _index_if_missing(engine)
+        with _progress() as advance:
+            found = run(engine, dataset.questions, progress=advance)
     else:
-        from qa.terminal import print_evaluation
+        with _progress() as advance, engine_over(dataset.documents, engine.config, advance) as temporary:
+            found = run(temporary, dataset.questions, advance, document_names(dataset.documents))
+    judged = judge(found, bounds, earlier)
+    if as_json:
+        _print_json(judged.model_dump_json())
+    else:
+        from qa.tables import print_evaluation
 
-        print_evaluation(result)
+        print_evaluation(judged)
+    for line in judged.missed:
+        stderr.print(f"missed {line}", style="bold red", markup=False)
+    if judged.missed:
+        raise typer.Exit(EXIT_NO_ANSWER)
 
 
 @app.command()

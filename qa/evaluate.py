@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, quantiles
 from typing import Literal
@@ -17,21 +17,30 @@ from qa.engine import Engine
 from qa.schemas import AskResponse, HitOut
 
 POOL = 10
+# Enough passages that ten different documents are among them.
+DOCUMENT_POOL = 60
+TENTHS = 10
 
 
 class EvalQuestion(BaseModel):
-    """One line of a question file. Without `evidence` and `answers`, the right thing is to refuse."""
+    """One line of a question file. Without `evidence`, `relevant` and `answers`, the right thing is to refuse.
+
+    `relevant` are documents by name with their grades, where relevance is a matter of documents, not of passages;
+    `itself` is the document that the question was made of, which does not count.
+    """
 
     model_config = ConfigDict(extra="ignore")
     question: str = Field(min_length=1)
     evidence: list[str] = []
+    relevant: dict[str, int] = {}
+    itself: str = ""
     answers: list[str] = []
     answers_mode: Literal["any", "all"] = "any"
     kind: str = "any"
 
     @property
     def is_answerable(self) -> bool:
-        return bool(self.evidence or self.answers)
+        return bool(self.evidence or self.relevant or self.answers)
 
 
 class Figures(BaseModel):
@@ -43,6 +52,7 @@ class Figures(BaseModel):
     hit_at_5: float | None
     mrr_at_10: float | None
     ndcg_at_10: float | None
+    recall_at_10: float | None = None
     answer_accuracy: float | None
     value_accuracy: float | None
     refused_right: float | None
@@ -50,12 +60,16 @@ class Figures(BaseModel):
 
 
 class Outcome(BaseModel):
-    """What became of one question. `rank` is of the first passage that holds the evidence, None beyond the tenth."""
+    """What became of one question.
+
+    `rank` is of the first passage that holds the evidence, or of the first relevant document; None beyond the tenth.
+    """
 
     question: str
     kind: str
     rank: int | None
     ndcg: float
+    recall: float = 0.0
     status: str
     reason: str | None
     confidence: float | None
@@ -63,10 +77,23 @@ class Outcome(BaseModel):
     value: str | None
     answer_right: bool | None
     value_right: bool | None
+    is_answerable: bool = True
+
+
+class Tenth(BaseModel):
+    """Answers whose confidence lies in one tenth: `said` is its mean, `was` the share that were right."""
+
+    low: float
+    n: int
+    said: float
+    was: float
 
 
 class Evaluation(BaseModel):
-    """Figures by kind and over all, and every single outcome."""
+    """Figures by kind and over all, and every single outcome.
+
+    `calibration_error` is the mean distance of what the confidence said from what was, weighted by answers (ECE).
+    """
 
     questions: int
     kinds: list[Figures]
@@ -75,6 +102,8 @@ class Evaluation(BaseModel):
     citations_exact: int
     latency_ms_p50: float
     latency_ms_p99: float
+    reliability: list[Tenth] = []
+    calibration_error: float | None = None
     outcomes: list[Outcome]
 
 
@@ -104,9 +133,12 @@ def load_questions(file: Path) -> list[EvalQuestion]:
 
 
 def evaluate(
-    engine: Engine, questions: Sequence[EvalQuestion], progress: Callable[[str, int, int], None] | None = None
+    engine: Engine,
+    questions: Sequence[EvalQuestion],
+    progress: Callable[[str, int, int], None] | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> Evaluation:
-    """Ask every question and compare."""
+    """Ask every question and compare. `names` are those of documents by file stem; without it they are their paths."""
     outcomes: list[Outcome] = []
     latencies: list[float] = []
     exact: list[bool] = []
@@ -115,21 +147,26 @@ def evaluate(
         if progress:
             progress(question.question, number, len(questions))
         started = time.perf_counter()
-        response = engine.ask(question.question, top_k=POOL)
+        response = engine.ask(question.question, top_k=DOCUMENT_POOL if question.relevant else POOL)
         latencies.append((time.perf_counter() - started) * 1000)
-        outcomes.append(_outcome(question, response))
-        for place, quote in [(c, c.quote) for c in response.citations] + [(h, h.text) for h in response.hits]:
+        outcomes.append(_outcome(question, response, names))
+        for place, quote in [(c, c.quote) for c in response.citations] + [(h, h.text) for h in response.hits[:POOL]]:
             if place.document_id not in texts:
                 texts[place.document_id] = engine.document(place.document_id).text
             exact.append(texts[place.document_id][place.start : place.end] == quote)
     pairs = list(zip(questions, outcomes, strict=True))
     kinds = sorted({question.kind for question in questions})
+    reliability = list(_reliability(outcomes))
+    answers = sum(tenth.n for tenth in reliability)
     return Evaluation(
         questions=len(questions),
         kinds=[_figures(kind, [pair for pair in pairs if pair[0].kind == kind]) for kind in kinds],
         total=_figures("all", pairs), citations=len(exact), citations_exact=sum(exact),
         latency_ms_p50=quantiles(latencies, n=100)[49] if len(latencies) > 1 else latencies[0],
         latency_ms_p99=quantiles(latencies, n=100)[98] if len(latencies) > 1 else latencies[0],
+        reliability=reliability,
+        calibration_error=sum(abs(tenth.said - tenth.was) * tenth.n for tenth in reliability) / answers
+        if answers else None,
         outcomes=outcomes,
     )  # fmt: skip
 
@@ -139,20 +176,36 @@ def squeeze(text: str) -> str:
     return "".join(fold_text(text).split())
 
 
-def _outcome(question: EvalQuestion, response: AskResponse) -> Outcome:
-    evidence = [squeeze(part) for part in question.evidence]
-    relevant = [_holds(hit, evidence) for hit in response.hits]
+def _outcome(question: EvalQuestion, response: AskResponse, names: Mapping[str, str] | None) -> Outcome:
+    if question.relevant:
+        grades = _document_grades(question, response.hits, names)
+        ideal: Sequence[int] = list(question.relevant.values())
+    else:
+        evidence = [squeeze(part) for part in question.evidence]
+        grades = [int(_holds(hit, evidence)) for hit in response.hits[:POOL]]
+        # How many passages hold the evidence is not known beyond those found.
+        ideal = [1] * max(1, sum(grades))
     answer = response.answer
     accepted = [squeeze(part) for part in question.answers]
+    found = [rank for rank, grade in enumerate(grades, start=1) if grade]
     return Outcome(
-        question=question.question, kind=question.kind,
-        rank=relevant.index(True) + 1 if True in relevant else None, ndcg=_ndcg(relevant),
+        question=question.question, kind=question.kind, rank=found[0] if found else None, ndcg=_ndcg(grades, ideal),
+        recall=min(1.0, len(found) / len(ideal)),
         status=response.status, reason=response.reason, confidence=answer.confidence if answer else None,
         answer=answer.text if answer else None, value=answer.value if answer else None,
         answer_right=_accepts(accepted, answer.text if answer else "", question.answers_mode) if accepted else None,
         value_right=any(part == squeeze(answer.value) for part in accepted)
         if accepted and answer and answer.value else None,
+        is_answerable=question.is_answerable,
     )  # fmt: skip
+
+
+def _document_grades(question: EvalQuestion, hits: Sequence[HitOut], names: Mapping[str, str] | None) -> list[int]:
+    """Grades of the first ten documents, each at its best passage; one that a passage stands for comes with it."""
+    paths = (path for hit in hits for path in (hit.path, *(copy.path for copy in hit.also_in)))
+    found = dict.fromkeys(names[Path(path).stem] if names else path for path in paths)
+    ranked = [name for name in found if name != question.itself]
+    return [question.relevant.get(name, 0) for name in ranked[:POOL]]
 
 
 def _holds(hit: HitOut, evidence: Sequence[str]) -> bool:
@@ -165,17 +218,33 @@ def _accepts(accepted: Sequence[str], text: str, mode: str) -> bool:
     return all(found) if mode == "all" else any(found)
 
 
-def _ndcg(relevant: Sequence[bool]) -> float:
-    """nDCG@10 with binary relevance, against the best order of what was found (one relevant passage at least)."""
-    gains = sum(1 / math.log2(rank + 1) for rank, is_relevant in enumerate(relevant[:10], start=1) if is_relevant)
-    ideal = sum(1 / math.log2(rank + 1) for rank in range(1, max(1, sum(relevant[:10])) + 1))
-    return gains / ideal
+def _ndcg(grades: Sequence[int], ideal: Sequence[int]) -> float:
+    """nDCG@10 as trec_eval and BEIR compute it: the grade is the gain. `ideal` are all grades that could be found."""
+    return _gain(grades) / _gain(sorted(ideal, reverse=True))
+
+
+def _gain(grades: Sequence[int]) -> float:
+    return sum(grade / math.log2(rank + 1) for rank, grade in enumerate(grades[:POOL], start=1))
+
+
+def _reliability(outcomes: Iterable[Outcome]) -> Iterator[Tenth]:
+    """What the confidence of answers said and what was, by tenths; an answer to an unanswerable question is wrong."""
+    known = [
+        (found.confidence, bool(found.answer_right))
+        for found in outcomes
+        if found.confidence is not None and (found.answer_right is not None or not found.is_answerable)
+    ]
+    for tenth in range(TENTHS):
+        within = [pair for pair in known if min(TENTHS - 1, int(pair[0] * TENTHS)) == tenth]
+        if within:
+            said, was = (fmean(values) for values in zip(*within, strict=True))
+            yield Tenth(low=tenth / TENTHS, n=len(within), said=said, was=was)
 
 
 def _figures(kind: str, pairs: Iterable[tuple[EvalQuestion, Outcome]]) -> Figures:
     every = list(pairs)
     answerable = [outcome for question, outcome in every if question.is_answerable]
-    findable = [outcome for question, outcome in every if question.evidence]
+    findable = [outcome for question, outcome in every if question.evidence or question.relevant]
     unanswerable = [outcome for question, outcome in every if not question.is_answerable]
     return Figures(
         kind=kind, n=len(every),
@@ -183,6 +252,7 @@ def _figures(kind: str, pairs: Iterable[tuple[EvalQuestion, Outcome]]) -> Figure
         hit_at_5=_mean(outcome.rank is not None and outcome.rank <= 5 for outcome in findable),
         mrr_at_10=_mean(1 / outcome.rank if outcome.rank else 0.0 for outcome in findable),
         ndcg_at_10=_mean(outcome.ndcg for outcome in findable),
+        recall_at_10=_mean(outcome.recall for outcome in findable),
         answer_accuracy=_mean(outcome.answer_right for outcome in answerable if outcome.answer_right is not None),
         value_accuracy=_mean(outcome.value_right for outcome in answerable if outcome.value_right is not None),
         refused_right=_mean(outcome.status == "no_answer" for outcome in unanswerable),

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
-from qa.evaluate import Evaluation
 from qa.schemas import AskResponse, HitOut, Place, ScoreParts, WhyNotResponse
 
 _REASONS = {
@@ -20,7 +17,6 @@ _REASONS = {
     "missing_terms": "no article brings these together with the rest of the question: ",
     "no_quantity": "the passages that fit hold no number of the kind asked for",
 }
-_EVALUATION_WIDTH = 100
 _console = Console(highlight=False, soft_wrap=True)
 
 
@@ -89,28 +85,6 @@ def _freshness(place: Place) -> list[tuple[str, str]]:
     """When the file was read, and a warning where that is no longer what it says."""
     read = [(f" · read {place.read_at[:16].replace('T', ' ')} UTC", "dim")] if place.read_at else []
     return [*read, (" · changed or removed since; run: qa index", "yellow")] if place.stale else read
-
-
-def print_evaluation(result: Evaluation) -> None:
-    """Figures by kind of question, then over all."""
-    table = Table(title=f"{result.questions} questions", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    columns = ("kind", "n", "hit@1", "hit@5", "MRR", "nDCG", "answer", "value", "refused", "wrongly")
-    for name in columns:
-        table.add_column(name, justify="left" if name == "kind" else "right", no_wrap=True)
-    for group in [*result.kinds, result.total]:
-        figures = (
-            group.hit_at_1, group.hit_at_5, group.mrr_at_10, group.ndcg_at_10, group.answer_accuracy,
-            group.value_accuracy, group.refused_right, group.refused_wrong,
-        )  # fmt: skip
-        style = "bold" if group is result.total else None
-        table.add_row(group.kind, str(group.n), *("–" if x is None else f"{x:.3f}" for x in figures), style=style)
-    # Elsewhere than on a terminal the width is a guess, and cutting figures off helps nobody.
-    _console.print(table, width=max(_console.width, _EVALUATION_WIDTH))
-    _console.print(
-        f"MRR and nDCG at 10. refused: unanswerable questions refused; wrongly: answerable ones refused.\n"
-        f"citations exact: {result.citations_exact} of {result.citations}   "
-        f"latency p50 {result.latency_ms_p50:.1f} ms, p99 {result.latency_ms_p99:.1f} ms"
-    )
 
 
 @contextmanager

@@ -177,7 +177,7 @@ def test_evaluation_as_a_table(base, questions):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("6 questions\n")
     header = next(line for line in done.stdout.splitlines() if "hit@1" in line)
-    columns = ["kind", "n", "hit@1", "hit@5", "MRR", "nDCG", "answer", "value", "refused", "wrongly"]
+    columns = ["kind", "n", "hit@1", "hit@5", "MRR", "nDCG", "recall", "answer", "value", "refused", "wrongly"]
     assert header.split() == columns
     rows = [line.split() for line in done.stdout.splitlines() if re.match(r" [a-z]+ +\d", line)]
     assert [row[0] for row in rows] == ["money", "number", "organisation", "all"]
