@@ -56,6 +56,13 @@ class EncoderConfig(BaseModel):
         return self
 
 
+class RerankerConfig(BaseModel):
+    """Which cross-encoder puts the best passages in order; none when empty."""
+
+    model_config = ConfigDict(extra="forbid")
+    model: str = ""
+
+
 class ServerConfig(BaseModel):
     """Where `qa serve` listens."""
 
@@ -73,6 +80,7 @@ class Config(BaseSettings):
     corpus: Annotated[dict[str, Path], NoDecode] = Field(default_factory=lambda: {"seeds": Path("seeds")}, min_length=1)
     data_dir: Path = Path("data")
     encoder: EncoderConfig = EncoderConfig()
+    reranker: RerankerConfig = RerankerConfig()
     store: Literal["local"] = "local"
     server: ServerConfig = ServerConfig()
     _base: Path = PrivateAttr(default_factory=Path.cwd)
@@ -131,8 +139,16 @@ class Config(BaseSettings):
         """The encoder's model: a folder beside the configuration file as an absolute path, any other name as it is."""
         if self.encoder.model == BUNDLED or self.encoder.base_url:
             return self.encoder.model
-        folder = self._base / Path(self.encoder.model).expanduser()
-        return str(folder) if folder.is_dir() else self.encoder.model
+        return self._model(self.encoder.model)
+
+    @property
+    def reranker_model(self) -> str:
+        """The reranker's model, as `encoder_model`; empty for none."""
+        return self._model(self.reranker.model) if self.reranker.model else ""
+
+    def _model(self, name: str) -> str:
+        folder = self._base / Path(name).expanduser()
+        return str(folder) if folder.is_dir() else name
 
     @property
     def encoder_options(self) -> EncoderOptions:

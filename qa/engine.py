@@ -12,6 +12,7 @@ from pathlib import Path
 from index.build import Progress, SyncReport, sync
 from index.encoder import Encoder, load_encoder
 from index.errors import DocumentNotFoundError, IndexMismatchError, IndexMissingError, QueryError
+from index.reranker import Reranker
 from index.search import search
 from index.store.local import LocalStore, Settings, open_store
 from index.types import Document, DocumentInfo, Filters
@@ -20,6 +21,7 @@ from qa.config import Config, load_config
 from qa.explain import explained
 from qa.question import Question
 from qa.render import citations, highlights, hit_out, sources
+from qa.reranking import reordered
 from qa.schemas import (
     DEFAULT_TOP_K,
     MAX_QUERY_CHARS,
@@ -50,6 +52,7 @@ class Engine:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.encoder: Encoder = load_encoder(config.encoder_model, config.encoder_options)
+        self.reranker = Reranker(config.reranker_model) if config.reranker_model else None
         self._opening = threading.Lock()
         self._opened: LocalStore | None = None
         self._is_outdated = False
@@ -162,7 +165,8 @@ class Engine:
             filters=filters or Filters(),
             names=question.names,
         )
-        return read(question, hits, store, self.encoder)
+        reading = read(question, hits, store, self.encoder)
+        return reordered(reading, question, self.reranker) if self.reranker else reading
 
     def why_not(self, document: str, query: str) -> WhyNotResponse:
         """Why a document (an id, path or file name) is not the first one for `query`.

@@ -56,7 +56,7 @@ def test_commands_and_options_exist(readme: str) -> None:
 def test_settings_are_all_described(readme: str) -> None:
     described = dict(re.findall(r"^\| `([a-z._]+)` \| `QA_([A-Z_]+)` \|", readme, re.MULTILINE))
     assert all(key.replace(".", "_").upper() == variable for key, variable in described.items())
-    groups = {"ENCODER", "SERVER"}
+    groups = {"ENCODER", "RERANKER", "SERVER"}
     assert set(described.values()) == set(_variable_names()) - groups
 
 

@@ -95,7 +95,7 @@ class TransformerEncoder:
 
     @cached_property
     def _model(self) -> Any:  # noqa: ANN401 - importing the class for its name would import torch
-        _quiet()
+        quiet()
         is_local = _local_folder(self._name) is not None
         if not is_local:
             _check_reachable(self._name)
@@ -195,7 +195,8 @@ def _one_line(what: str, hint: str) -> Iterator[None]:
         raise EncoderError(f"encoder.model: {what} ({reason}); {hint}") from exc
 
 
-def _quiet() -> None:
+def quiet() -> None:
+    """Keep the model libraries from writing to the terminal; to be called before they are imported."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
