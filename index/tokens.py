@@ -56,7 +56,7 @@ _NAME_TAGS = (["ns"], ["nr"], ["nrt"], ["nrfg"])
 _MAX_NAME_CHARS = 4
 
 
-_FUNCTION_WORDS = frozenset(
+FUNCTION_WORDS = frozenset(
     "a an the of in on at to for from by with and or not no is are was were be been being am do does did has have had "
     "this that these those there it its he she they them his her their you your we our i my as than then so if but "
     "what which who whom whose when where why how much many can could will would shall should may might must".split()
@@ -89,7 +89,7 @@ def query_tokens(folded: str) -> list[str]:
     would count as much as names.
     """
     runs = list(_RUNS.finditer(folded))
-    telling = [match for match in runs if match.group() not in _FUNCTION_WORDS]
+    telling = [match for match in runs if match.group() not in FUNCTION_WORDS]
     found = [token for match in telling or runs for token in _run_tokens(match, is_document=False)]
     found.extend(spelled([match["word"] for match in runs if match["word"]]))
     return list(dict.fromkeys(found))

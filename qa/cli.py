@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -18,6 +18,7 @@ from qa.errors import EXIT_ANSWERED, EXIT_FAILURE, EXIT_NO_ANSWER, EXIT_USAGE, m
 
 if TYPE_CHECKING:
     from index.build import SyncReport
+    from qa.conversation import Turn
     from qa.engine import Engine
 
 app = typer.Typer(
@@ -46,12 +47,15 @@ def ask(
     top_k: TopK = 5,
     as_json: AsJson = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show what each score is made of")] = False,
+    after: Annotated[
+        list[str] | None, typer.Option("--after", help="An earlier question that this one follows; repeatable")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Answer a question from the documents. Exit code 1 when they hold no answer."""
     engine = _engine(config, question, top_k)
     _index_if_missing(engine)
-    response = engine.ask(question, top_k=top_k, explain=explain)
+    response = engine.ask(question, top_k=top_k, explain=explain, history=_turns(after or ()))
     if as_json:
         _print_json(response.model_dump_json())
     else:
@@ -227,6 +231,15 @@ def _engine(config: Path | None, query: str = "?", top_k: int = 1) -> Engine:
     for name in unknown_variables():
         stderr.print(f"qa: {name} in the environment is no setting of cited-qa; ignored", style="yellow")
     return Engine(loaded)
+
+
+def _turns(questions: Sequence[str]) -> list[Turn]:
+    from qa.conversation import Turn
+    from qa.engine import check
+
+    for question in questions:
+        check(question, 1)
+    return [Turn(question) for question in questions]
 
 
 def _index_if_missing(engine: Engine) -> None:

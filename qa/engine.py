@@ -18,6 +18,7 @@ from index.store.local import LocalStore, Settings, open_store
 from index.types import Document, DocumentInfo, Filters
 from qa.answer import Answer, Quote, Reading, answer, read
 from qa.config import Config, load_config
+from qa.conversation import Turn, interpret
 from qa.explain import explained
 from qa.question import Question
 from qa.render import citations, highlights, hit_out, sources
@@ -130,23 +131,32 @@ class Engine:
         )  # fmt: skip
 
     def ask(
-        self, query: str, *, top_k: int = DEFAULT_TOP_K, filters: Filters | None = None, explain: bool = False
+        self,
+        query: str,
+        *,
+        top_k: int = DEFAULT_TOP_K,
+        filters: Filters | None = None,
+        explain: bool = False,
+        history: Sequence[Turn] = (),
     ) -> AskResponse:
         """The answer to `query` with its citations, or the reason why the documents give none.
+
+        `history` are earlier questions, oldest first: 那武威呢 is understood from them.
 
         Raises:
             QueryError: the query is empty or too long, or `top_k` is out of range.
         """
         started = time.perf_counter()
         check(query, top_k)
-        store, question = self.store, Question.of(query)
+        asked = self._interpreted(query, history)
+        store, question = self.store, Question.of(asked)
         reading = self._read(question, store, top_k, filters)
         searched = _elapsed_ms(started)
         found = answer(question, reading, store, self.encoder)
         cited = found.quotes if isinstance(found, Answer) else ()
         shown, cites = self._shown(question, reading, store, top_k, cited, explain)
         return AskResponse(
-            id=uuid.uuid4().hex, query=query,
+            id=uuid.uuid4().hex, query=query, interpreted_as=asked if asked != query else None,
             status="answered" if isinstance(found, Answer) else "no_answer",
             reason=None if isinstance(found, Answer) else found.reason,
             missing_terms=[] if isinstance(found, Answer) else list(found.missing_terms),
@@ -155,6 +165,10 @@ class Engine:
             citations=cites, hits=shown, index=_index(store),
             timings_ms={"search": searched, "total": _elapsed_ms(started)},
         )  # fmt: skip
+
+    def _interpreted(self, query: str, history: Sequence[Turn]) -> str:
+        asked = interpret(query, history, self.encoder.encode_documents) if history else query
+        return asked if len(asked) <= MAX_QUERY_CHARS else query
 
     def _read(self, question: Question, store: LocalStore, top_k: int, filters: Filters | None) -> Reading:
         hits = search(

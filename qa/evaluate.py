@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from index.errors import QueryError
 from index.fold import fold_text
+from qa.conversation import Turn
 from qa.engine import Engine
 from qa.schemas import AskResponse, HitOut
 
@@ -26,11 +27,12 @@ class EvalQuestion(BaseModel):
     """One line of a question file. Without `evidence`, `relevant` and `answers`, the right thing is to refuse.
 
     `relevant` are documents by name with their grades, where relevance is a matter of documents, not of passages;
-    `itself` is the document that the question was made of, which does not count.
+    `itself` is the document that the question was made of, which does not count. `history` are earlier questions.
     """
 
     model_config = ConfigDict(extra="ignore")
     question: str = Field(min_length=1)
+    history: list[str] = []
     evidence: list[str] = []
     relevant: dict[str, int] = {}
     itself: str = ""
@@ -147,7 +149,11 @@ def evaluate(
         if progress:
             progress(question.question, number, len(questions))
         started = time.perf_counter()
-        response = engine.ask(question.question, top_k=DOCUMENT_POOL if question.relevant else POOL)
+        response = engine.ask(
+            question.question,
+            top_k=DOCUMENT_POOL if question.relevant else POOL,
+            history=[Turn(text) for text in question.history],
+        )
         latencies.append((time.perf_counter() - started) * 1000)
         outcomes.append(_outcome(question, response, names))
         for place, quote in [(c, c.quote) for c in response.citations] + [(h, h.text) for h in response.hits[:POOL]]:

@@ -13,6 +13,8 @@ MAX_TOP_K = 100
 DEFAULT_TOP_K = 5
 MAX_FILTERS = 1000
 MAX_FILTER_CHARS = 1000
+MAX_TURNS = 100
+MAX_ANSWER_CHARS = 100_000
 EXAMPLE_QUESTION = "兰州帮扶中心资助了多少学生"
 
 Reason = Literal["no_hits", "low_confidence", "missing_terms", "no_quantity"]
@@ -44,8 +46,23 @@ class SearchRequest(BaseModel):
     stream: Literal[False] = Field(default=False, description="The response comes in one piece")
 
 
+class HistoryTurn(BaseModel):
+    """An earlier question, with its answer where that is known."""
+
+    model_config = ConfigDict(extra="forbid")
+    question: str = Field(max_length=MAX_QUERY_CHARS)
+    answer: str = Field(default="", max_length=MAX_ANSWER_CHARS)
+
+
+HistoryText = Annotated[str, StringConstraints(max_length=MAX_QUERY_CHARS)]
+
+
 class AskRequest(SearchRequest):
     """A question to be answered from the documents."""
+
+    history: list[HistoryTurn | HistoryText] = Field(
+        default=[], max_length=MAX_TURNS, description="Earlier questions of the conversation, oldest first"
+    )
 
 
 class ScoreParts(BaseModel):
@@ -149,6 +166,9 @@ class AskResponse(BaseModel):
     query: str
     status: Literal["answered", "no_answer"]
     reason: Reason | None
+    interpreted_as: str | None = Field(
+        default=None, description="The question that was answered, where earlier ones were needed to understand it"
+    )
     missing_terms: list[str] = Field(default=[], description="With reason missing_terms: what no document mentions")
     answer: AnswerOut | None
     citations: list[Citation]

@@ -22,6 +22,8 @@ _console = Console(highlight=False, soft_wrap=True)
 
 def print_answer(response: AskResponse, console: Console = _console) -> None:
     """The answer, then where it stands, then the passages."""
+    if response.interpreted_as:
+        console.print(Text(f"Understood as: {response.interpreted_as}", "dim"))
     if response.answer is None:
         reason = _REASONS[response.reason or "no_hits"] + "、".join(response.missing_terms)
         console.print(Text(f"Not found in the documents: {reason}", style="bold yellow"))

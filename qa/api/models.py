@@ -6,7 +6,16 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from qa.schemas import DEFAULT_TOP_K, EXAMPLE_QUESTION, MAX_TOP_K, AskRequest, FilterSpec, IndexOut
+from qa.schemas import (
+    DEFAULT_TOP_K,
+    EXAMPLE_QUESTION,
+    MAX_TOP_K,
+    MAX_TURNS,
+    AskRequest,
+    FilterSpec,
+    HistoryText,
+    IndexOut,
+)
 
 MAX_PAGE = 1000
 DEFAULT_PAGE = 100
@@ -16,6 +25,9 @@ class _QuestionParams(BaseModel):
     q: str = Field(description="The question, in any language", json_schema_extra={"example": EXAMPLE_QUESTION})
     top_k: int = Field(default=DEFAULT_TOP_K, ge=1, le=MAX_TOP_K, description="How many passages to return")
     explain: bool = Field(default=False, description="Add the parts of each score")
+    history: list[HistoryText] = Field(
+        default=[], max_length=MAX_TURNS, description="Earlier questions of the conversation, oldest first"
+    )
 
 
 class AskParams(FilterSpec, _QuestionParams):
@@ -24,7 +36,9 @@ class AskParams(FilterSpec, _QuestionParams):
     model_config = ConfigDict(extra="forbid")
 
     def to_request(self) -> AskRequest:
-        return AskRequest(query=self.q, top_k=self.top_k, filters=self, explain=self.explain)
+        return AskRequest(
+            query=self.q, top_k=self.top_k, filters=self, explain=self.explain, history=list(self.history)
+        )
 
 
 class DocumentsParams(BaseModel):

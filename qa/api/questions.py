@@ -11,6 +11,7 @@ from qa.api.deps import ENGINE_PROBLEMS, ReadyEngine
 from qa.api.examples import EXAMPLE_RESPONSE
 from qa.api.models import AskParams
 from qa.api.problems import Responses, documented
+from qa.conversation import Turn
 from qa.schemas import AskRequest, AskResponse, SearchRequest, SearchResponse
 
 router = APIRouter(prefix="/v1", tags=["questions"])
@@ -31,9 +32,12 @@ def ask(engine: ReadyEngine, request: Annotated[AskRequest, Body()]) -> AskRespo
     The answer is quoted from the documents, never composed. Each citation says where its quote stands:
     `text[start:end]` of `GET /v1/documents/{id}/text`, in code points, is exactly `quote`; its `url` returns just that.
     When the documents hold no answer, `status` is `no_answer` and `reason` says why; the nearest passages are listed
-    all the same.
+    all the same. A follow-up such as 那武威呢 is understood from `history`; `interpreted_as` says how.
     """
-    return engine.ask(request.query, top_k=request.top_k, filters=_filters(request), explain=request.explain)
+    history = [Turn(turn) if isinstance(turn, str) else Turn(turn.question, turn.answer) for turn in request.history]
+    return engine.ask(
+        request.query, top_k=request.top_k, filters=_filters(request), explain=request.explain, history=history
+    )
 
 
 @router.get(

@@ -31,7 +31,8 @@ HIT = PLACE | {
 }  # fmt: skip
 SEARCH = {"id": str, "query": str, "hits": list, "index": dict, "timings_ms": dict}
 ASK = SEARCH | {
-    "status": str, "reason": (str, type(None)), "missing_terms": list, "answer": (dict, type(None)), "citations": list,
+    "status": str, "reason": (str, type(None)), "interpreted_as": (str, type(None)), "missing_terms": list,
+    "answer": (dict, type(None)), "citations": list,
 }  # fmt: skip
 ANSWER = {"text": str, "kind": str, "value": (str, type(None)), "confidence": float}
 INDEX = {"generation": int, "model": str, "passages": int}
