@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from index.types import Filters
 
@@ -55,12 +55,17 @@ class HistoryTurn(BaseModel):
 
 
 HistoryText = Annotated[str, StringConstraints(max_length=MAX_QUERY_CHARS)]
+# Told apart by hand, so that an error speaks of the one that was meant.
+HistoryItem = Annotated[
+    Annotated[HistoryTurn, Tag("turn")] | Annotated[HistoryText, Tag("text")],
+    Discriminator(lambda value: "text" if isinstance(value, str) else "turn"),
+]
 
 
 class AskRequest(SearchRequest):
     """A question to be answered from the documents."""
 
-    history: list[HistoryTurn | HistoryText] = Field(
+    history: list[HistoryItem] = Field(
         default=[], max_length=MAX_TURNS, description="Earlier questions of the conversation, oldest first"
     )
 
