@@ -50,12 +50,14 @@ class NoAnswer:
 class Reading:
     """What the best passages hold for a question.
 
-    `hits` are all that were found, those that answer first; `clauses` those of the best few, likeliest first;
+    `hits` are all that were found, those that answer first; `read` are the clauses of the best few, likeliest first,
+    and `clauses` those of them that can answer;
     `missing` are places in the question that no article found brings together; `named` says of each article found
     which share of the question's names it mentions, by weight.
     """
 
     hits: list[Hit]
+    read: list[Clause]
     clauses: list[Clause]
     missing: tuple[str, ...]
     named: Mapping[int, float]
@@ -66,7 +68,7 @@ def read(question: Question, hits: Sequence[Hit], store: Store, encoder: Encoder
     """Look through the best of `hits`, passages in the order that search gave them, for what answers."""
     idf = idf_of(store.document_frequency, store.counts()[1])
     if not hits:
-        return Reading([], [], (), {}, idf)
+        return Reading([], [], [], (), {}, idf)
     named, about, missing = _by_name(question, hits, store)
     hits = sorted(
         (replace(hit, score=hit.score + NAME_BONUS * named[hit.passage.article]) for hit in hits),
@@ -79,7 +81,7 @@ def read(question: Question, hits: Sequence[Hit], store: Store, encoder: Encoder
     ranked = rerank(pool, clauses, hits)
     # Only an article that mentions the places of the question answers it, where there is one.
     fitting = [clause for clause in clauses if clause.hit.passage.article in about]
-    return Reading(ranked, fitting or clauses, tuple(missing), named, idf)
+    return Reading(ranked, clauses, fitting or clauses, tuple(missing), named, idf)
 
 
 def answer(question: Question, reading: Reading, store: Store, encoder: Encoder) -> Answer | NoAnswer:

@@ -16,10 +16,11 @@ from index.reranker import Reranker
 from index.search import search
 from index.store.local import LocalStore, Settings, open_store
 from index.types import Document, DocumentInfo, Filters
-from qa.answer import Answer, Quote, Reading, answer, read
+from qa.answer import Answer, Reading, answer, read
 from qa.config import Config, load_config
 from qa.conversation import Turn, interpret
 from qa.explain import explained
+from qa.parts import Quote
 from qa.question import Question
 from qa.render import citations, highlights, hit_out, sources
 from qa.reranking import reordered
@@ -206,7 +207,7 @@ class Engine:
                 hit,
                 highlights(hit, question, cited),
                 fresh[hit.passage.document_id],
-                explained(question, hit, reading.clauses, store) if explain else None,
+                explained(question, hit, reading, store) if explain else None,
             )
             for hit in hits
         ]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from index.fold import fold_text
 from index.passages import clean
-from index.search import Weights
+from index.pinyin import MARK
+from index.search import Weights, known_tokens
 from index.store import Store
-from index.tokens import query_tokens
 from index.types import Filters, Hit, Passage
-from qa.clauses import CLAUSE_WEIGHT, COSINE_WEIGHT, COVERAGE_WEIGHT, FIT_WEIGHT, Clause
+from qa.answer import NAME_BONUS, Reading
+from qa.clauses import CLAUSE_WEIGHT, COSINE_WEIGHT, COVERAGE_WEIGHT, FIT_WEIGHT
 from qa.question import Question
 from qa.schemas import ScoreParts
 
@@ -18,20 +17,15 @@ _MAX_ARTICLES = 10_000
 _DIGITS = 4
 
 
-def explained(question: Question, hit: Hit, clauses: Sequence[Clause], store: Store) -> ScoreParts:
-    """The parts of a hit's score. `clauses` are those that were read; the `points` add up to the hit's score."""
+def explained(question: Question, hit: Hit, reading: Reading, store: Store) -> ScoreParts:
+    """The parts of a hit's score in a reading; the `points` add up to the hit's score."""
     matched, in_article, missing = terms_of(question, hit.passage, store)
     return ScoreParts(
         lexical=hit.scores.lexical, dense=hit.scores.dense, article=hit.scores.article,
         reranker=hit.scores.reranker,
-        points={name: round(value, _DIGITS) for name, value in _points(hit, clauses).items()},
+        points={name: round(value, _DIGITS) for name, value in _points(hit, reading).items()},
         matched=matched, in_article=in_article, missing=missing,
     )  # fmt: skip
-
-
-def best_clause(hit: Hit, clauses: Sequence[Clause]) -> Clause | None:
-    """The clause of a hit that answers best; None where it was not read."""
-    return next((clause for clause in clauses if clause.hit.passage.row == hit.passage.row), None)
 
 
 def terms_of(question: Question, passage: Passage, store: Store) -> tuple[list[str], list[str], list[str]]:
@@ -42,23 +36,29 @@ def terms_of(question: Question, passage: Passage, store: Store) -> tuple[list[s
     for term in question.terms:
         if term in folded:
             matched.append(term)
-        elif _stands_in_article(term, passage, store):
+        elif is_in_article(term, passage, store):
             in_article.append(term)
         else:
             missing.append(term)
     return matched, in_article, missing
 
 
-def _stands_in_article(term: str, passage: Passage, store: Store) -> bool:
+def names_of(question: Question, passage: Passage, store: Store) -> list[str]:
+    """The question's names that a passage's article mentions, if only in another script."""
+    return [name.removeprefix(MARK) for name in question.names if is_in_article(name, passage, store)]
+
+
+def is_in_article(word: str, passage: Passage, store: Store) -> bool:
+    """Whether all tokens of a folded word, or a reading in pinyin, stand in a passage's article."""
     here = Filters(document_id=(passage.document_id,))
-    tokens = query_tokens(term)
+    tokens = [word] if word.startswith(MARK) else known_tokens(store, word)
     return bool(tokens) and all(
         any(row == passage.article for row, _ in store.search_articles([(token, 1.0)], _MAX_ARTICLES, here))
         for token in tokens
     )
 
 
-def _points(hit: Hit, clauses: Sequence[Clause]) -> dict[str, float]:
+def _points(hit: Hit, reading: Reading) -> dict[str, float]:
     if hit.scores.reranker is not None:
         return {"reranker": hit.score}
     weights = Weights()
@@ -66,11 +66,13 @@ def _points(hit: Hit, clauses: Sequence[Clause]) -> dict[str, float]:
         "words": weights.lexical * hit.scores.lexical,
         "article": weights.article * hit.scores.article,
         "meaning": weights.dense * hit.scores.dense,
+        "names": NAME_BONUS * reading.named.get(hit.passage.article, 0.0),
     }
-    best = best_clause(hit, clauses)
+    best = next((clause for clause in reading.read if clause.hit.passage.row == hit.passage.row), None)
     if best is None:
         # What was not read for an answer keeps its order below what was: its points are scaled down to fit there.
-        scale = hit.score / hit.scores.total if hit.scores.total else 0.0
+        total = sum(points.values())
+        scale = hit.score / total if total else 0.0
         return {name: scale * value for name, value in points.items()}
     words = CLAUSE_WEIGHT * COVERAGE_WEIGHT * best.coverage
     meaning = CLAUSE_WEIGHT * COSINE_WEIGHT * best.cosine

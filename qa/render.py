@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index.store import Store
-from index.types import DocumentInfo, Hit, Passage, Span
+from index.types import DocumentInfo, Hit, Span
+from qa.parts import Quote
 from qa.question import Question
 from qa.schemas import Citation, Copy, HitOut, ScoreParts
-
-Quotes = Sequence[tuple[Passage, Span]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +55,13 @@ def hit_out(hit: Hit, highlights: list[Span], source: Source, parts: ScoreParts 
     )  # fmt: skip
 
 
-def highlights(hit: Hit, question: Question, cited: Quotes) -> list[Span]:
+def highlights(hit: Hit, question: Question, cited: Sequence[Quote]) -> list[Span]:
     """What the answer quotes from this hit, or else the words it shares with the question."""
     quoted = [(p.start + start, p.start + end) for p, (start, end) in cited if p.id == hit.passage.id]
     return quoted or question.highlights(hit)
 
 
-def citations(quotes: Quotes, fresh: dict[str, Source]) -> Iterator[Citation]:
+def citations(quotes: Sequence[Quote], fresh: dict[str, Source]) -> Iterator[Citation]:
     """Where each quote stands."""
     for n, (passage, (start, end)) in enumerate(quotes, start=1):
         first, last = passage.start + start, passage.start + end

@@ -9,6 +9,7 @@ from index.passages import clean
 from index.reranker import Reranker
 from index.types import Hit, Passage
 from qa.answer import Reading
+from qa.clauses import Clause
 from qa.question import Question
 
 # What its passage's score, 0 to 1, adds to a clause: as much as the retriever's own.
@@ -21,20 +22,24 @@ def reordered(reading: Reading, question: Question, reranker: Reranker) -> Readi
     The other hits stay below them in their order. Which clause answers is still found by words, meaning and kind, now
     with its passage's score added.
     """
-    rows = {clause.hit.passage.row for clause in reading.clauses}
+    rows = {clause.hit.passage.row for clause in reading.read}
     pool = [hit for hit in reading.hits if hit.passage.row in rows]
     query = question.wanted if question.excluded else question.text
     scores = reranker.scores(query, [_text(hit.passage) for hit in pool])
     by_row = {hit.passage.row: score for hit, score in zip(pool, scores, strict=True)}
-    clauses = [
-        replace(clause, score=clause.score + RERANKER_WEIGHT * by_row[clause.hit.passage.row])
-        for clause in reading.clauses
-    ]
     return replace(
         reading,
         hits=_ranked(reading.hits, by_row),
-        clauses=sorted(clauses, key=lambda clause: (-clause.score, clause.hit.rank, clause.span)),
+        read=_raised(reading.read, by_row),
+        clauses=_raised(reading.clauses, by_row),
     )
+
+
+def _raised(clauses: list[Clause], by_row: dict[int, float]) -> list[Clause]:
+    raised = [
+        replace(clause, score=clause.score + RERANKER_WEIGHT * by_row[clause.hit.passage.row]) for clause in clauses
+    ]
+    return sorted(raised, key=lambda clause: (-clause.score, clause.hit.rank, clause.span))
 
 
 def _ranked(hits: list[Hit], by_row: dict[int, float]) -> list[Hit]:

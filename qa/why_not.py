@@ -14,7 +14,7 @@ from index.search import search
 from index.store import Store
 from index.types import DocumentInfo, Filters, Hit
 from qa.answer import Reading, read
-from qa.explain import explained, terms_of
+from qa.explain import explained, names_of
 from qa.question import Question
 from qa.schemas import ScoreParts, Standing, WhyNotResponse
 
@@ -108,7 +108,7 @@ def _find(
 def _standing(question: Question, hit: Hit, rank: int | None, store: Store, encoder: Encoder) -> Standing:
     """A passage with its parts as if it were read for an answer, whether it was or not."""
     retrieved = replace(hit, score=hit.scores.total, scores=replace(hit.scores, reranker=None))
-    parts = explained(question, retrieved, read(question, [retrieved], store, encoder).clauses, store)
+    parts = explained(question, retrieved, read(question, [retrieved], store, encoder), store)
     passage = hit.passage
     return Standing(
         rank=rank, score=round(sum(parts.points.values()), 4), passage_id=passage.id,
@@ -123,7 +123,8 @@ def _reasons(
 ) -> Iterator[str]:
     if behind.rank is None:
         yield "Other passages are so much nearer to the question that it was not even a candidate."
-    yield from _names(question, first, found, store)
+    mentioned = names_of(question, found.passage, store)
+    names = [name for name in names_of(question, first.passage, store) if name not in mentioned]
     one, other = ahead.explain, behind.explain
     if one.reranker is not None:
         with_score = f"{one.reranker:.2f} against {other.reranker:.2f}" if other.reranker is not None else "it alone"
@@ -131,26 +132,16 @@ def _reasons(
     leads = {name: one.points[name] - other.points.get(name, 0.0) for name in one.points}
     for name in sorted(leads, key=lambda name: -leads[name]):
         if leads[name] >= _NOTABLE:
-            yield f"{_describe(name, one, other)} (+{leads[name]:.2f})."
+            yield f"{_describe(name, one, other, names)} (+{leads[name]:.2f})."
     if favours := [f"{name} +{-lead:.2f}" for name, lead in leads.items() if lead <= -_NOTABLE]:
         yield f"It is ahead in: {', '.join(favours)}."
 
 
-def _names(question: Question, first: Hit, found: Hit, store: Store) -> Iterator[str]:
-    """Names in the question that only the article of the first brings."""
+def _describe(name: str, one: ScoreParts, other: ScoreParts, names: Sequence[str]) -> str:
+    """Why the first is ahead in one part of the score, as a sentence without its end.
 
-    def named_by(hit: Hit) -> set[str]:
-        named = replace(question, wanted=" ".join(question.names))
-        matched, in_article, _ = terms_of(named, hit.passage, store)
-        return {*matched, *in_article}
-
-    only = [name for name in question.names if name in named_by(first) - named_by(found)]
-    if only:
-        yield f"The question names {'、'.join(only)}: the article of the first mentions it, this one does not."
-
-
-def _describe(name: str, one: ScoreParts, other: ScoreParts) -> str:
-    """Why the first is ahead in one part of the score, as a sentence without its end."""
+    `names` are those in the question that only the article of the first mentions.
+    """
     lacking = [term for term in one.matched if term not in other.matched]
     lacks = f"; it lacks {'、'.join(lacking)}" if lacking else ""
     return {
@@ -158,6 +149,7 @@ def _describe(name: str, one: ScoreParts, other: ScoreParts) -> str:
         f"{len(other.matched)} in this one{lacks}",
         "article": f"The whole article of the first fits better: {one.article:.2f} against {other.article:.2f}",
         "meaning": f"The first is nearer in meaning: {one.dense:.2f} against {other.dense:.2f}",
+        "names": f"The question names {'、'.join(names)}: the article of the first mentions it, this one does not",
         "clause words": "The clause of the first that answers best holds more of the question's words",
         "clause meaning": "The clause of the first that answers best is nearer to the question in meaning",
         "clause kind": "The first has a clause with what is asked for (a number, sum, date, name, or a full statement)",
