@@ -27,16 +27,21 @@ def sources(document_ids: Iterable[str], store: Store, base: Path) -> dict[str, 
     for document_id in dict.fromkeys(document_ids):
         info = store.document_info(document_id)
         # Between the search and now another process may have removed it.
-        found[document_id] = Source(info.read_at, _has_changed(info, base)) if info else Source(None, True)
+        found[document_id] = Source(info.read_at, has_changed(info, base)) if info else Source(None, True)
     return found
 
 
-def _has_changed(info: DocumentInfo, base: Path) -> bool:
-    try:
-        status = (base / info.path).stat()
-    except OSError:
-        return True
-    return (status.st_size, status.st_mtime_ns) != (info.size, info.mtime_ns)
+def has_changed(info: DocumentInfo, base: Path) -> bool:
+    """Whether the file of a document, or the archive that holds it, is another one than was read, or gone."""
+    path = base / info.path
+    while True:
+        try:
+            status = path.stat()
+            return (status.st_size, status.st_mtime_ns) != (info.size, info.mtime_ns)
+        except NotADirectoryError:
+            path = path.parent  # a member of an archive has its archive's size and time
+        except OSError:
+            return True
 
 
 def hit_out(hit: Hit, highlights: list[Span], source: Source, parts: ScoreParts | None = None) -> HitOut:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from index.types import DocumentInfo
 from qa.config import load_config
 from qa.engine import Engine
+from qa.render import has_changed
 from tests.qa.commands import run_qa
 
 QUESTION = "植物园种了多少株杜鹃"
@@ -65,6 +67,21 @@ def test_a_new_time_stamp_alone_is_stale_until_the_next_sync_has_looked(engine):
 def test_a_removed_file_is_stale(engine):
     (engine.config.base / "docs" / "garden.txt").unlink()
     assert stale(engine)["docs/garden.txt"]
+
+
+def test_a_member_of_an_archive_is_as_fresh_as_the_archive(tmp_path):
+    archive = tmp_path / "papers.zip"
+    archive.write_bytes(b"PK")
+    status = archive.stat()
+    info = DocumentInfo(
+        id="m", collection="docs", path="papers.zip/2019/report.txt", title="", sha256="", size=status.st_size,
+        mtime_ns=status.st_mtime_ns, read_at="2026-01-01T00:00:00+00:00", encoding=None, warnings=(), passages=1,
+    )  # fmt: skip
+    assert not has_changed(info, tmp_path)
+    archive.write_bytes(b"PK PK")
+    assert has_changed(info, tmp_path)
+    archive.unlink()
+    assert has_changed(info, tmp_path)
 
 
 def test_on_the_command_line(engine):
