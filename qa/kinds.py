@@ -44,7 +44,7 @@ _KINDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
         "date",
         (
             "哪一?年|何年|(?:[公西]元|[在于是])几年|什么时候|甚么时候|啥时候?|何时|几月|几号|哪一?天|哪一?月|哪个月|什么日期|多会儿",
-            "(?:^|[,;:] )when (?!you|he|she|it|they|we|i )|what (?:year|date|day|month)|which (?:year|month|day)|since which",
+            "(?:^|[,;:] )when (?!you|he|she|it|they|we|i )|wh(?:at|ich) (?:year|date|day|month)|since which",
         ),
     ),
     ("time", ("几点|什么钟点|what time",)),
