@@ -134,7 +134,9 @@ def question_pairs(data: Path) -> Iterator[Pair]:
 
 def told_pairs(data: Path, rng: random.Random) -> Iterator[Pair]:
     """A pseudo-question and the sentence it was made from: reports in both languages, encyclopaedia paragraphs."""
-    told = [text for name, chinese, english in sources.sentence_pairs(data) if name == "gwr" for text in (chinese, english)]
+    told = [
+        text for name, chinese, english in sources.sentence_pairs(data) if name == "gwr" for text in (chinese, english)
+    ]
     paragraphs = dict.fromkeys(question.paragraph for question in sources.natural_questions(data))
     for sentence in (*told, *(part for paragraph in paragraphs for part in sentences_of(paragraph))):
         if len(sentence) > _TOLD_CHARS:
