@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from index.build import embed
+from index.embeddings import Advance, Embedder
 from index.fold import fold_text
 from index.passages import split as passages_of
 from training.sources import held_out
@@ -105,14 +106,15 @@ def _overlaps(sentence: str, evidence: Sequence[str]) -> bool:
     return any(part in sentence or (len(sentence) >= 12 and sentence in part) for part in evidence)
 
 
-@dataclass(frozen=True, slots=True)
-class _Folding:
-    """`encode` for text that is not folded: as much of an encoder as embedding passages takes."""
+class _Folding(Embedder):
+    """Gives the index the vectors of an encoding function that wants folded text."""
 
-    encode: Encode
+    def __init__(self, encode: Encode) -> None:
+        self._encode = encode
 
-    def encode_documents(self, texts: Sequence[str]) -> Vectors:
-        return self.encode([fold_text(text) for text in texts])
+    def encode(self, texts: Sequence[str], advance: Advance | None = None) -> Vectors:
+        """Vectors `(len(texts), dim)` of texts as they stand in a document."""
+        return self._encode([fold_text(text) for text in texts])
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ class Settings:
 
     dim: int = 256
     rate: float = 3e-3
-    temperature: float = 0.07
+    temperature: float = 0.05
     nearly: float = 0.85  # texts of a greater cosine count as equal
     batch: int = 2048
-    epochs: int = 1
+    epochs: int = 2
     drop: float = 0.15
     longest: int = 192
     seed: int = 1
