@@ -57,7 +57,9 @@ were looked at when choosing between settings. {held} % of the DRCD and CMRC art
 
 ## Figures
 Dense retrieval alone, brute force, nDCG@10 unless said. A passage's score: of its whole vector; of its best sentence;
-the mean of both.
+the mean of both. Questions on unions: whether the best sentence, or one of the best five, of all holds the evidence;
+"in line" by the mean of the sentence's and its line's score; "passages" as `index.build.embed` makes vectors, each
+clause with a share of its passage and heading.
 
 {table}
 ## Limits
@@ -79,7 +81,7 @@ def table(figures: Figures) -> str:
         cells = [f"{figures[f'{name} {way}']:.3f}" if f"{name} {way}" in figures else "" for way in _WAYS]
         rows.append(f"| {name} | {' | '.join(cells)} |\n")
     others = [f"| {name} | {figures[name]:.3f} |\n" for name in figures if "hit@" in name]
-    return _HEAD + "".join(rows) + "\n| questions on unions, sentences | |\n|---|---|\n" + "".join(others) + "\n"
+    return _HEAD + "".join(rows) + "\n| questions on unions | |\n|---|---|\n" + "".join(others) + "\n"
 
 
 def text(config: Config, pieces: int, figures: Figures, held_out_percent: int) -> str:

@@ -20,18 +20,28 @@ from training.table import Table
 log = logging.getLogger(__name__)
 
 
-def loss_of(pooled: Tensor, texts: npt.NDArray[np.int64], temperature: float, nearly: float) -> Tensor:
-    """Symmetric InfoNCE with in-batch negatives; a text equal or nearly equal to the right one is no negative."""
-    left, right = functional.normalize(pooled, dim=1).chunk(2)
+def loss_of(
+    left: Tensor, right: Tensor, texts: npt.NDArray[np.int64], temperature: float, nearly: float
+) -> tuple[float, Tensor]:
+    """Symmetric InfoNCE with in-batch negatives, and its gradient with respect to the unit vectors `left`, `right`.
+
+    A text equal or nearly equal to the right one is no negative. The gradient is written out, and the products are
+    taken in bfloat16, because two cores spend most of the training here: a quarter of the time autograd takes.
+    """
     first, second = torch.from_numpy(texts).chunk(2)
-    scores = left @ right.T / temperature
-    same = (first[:, None] == first[None, :]) | (second[:, None] == second[None, :])
-    with torch.no_grad():
-        same |= (left @ left.T > nearly) | (right @ right.T > nearly)
-    same.fill_diagonal_(False)
-    scores = scores.masked_fill(same, -1e4)
-    target = torch.arange(len(left))
-    return (functional.cross_entropy(scores, target) + functional.cross_entropy(scores.T, target)) / 2
+    half_left, half_right = left.bfloat16(), right.bfloat16()
+    masked = (first[:, None] == first[None, :]) | (second[:, None] == second[None, :])
+    masked |= (half_left @ half_left.T > nearly) | (half_right @ half_right.T > nearly)
+    masked.fill_diagonal_(False)
+    # No cosine exceeds 1, so that exp((cosine - 1) / temperature) can't overflow.
+    shares = (half_left @ half_right.T).float().sub_(1).div_(temperature)
+    own = shares.diagonal().mean()
+    shares = shares.exp_().masked_fill_(masked, 0)
+    rows, columns = shares.sum(1), shares.sum(0)
+    loss = (rows.log().mean() + columns.log().mean()) / 2 - own
+    shares.mul_(1 / rows[:, None] + 1 / columns[None, :]).diagonal().sub_(2)
+    slope = shares.div_(2 * len(left) * temperature).bfloat16()
+    return float(loss), torch.cat([slope @ half_right, slope.T @ half_left]).float()
 
 
 def step(table: Table, batch: Batch, settings: Settings, scale: float) -> float:
@@ -41,10 +51,12 @@ def step(table: Table, batch: Batch, settings: Settings, scale: float) -> float:
     pooled = functional.embedding_bag(
         torch.from_numpy(inverse), touched.composed, torch.from_numpy(batch.offsets), mode="sum"
     )
-    loss = loss_of(pooled, batch.texts, settings.temperature, settings.nearly)
-    loss.backward()  # type: ignore[no-untyped-call]
+    vectors = functional.normalize(pooled, dim=1)
+    left, right = vectors.detach().chunk(2)
+    loss, gradient = loss_of(left, right, batch.texts, settings.temperature, settings.nearly)
+    vectors.backward(gradient)  # type: ignore[no-untyped-call]
     table.step(touched, scale)
-    return float(loss.detach())
+    return loss
 
 
 def train(

@@ -83,6 +83,7 @@ def found(m: Material, keep: float) -> Kinds:
         "shared_gloss": lambda: pairs.shared_gloss_pairs(m.data, m.rng("shared_gloss")),
         "questions": lambda: iter(m.questions),
         "paragraphs": lambda: pairs.paragraph_pairs(m.data, m.rng("paragraphs")),
+        "told": lambda: pairs.told_pairs(m.data, m.rng("told")),
         "report_context": lambda: pairs.report_pairs(m.data),
     }
 
@@ -112,6 +113,8 @@ def reworded(m: Material) -> Kinds:
         "paragraphs_swapped": lambda: synonyms.swapped(paragraphs("pw"), m.others, m.rng("pw")),
         "law_swapped": lambda: synonyms.swapped(laws("lw", 1, 3), m.others, m.rng("lw")),
         "law_en_swapped": lambda: synonyms.swapped(english_laws("ew"), m.others, m.rng("ew")),
+        "told_swapped": lambda: synonyms.swapped(pairs.told_pairs(m.data, m.rng("tw")), m.others, m.rng("tw")),
+        "told_crossed": lambda: crossing.crossed(pairs.told_pairs(m.data, m.rng("tc")), m.english, m.rng("tc")),
         "reports_swapped": lambda: synonyms.swapped(pairs.report_pairs(m.data, itself=True), m.others, m.rng("rw")),
     }
 

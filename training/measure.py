@@ -1,4 +1,4 @@
-"""What a model finds: XQuAD, the held-out parts of DRCD and CMRC, and the questions about unions. numpy only.
+"""What a model finds: XQuAD, the held-out parts of DRCD and CMRC, and the questions about unions.
 
 `python -m training.measure index/bundled --data ../shared/data --seeds ../shared/seeds`
 """
@@ -16,7 +16,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from index.build import embed
+from index.embeddings import Advance, Embedder
 from index.fold import fold_text
+from index.passages import split as passages_of
 from training.sources import held_out
 
 Vectors = npt.NDArray[np.float32]
@@ -103,6 +106,60 @@ def _overlaps(sentence: str, evidence: Sequence[str]) -> bool:
     return any(part in sentence or (len(sentence) >= 12 and sentence in part) for part in evidence)
 
 
+class _Folding(Embedder):
+    """Gives the index the vectors of an encoding function that wants folded text."""
+
+    def __init__(self, encode: Encode) -> None:
+        self._encode = encode
+
+    def encode(self, texts: Sequence[str], advance: Advance | None = None) -> Vectors:
+        """Vectors `(len(texts), dim)` of texts as they stand in a document."""
+        return self._encode([fold_text(text) for text in texts])
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question about unions with its evidence, both folded, and its language."""
+
+    text: str
+    language: str
+    evidence: list[str]
+
+
+def _asked(data: Path) -> list[_Asked]:
+    lines = (data / "eval/union_questions.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [row for row in map(json.loads, lines) if row.get("evidence")]
+    return [
+        _Asked(
+            fold_text(row["question"]),
+            "en" if row["question"].isascii() else "zh",
+            [fold_text(part) for part in row["evidence"]],
+        )
+        for row in rows
+    ]
+
+
+def union_passages(encode: Encode, data: Path, seeds: Path) -> Figures:
+    """Whether a passage with the evidence is the best, or among the best five, by vectors as the index makes them."""
+    texts: list[str] = []
+    groups: list[Vectors] = []
+    for path in sorted(seeds.glob("*.txt")):
+        text = path.read_text(encoding="utf-8-sig")
+        sections = passages_of(text)
+        texts += ["".join(fold_text(text[section.start : section.end]).split()) for section in sections]
+        groups += [units.vectors.astype(np.float32) for units in embed(text, sections, _Folding(encode))]
+    starts = np.cumsum([0, *map(len, groups[:-1])])
+    vectors = np.concatenate(groups)
+    hits: dict[str, list[bool]] = defaultdict(list)
+    for question in _asked(data):
+        scores = np.maximum.reduceat(vectors @ encode([question.text])[0], starts)
+        evidence = ["".join(part.split()) for part in question.evidence]
+        found = [any(part in texts[place] for part in evidence) for place in np.argsort(-scores, kind="stable")[:5]]
+        hits[f"union {question.language} passages hit@1"].append(found[0])
+        hits[f"union {question.language} passages hit@5"].append(any(found))
+    return {name: float(np.mean(values)) for name, values in hits.items()}
+
+
 def union(encode: Encode, data: Path, seeds: Path) -> Figures:
     """Whether a sentence with the evidence is the best, or among the best five, of all sentences of the seeds.
 
@@ -119,20 +176,15 @@ def union(encode: Encode, data: Path, seeds: Path) -> Figures:
     owners = np.repeat(np.arange(len(lines)), [len(found) for found in parts])
     vectors, line_vectors = encode(sentences), encode(lines)
     hits: dict[str, list[bool]] = defaultdict(list)
-    for text in (data / "eval/union_questions.jsonl").read_text(encoding="utf-8").splitlines():
-        row = json.loads(text)
-        if not row.get("evidence"):
-            continue
-        evidence = [fold_text(part) for part in row["evidence"]]
-        question = encode([fold_text(row["question"])])[0]
-        language = "en" if row["question"].isascii() else "zh"
+    for asked in _asked(data):
+        question = encode([asked.text])[0]
         alone = vectors @ question
         in_line = (alone + (line_vectors @ question)[owners]) / 2
         for way, scores in (("", alone), (" in line", in_line)):
             best = np.argsort(-scores, kind="stable")[:5]
-            found = [_overlaps(sentences[place], evidence) for place in best]
-            hits[f"union {language}{way} hit@1"].append(found[0])
-            hits[f"union {language}{way} hit@5"].append(any(found))
+            found = [_overlaps(sentences[place], asked.evidence) for place in best]
+            hits[f"union {asked.language}{way} hit@1"].append(found[0])
+            hits[f"union {asked.language}{way} hit@5"].append(any(found))
     return {name: float(np.mean(values)) for name, values in hits.items()}
 
 
@@ -141,7 +193,7 @@ def everything(encode: Encode, data: Path, seeds: Path, languages: Sequence[str]
     figures = xquad(encode, data, languages)
     for name, file in (("drcd held-out", "drcd_dev.json"), ("cmrc held-out", "cmrc_trial.json")):
         figures |= retrieval(encode, name, squad(data / "eval" / file, only_held_out=True))
-    return figures | union(encode, data, seeds)
+    return figures | union(encode, data, seeds) | union_passages(encode, data, seeds)
 
 
 def main() -> None:

@@ -15,6 +15,8 @@ from training.synonyms import sharing
 
 Pair = tuple[str, str]
 _PASSAGE_CHARS = 700
+# A shorter sentence is hardly more than the question made from it.
+_TOLD_CHARS = 16
 
 
 def passage_of(article: Article, sentence: str, keep: bool, english: bool = False) -> str:
@@ -51,7 +53,7 @@ def answer_pairs(articles: Iterable[Article], rng: random.Random) -> Iterator[Pa
     """A pseudo-question and the sentence it was made from."""
     for article in articles:
         for text in (article.text, article.text_en):
-            parts = [part for part in sentences_of(text) if len(part) > 16]
+            parts = [part for part in sentences_of(text) if len(part) > _TOLD_CHARS]
             if parts and rng.random() < 0.4:
                 sentence = rng.choice(parts)
                 yield pseudo_question(sentence, rng), sentence
@@ -128,6 +130,17 @@ def question_pairs(data: Path) -> Iterator[Pair]:
             if question.answer and question.answer in sentence:
                 yield question.text, sentence
                 break
+
+
+def told_pairs(data: Path, rng: random.Random) -> Iterator[Pair]:
+    """A pseudo-question and the sentence it was made from: reports in both languages, encyclopaedia paragraphs."""
+    told = [
+        text for name, chinese, english in sources.sentence_pairs(data) if name == "gwr" for text in (chinese, english)
+    ]
+    paragraphs = dict.fromkeys(question.paragraph for question in sources.natural_questions(data))
+    for sentence in (*told, *(part for paragraph in paragraphs for part in sentences_of(paragraph))):
+        if len(sentence) > _TOLD_CHARS:
+            yield pseudo_question(sentence, rng), sentence
 
 
 def paragraph_pairs(data: Path, rng: random.Random) -> Iterator[Pair]:

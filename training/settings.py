@@ -15,7 +15,7 @@ class Settings:
     temperature: float = 0.05
     nearly: float = 0.85  # texts of a greater cosine count as equal
     batch: int = 2048
-    epochs: int = 3
+    epochs: int = 2
     drop: float = 0.15
     longest: int = 192
     seed: int = 1

@@ -46,6 +46,7 @@ class StaticEncoder:
 
         try:
             tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
+            tokenizer.normalizer = None  # it leaves folded text as it is, in a twentieth of the time of encoding
             with safe_open(self._folder / "model.safetensors", "numpy") as file:
                 return tokenizer, file.get_tensor("embeddings"), file.get_tensor("weights")
         # tokenizers raises bare Exception for a file that it can't read.
@@ -74,10 +75,10 @@ class StaticEncoder:
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
         encodings = tokenizer.encode_batch_fast([fold_text(text) for text in texts], add_special_tokens=False)
         for row, encoding in enumerate(encodings):
-            ids = encoding.ids
-            if ids:
+            ids = np.array(encoding.ids, np.int64)
+            if len(ids):
                 # The mean of the weighted rows; its length does not matter, as it is normalised below.
-                vectors[row] = weights[ids] @ embeddings[ids].astype(np.float32)
+                vectors[row] = weights.take(ids) @ embeddings.take(ids, axis=0).astype(np.float32)
         return unit_length(vectors)
 
     def encode_query(self, text: str) -> Vectors:
