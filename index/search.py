@@ -9,18 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from index.encoder import Encoder, Vectors
 from index.fold import fold_text
-from index.passages import clean
 from index.pinyin import MARK, reading
 from index.store import Store, Terms
 from index.store.database import HalfVectors
 from index.tokens import is_name, query_tokens
-from index.types import Filters, Hit, Passage, Scores
+from index.types import Filters, Hit, Scores
 
 LEXICAL_CANDIDATES = 200
 ARTICLE_CANDIDATES = 100
@@ -28,9 +26,8 @@ DENSE_CANDIDATES = 200
 NAME_WEIGHT = 3.0
 # A best passage with this share of the query's words, by weight, makes lexical scores fully comparable with others.
 TRUSTED_SHARE = 0.2
-# Two passages that share this much of their character 5-grams say the same thing.
-NEAR_DUPLICATE = 0.8
-_SHINGLE_CHARS = 5
+# So many copies of a hit are named; a page's furniture may stand in ten thousand files.
+MAX_COPIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ def search(
         total = weights.lexical * word + weights.dense * cosine + weights.article * article
         scored.append((candidate.row, Scores(word, cosine, article, total)))
     scored.sort(key=lambda item: (-item[1].total, item[0]))
-    return _hits(store, scored, top_k)
+    return _hits(store, scored, top_k, filters)
 
 
 def known_tokens(store: Store, folded: str) -> list[str]:
@@ -117,36 +114,18 @@ def best_cosines(groups: Sequence[HalfVectors], vector: Vectors) -> list[float]:
     return [next(best) if len(group) else 0.0 for group in groups]
 
 
-def _hits(store: Store, scored: Sequence[tuple[int, Scores]], top_k: int) -> list[Hit]:
-    """The first `top_k` passages, each standing for those near-identical to it."""
-    kept: list[tuple[Passage, Scores, frozenset[int], list[Passage]]] = []
-    for start in range(0, len(scored), top_k):
-        page = dict(scored[start : start + top_k])
-        passages = store.passages(page)
-        for row, scores in page.items():
-            if row not in passages:
-                continue
-            shingles = _shingles(passages[row])
-            twin = next((copies for *_, other, copies in kept if _overlap(shingles, other) >= NEAR_DUPLICATE), None)
-            if twin is not None:
-                twin.append(passages[row])
-            elif len(kept) < top_k:
-                kept.append((passages[row], scores, shingles, []))
-        if len(kept) == top_k:
+def _hits(store: Store, scored: Sequence[tuple[int, Scores]], top_k: int, filters: Filters) -> list[Hit]:
+    """The best `top_k` passages, each standing for all that say the same."""
+    leaders = store.clusters(row for row, _ in scored)
+    best: dict[int, tuple[int, Scores]] = {}
+    for row, scores in scored:
+        best.setdefault(leaders[row], (row, scores))
+        if len(best) == top_k:
             break
+    passages = store.passages(row for row, _ in best.values())
+    copies = store.copies({row: leader for leader, (row, _) in best.items()}, MAX_COPIES, filters)
+    kept = [(passages[row], scores) for row, scores in best.values() if row in passages]
     return [
-        Hit(rank, scores.total, passage, scores, tuple(copies))
-        for rank, (passage, scores, _, copies) in enumerate(kept, start=1)
+        Hit(rank, scores.total, passage, scores, tuple(copies[passage.row]))
+        for rank, (passage, scores) in enumerate(kept, start=1)
     ]
-
-
-@lru_cache(maxsize=1024)
-def _shingles(passage: Passage) -> frozenset[int]:
-    text = "".join(fold_text(clean(passage.text, passage.start, passage.hidden)).split())
-    ends = range(_SHINGLE_CHARS, max(_SHINGLE_CHARS, len(text)) + 1)
-    return frozenset(hash(text[end - _SHINGLE_CHARS : end]) for end in ends)
-
-
-def _overlap(first: frozenset[int], second: frozenset[int]) -> float:
-    """How much of the smaller set lies in the larger: a truncated copy counts as a copy."""
-    return len(first & second) / min(len(first), len(second))

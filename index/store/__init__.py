@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from index.encoder import Vectors
@@ -40,6 +40,12 @@ class Store(Protocol):
         """All passages of an article, in reading order."""
 
     def vectors(self, rows: Iterable[int]) -> list[PassageVectors]: ...
+
+    def clusters(self, rows: Iterable[int]) -> dict[int, int]:
+        """For each passage the one that leads its cluster: passages with one leader say the same thing."""
+
+    def copies(self, rows: Mapping[int, int], limit: int, filters: Filters) -> dict[int, list[Passage]]:
+        """For passages given with their leaders, the others of their clusters: `limit` at most each, by row."""
 
     def document_frequency(self, term: str) -> int:
         """In how many passages a token stands."""

@@ -1,8 +1,8 @@
-"""The store on local disk: SQLite for the truth, FAISS and tantivy derived from it.
+"""The store on local disk: SQLite for the truth; vector index, lexical indexes and clusters derived from it.
 
     data_dir/current            name of the folder that is read
     data_dir/write.lock         held by the one writer
-    data_dir/<name>/index.sqlite, vectors.faiss, passages/, articles/
+    data_dir/<name>/index.sqlite, vectors.faiss, passages/, articles/, clusters.sqlite
 
 A rebuild makes a new folder beside the old one and switches `current` when it is complete.
 """
@@ -14,7 +14,7 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from index.errors import IndexBusyError, IndexDamagedError, IndexMismatchError, 
 from index.fold import fold_text
 from index.passages import clean
 from index.store import Terms
+from index.store.clusters import Clusters
 from index.store.database import FORMAT, Database, PassageVectors
 from index.store.lexical import Entry, LexicalIndex
 from index.store.vectors import VectorIndex
@@ -68,6 +69,7 @@ class LocalStore:
         self._vectors = self._load_vectors(target, may_write)
         self._passages = self._lexical("passages", target, may_write)
         self._articles = self._lexical("articles", target, may_write)
+        self._clusters = self._load_clusters(target, may_write)
         if may_write and self._published != str(target):
             database.set_meta("published", str(target))
             self._published = str(target)
@@ -105,6 +107,20 @@ class LocalStore:
 
     def vectors(self, rows: Iterable[int]) -> list[PassageVectors]:
         return self.database.vectors(rows, self.dim)
+
+    def clusters(self, rows: Iterable[int]) -> dict[int, int]:
+        return self._clusters.leaders(rows)
+
+    def copies(self, rows: Mapping[int, int], limit: int, filters: Filters) -> dict[int, list[Passage]]:
+        # Where a filter hides the first copies of a passage, those beyond them are not looked for.
+        members = self._clusters.members(rows.values(), limit + 1)
+        wanted = {copy for copies in members.values() if len(copies) > 1 for copy in copies}
+        admitted = self._admitted(filters)
+        found = self.passages(wanted if admitted is None else self.database.passages_in(wanted, admitted))
+        return {
+            row: [found[copy] for copy in members.get(leader, ()) if copy != row and copy in found][:limit]
+            for row, leader in rows.items()
+        }
 
     def document_frequency(self, term: str) -> int:
         return self._passages.document_frequency(term)
@@ -158,9 +174,30 @@ class LocalStore:
             found.update(removed, entries(found.generation), target)
         return found
 
+    def _load_clusters(self, target: int, may_write: bool) -> Clusters:
+        path = self.folder / "clusters.sqlite"
+        try:
+            found = Clusters(path)
+            if may_write and found.generation > target:
+                raise ValueError(f"{path}: is ahead of the database")
+        except ValueError as exc:
+            if not may_write:
+                raise IndexDamagedError(f"{exc}; run: qa index") from exc
+            if path.exists():
+                logger.warning("%s; comparing the passages again", exc)
+            found = Clusters.reset(path)
+        since = found.generation
+        if may_write and since < target:
+            added = (passage.row for _, passage in self.database.passages_since(since))
+            found.update(self.database.removed_since("passages", since), added, self._texts, target)
+        return found
+
+    def _texts(self, rows: Iterable[int]) -> dict[int, str]:
+        return {row: _folded(passage) for row, passage in self.passages(rows).items()}
+
     def _passage_entries(self, generation: int) -> Iterator[Entry]:
         for document_row, passage in self.database.passages_since(generation):
-            tokens = tokenize(fold_text(clean(passage.text, passage.start, passage.hidden)))
+            tokens = tokenize(_folded(passage))
             # A passage is also found by its article's title and its headings. Words that it repeats count once:
             # captions that repeat the title would win otherwise.
             context = tokenize(fold_text("\n".join([passage.title, *passage.heading_path])))
@@ -170,6 +207,10 @@ class LocalStore:
     def _article_entries(self, generation: int) -> Iterator[Entry]:
         for article in self.database.articles_since(generation):
             yield Entry(article.row, article.document_row, tokenize(fold_text(f"{article.title}\n{article.text}")))
+
+
+def _folded(passage: Passage) -> str:
+    return fold_text(clean(passage.text, passage.start, passage.hidden))
 
 
 class Writer:

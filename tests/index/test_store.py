@@ -204,7 +204,7 @@ def test_a_second_writer_is_refused_and_readers_go_on(corpus: Corpus) -> None:
         assert corpus.find("兰州大学梦")[0] == "docs/lanzhou.txt"
 
 
-@pytest.mark.parametrize("name", ["vectors.faiss", "vectors.json", "passages", "articles"])
+@pytest.mark.parametrize("name", ["vectors.faiss", "vectors.json", "passages", "articles", "clusters.sqlite"])
 @pytest.mark.parametrize("damage", ["gone", "garbage", "cut"])
 def test_damaged_derived_files_are_made_again(corpus: Corpus, name: str, damage: str) -> None:
     corpus.sync()
