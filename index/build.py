@@ -35,11 +35,15 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(slots=True)
 class SyncReport:
-    """What a sync did. `skipped` holds one message a file that could not be read; its last good version is kept."""
+    """What a sync did, in paths as they are now.
+
+    `skipped` holds one message a file that could not be read; its last good version is kept.
+    """
 
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
     unchanged: int = 0
     skipped: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -88,13 +92,14 @@ def sync(
     report.skipped.extend(listing.skipped)
     with writing(data_dir, Settings.of(encoder.fingerprint), encoder.dim, rebuild=rebuild) as writer:
         known = {info.id: info for info in writer.database.documents()}
+        gone = _Gone(_gone(known.values(), listing, only, base))
         for number, file in enumerate(listing.files):
             if progress:
                 progress(file.shown, number, len(listing.files))
-            _sync_file(file, known.get(file.document_id), writer, encoder, report)
-        for gone in _gone(known.values(), listing, only, base):
-            writer.database.remove(gone.id)
-            report.removed.append(gone.path)
+            _sync_file(file, known.get(file.document_id), gone, writer, encoder, report)
+        for info in gone.left():
+            writer.database.remove(info.id)
+            report.removed.append(info.path)
         if progress:
             progress("", len(listing.files), len(listing.files))
         store = writer.finish()
@@ -102,6 +107,23 @@ def sync(
     report.generation = store.generation
     report.seconds = time.monotonic() - started
     return store, report
+
+
+class _Gone:
+    """Documents whose file is no more where it was; a file with the same content that is new is the same, moved."""
+
+    def __init__(self, infos: Iterable[DocumentInfo]) -> None:
+        self._infos: dict[tuple[str, str], list[DocumentInfo]] = {}
+        for info in infos:
+            self._infos.setdefault((info.sha256, Path(info.path).suffix.lower()), []).append(info)
+
+    def take(self, sha256: str, path: Path) -> DocumentInfo | None:
+        """The document that now is at `path`; files of another type are read in another way."""
+        same = self._infos.get((sha256, path.suffix.lower()), [])
+        return same.pop(0) if same else None
+
+    def left(self) -> list[DocumentInfo]:
+        return [info for infos in self._infos.values() for info in infos]
 
 
 def document_id(collection: str, relative: str) -> str:
@@ -154,7 +176,9 @@ def _walk(root: Path, listing: _Listing) -> Iterator[Path]:
                 yield path
 
 
-def _sync_file(file: _File, known: DocumentInfo | None, writer: Writer, encoder: Encoder, report: SyncReport) -> None:
+def _sync_file(
+    file: _File, known: DocumentInfo | None, gone: _Gone, writer: Writer, encoder: Encoder, report: SyncReport
+) -> None:
     try:
         status = file.path.stat()
         read_at = datetime.now(UTC)
@@ -167,6 +191,11 @@ def _sync_file(file: _File, known: DocumentInfo | None, writer: Writer, encoder:
         if known and known.sha256 == digest:
             writer.database.touch(known.id, status.st_size, status.st_mtime_ns, read_stamp)
             report.unchanged += 1
+            return
+        if before := gone.take(digest, file.path):
+            place = (file.document_id, file.collection, file.shown)
+            writer.database.move(before.id, *place, status.st_size, status.st_mtime_ns, read_stamp)
+            report.moved.append(file.shown)
             return
         found = read(file.path, data)
     except (OSError, ReadError) as exc:
@@ -205,10 +234,12 @@ def _gone(known: Iterable[DocumentInfo], listing: _Listing, only: Sequence[Path]
     limits = [path.resolve() for path in only]
     gone = []
     for info in known:
+        if info.id in present:
+            continue
         path = base / info.path
         is_in_scope = not limits or any(path.is_relative_to(limit) for limit in limits)
         is_hidden = any(path.is_relative_to(folder) for folder in listing.unreadable)
-        if info.id not in present and is_in_scope and not is_hidden:
+        if is_in_scope and not is_hidden:
             gone.append(info)
     return gone
 

@@ -215,10 +215,11 @@ def _report(report: SyncReport) -> None:
         stderr.print(f"skipped {message}", style="yellow", markup=False)
     for message in report.warnings:
         stderr.print(f"warning {message}", style="yellow", markup=False)
+    moved = f"{len(report.moved)} moved, " if report.moved else ""
     stderr.print(
         f"indexed {report.documents} documents, {report.passages} passages in {report.seconds:.1f} s: "
         f"{len(report.added)} added, {len(report.changed)} changed, {len(report.removed)} removed, "
-        f"{report.unchanged} unchanged, {len(report.skipped)} skipped"
+        f"{moved}{report.unchanged} unchanged, {len(report.skipped)} skipped"
     )
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from index.passages import clean
 from index.store.sqlite import SqliteFile
 from index.types import Document, DocumentInfo, Filters, Passage, Section, Span
 
@@ -139,6 +140,18 @@ class Database(SqliteFile):
                 (size, mtime_ns, read_at, document_id),
             )
 
+    def move(
+        self, document_id: str, new_id: str, collection: str, path: str, size: int, mtime_ns: int, read_at: str
+    ) -> None:
+        """Give a document another place; its passages and vectors stay. A document that was there is replaced."""
+        with self._writing() as connection:
+            self._delete(connection, new_id, self._next_generation(connection))
+            connection.execute(
+                "UPDATE documents SET id = ?, collection = ?, path = ?, size = ?, mtime_ns = ?, read_at = ?"
+                " WHERE id = ?",
+                (new_id, collection, path, size, mtime_ns, read_at, document_id),
+            )
+
     @staticmethod
     def _next_generation(connection: sqlite3.Connection) -> int:
         found = connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
@@ -247,6 +260,17 @@ class Database(SqliteFile):
         for document_row, passage_rows in self._rows_since("passages", generation):
             for passage in self.passages(passage_rows).values():
                 yield document_row, passage
+
+    def passage_rows_since(self, generation: int) -> Iterator[int]:
+        """Row ids of the passages of documents that came after `generation`."""
+        for _, passage_rows in self._rows_since("passages", generation):
+            yield from passage_rows
+
+    def visible(self, rows: Iterable[int]) -> dict[int, str]:
+        """The text of passages as matching sees it, by row id."""
+        with self._reading() as connection:
+            found = connection.execute(f"SELECT row, text, start, hidden FROM passages WHERE row IN ({_numbers(rows)})")
+            return {row: clean(text, start, _spans(hidden)) for row, text, start, hidden in found}
 
     def vectors_since(self, generation: int, dim: int) -> Iterator[PassageVectors]:
         """Vectors of the passages of documents that came after `generation`."""

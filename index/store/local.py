@@ -188,16 +188,16 @@ class LocalStore:
             found = Clusters.reset(path)
         since = found.generation
         if may_write and since < target:
-            added = (passage.row for _, passage in self.database.passages_since(since))
+            added = self.database.passage_rows_since(since)
             found.update(self.database.removed_since("passages", since), added, self._texts, target)
         return found
 
     def _texts(self, rows: Iterable[int]) -> dict[int, str]:
-        return {row: _folded(passage) for row, passage in self.passages(rows).items()}
+        return {row: fold_text(text) for row, text in self.database.visible(rows).items()}
 
     def _passage_entries(self, generation: int) -> Iterator[Entry]:
         for document_row, passage in self.database.passages_since(generation):
-            tokens = tokenize(_folded(passage))
+            tokens = tokenize(fold_text(clean(passage.text, passage.start, passage.hidden)))
             # A passage is also found by its article's title and its headings. Words that it repeats count once:
             # captions that repeat the title would win otherwise.
             context = tokenize(fold_text("\n".join([passage.title, *passage.heading_path])))
@@ -207,10 +207,6 @@ class LocalStore:
     def _article_entries(self, generation: int) -> Iterator[Entry]:
         for article in self.database.articles_since(generation):
             yield Entry(article.row, article.document_row, tokenize(fold_text(f"{article.title}\n{article.text}")))
-
-
-def _folded(passage: Passage) -> str:
-    return fold_text(clean(passage.text, passage.start, passage.hidden))
 
 
 class Writer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from index.encoder import Vectors
 from index.store.database import HalfVectors, PassageVectors
 
 UNITS_PER_PASSAGE = 1 << 12
+# Vectors are added in parts, so that no copy of them all is in memory.
+_BATCH = 2000
 
 
 class VectorIndex:
@@ -67,12 +70,12 @@ class VectorIndex:
 
     def add(self, batch: Iterable[PassageVectors]) -> None:
         """Add the units of passages."""
-        ids: list[int] = []
-        vectors: list[HalfVectors] = []
-        for passage in batch:
-            ids.extend(passage.row * UNITS_PER_PASSAGE + number for number in range(len(passage.vectors)))
-            vectors.append(passage.vectors)
-        if ids:
+        passages = iter(batch)
+        while part := list(islice(passages, _BATCH)):
+            vectors: list[HalfVectors] = [passage.vectors for passage in part]
+            ids = [
+                passage.row * UNITS_PER_PASSAGE + number for passage in part for number in range(len(passage.vectors))
+            ]
             self._index.add_with_ids(np.concatenate(vectors).astype(np.float32), np.asarray(ids, dtype=np.int64))
 
     def remove(self, rows: Iterable[int]) -> None:

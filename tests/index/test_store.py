@@ -326,3 +326,41 @@ def test_vector_checkpoint_is_not_rewritten_for_a_small_change(corpus: Corpus) -
     assert json.loads((folder / "vectors.json").read_text()) == before
     assert corpus.find("长颈鹿")[0] == "docs/one.txt"
     assert len(VectorIndex.load(folder / "vectors.faiss", 64)) == before["vectors"]
+
+
+def test_a_moved_file_keeps_its_passages_and_vectors(corpus: Corpus) -> None:
+    corpus.write("copy.txt", "武威市总工会资助困难学生2436人。")
+    corpus.sync()
+    rows = {p.path: p.row for p in corpus.open().passages(range(20)).values()}
+    (corpus.folder / "lanzhou.txt").rename(corpus.folder / "deep" / "兰州.txt")
+    (corpus.folder / "wuwei.txt").rename(corpus.folder / "copy.txt")
+    corpus.encoder.encode_documents = None  # type: ignore[assignment, method-assign]
+    report = corpus.sync()
+    assert (report.added, report.changed) == ([], [])
+    assert (report.moved, report.removed, report.documents) == (["docs/deep/兰州.txt"], ["docs/wuwei.txt"], 3)
+    passages = {p.path: p for p in corpus.open().passages(range(20)).values()}
+    moved = passages["docs/deep/兰州.txt"]
+    assert moved.row == rows["docs/lanzhou.txt"]
+    assert corpus.open().document(moved.document_id).path == "docs/deep/兰州.txt"  # type: ignore[union-attr]
+    del corpus.encoder.encode_documents
+    assert corpus.find("兰州大学梦")[0] == "docs/deep/兰州.txt"
+    ids = {info.id for info in corpus.open().documents()}
+    corpus.sync(rebuild=True)
+    assert {info.id for info in corpus.open().documents()} == ids
+
+
+def test_a_move_onto_another_file_replaces_it(corpus: Corpus) -> None:
+    corpus.sync()
+    (corpus.folder / "lanzhou.txt").rename(corpus.folder / "wuwei.txt")
+    report = corpus.sync()
+    assert (report.moved, report.removed, report.documents) == (["docs/wuwei.txt"], [], 2)
+    assert corpus.find("兰州大学梦")[0] == "docs/wuwei.txt"
+    assert all("2436" not in p.text for p in corpus.open().passages(range(20)).values())
+
+
+def test_a_file_that_changes_its_type_is_read_again(corpus: Corpus) -> None:
+    corpus.write("notes.txt", "# 备忘\n\n应当每天吃一些水果。")
+    corpus.sync()
+    (corpus.folder / "notes.txt").rename(corpus.folder / "notes.md")
+    report = corpus.sync()
+    assert (report.added, report.moved, report.removed) == (["docs/notes.md"], [], ["docs/notes.txt"])
