@@ -22,7 +22,7 @@ from index.sentences import clauses
 from index.store.database import Units
 from index.store.local import LocalStore, Settings, Writer, writing
 from index.store.vectors import UNITS_PER_PASSAGE
-from index.types import Document, DocumentInfo, Section, Span
+from index.types import Document, KnownFile, Section, Span
 
 # A file changed this shortly before it was read may change again without its time stamp showing it.
 _RACY_NS = 2_000_000_000
@@ -90,8 +90,8 @@ def sync(
     report = SyncReport()
     listing = _list(corpus, base, only)
     report.skipped.extend(listing.skipped)
-    with writing(data_dir, Settings.of(encoder.fingerprint), encoder.dim, rebuild=rebuild) as writer:
-        known = {info.id: info for info in writer.database.documents()}
+    with writing(data_dir, Settings.of(encoder.fingerprint), lambda: encoder.dim, rebuild=rebuild) as writer:
+        known = {info.id: info for info in writer.database.files()}
         gone = _Gone(_gone(known.values(), listing, only, base))
         for number, file in enumerate(listing.files):
             if progress:
@@ -112,17 +112,17 @@ def sync(
 class _Gone:
     """Documents whose file is no more where it was; a file with the same content that is new is the same, moved."""
 
-    def __init__(self, infos: Iterable[DocumentInfo]) -> None:
-        self._infos: dict[tuple[str, str], list[DocumentInfo]] = {}
+    def __init__(self, infos: Iterable[KnownFile]) -> None:
+        self._infos: dict[tuple[str, str], list[KnownFile]] = {}
         for info in infos:
             self._infos.setdefault((info.sha256, Path(info.path).suffix.lower()), []).append(info)
 
-    def take(self, sha256: str, path: Path) -> DocumentInfo | None:
+    def take(self, sha256: str, path: Path) -> KnownFile | None:
         """The document that now is at `path`; files of another type are read in another way."""
         same = self._infos.get((sha256, path.suffix.lower()), [])
         return same.pop(0) if same else None
 
-    def left(self) -> list[DocumentInfo]:
+    def left(self) -> list[KnownFile]:
         return [info for infos in self._infos.values() for info in infos]
 
 
@@ -143,48 +143,68 @@ def _list(corpus: Mapping[str, Path], base: Path, only: Sequence[Path]) -> _List
         if not folder.is_dir():
             raise ConfigError(f"corpus: {folder}: no such folder; correct `corpus` in config.yaml")
         root = folder.resolve()
-        for path in _walk(root, listing):
+        for name in _walk(str(root), listing):
+            path = Path(name)
             if limits and not any(path.is_relative_to(limit) for limit in limits):
                 continue
-            relative = path.relative_to(root).as_posix()
-            listing.files.append(_File(document_id(collection, relative), collection, path, shown_path(path, base)))
+            relative = name[len(str(root)) :].lstrip(os.sep).replace(os.sep, "/")
+            listing.files.append(_File(document_id(collection, relative), collection, path, shown_path(name, base)))
     return listing
 
 
-def shown_path(path: Path, base: Path) -> str:
+def shown_path(path: str, base: Path) -> str:
     """A path as users see it: relative to `base`, or absolute outside it."""
-    shown = path.relative_to(base).as_posix() if path.is_relative_to(base) else str(path)
+    shown = path.removeprefix(f"{str(base).rstrip(os.sep)}{os.sep}").replace(os.sep, "/")
     return shown.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _walk(root: Path, listing: _Listing) -> Iterator[Path]:
-    def unreadable(error: OSError) -> None:
-        listing.skipped.append(f"{error.filename}: {error.strerror}; what was read from it before stays in the index")
-        listing.unreadable.append(Path(error.filename))
+def _walk(root: str, listing: _Listing) -> Iterator[str]:
+    """The files under `root` that can be read, folder by folder; the rest is noted in `listing`."""
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as exc:
+            listing.skipped.append(f"{folder}: {exc.strerror}; what was read from it before stays in the index")
+            listing.unreadable.append(Path(folder))
+            continue
+        visible = [entry for entry in entries if not entry.name.startswith((".", "~$"))]
+        folders.extend(entry.path for entry in reversed(visible) if entry.is_dir(follow_symlinks=False))
+        for entry in visible:
+            if reason := _unread(entry, root):
+                listing.skipped.append(f"{entry.path}: {reason}")
+            elif not _is_folder(entry):
+                yield entry.path
 
-    for folder, names, files in os.walk(root, onerror=unreadable):
-        names[:] = sorted(name for name in names if not name.startswith("."))
-        for name in sorted(files):
-            path = Path(folder, name)
-            if name.startswith((".", "~$")):
-                continue
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
-                listing.skipped.append(f"{path}: a link out of the corpus; copy the file instead")
-            elif path.suffix.lower() not in SUFFIXES:
-                listing.skipped.append(f"{path}: files of type {path.suffix or '(none)'} are not read")
-            else:
-                yield path
+
+def _unread(entry: os.DirEntry[str], root: str) -> str | None:
+    """Why a file is not read; None for a folder, and for a file that is."""
+    if entry.is_symlink() and not Path(os.path.realpath(entry.path)).is_relative_to(root):
+        return "a link out of the corpus; copy the file instead"
+    suffix = os.path.splitext(entry.name)[1]
+    if _is_folder(entry) or suffix.lower() in SUFFIXES:
+        return None
+    return f"files of type {suffix or '(none)'} are not read"
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _sync_file(
-    file: _File, known: DocumentInfo | None, gone: _Gone, writer: Writer, encoder: Encoder, report: SyncReport
+    file: _File, known: KnownFile | None, gone: _Gone, writer: Writer, encoder: Encoder, report: SyncReport
 ) -> None:
     try:
         status = file.path.stat()
-        read_at = datetime.now(UTC)
         if known and _is_same(known, status):
             report.unchanged += 1
             return
+        read_at = datetime.now(UTC)
         data = _read_bytes(file.path, status)
         digest = hashlib.sha256(data).hexdigest()
         read_stamp = read_at.isoformat(timespec="seconds")
@@ -213,7 +233,7 @@ def _sync_file(
     report.warnings.extend(f"{file.shown}: {warning}" for warning in found.warnings)
 
 
-def _is_same(known: DocumentInfo, status: os.stat_result) -> bool:
+def _is_same(known: KnownFile, status: os.stat_result) -> bool:
     read_ns = int(datetime.fromisoformat(known.read_at).timestamp() * 1e9)
     return (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns) and (
         status.st_mtime_ns < read_ns - _RACY_NS
@@ -228,7 +248,7 @@ def _read_bytes(path: Path, status: os.stat_result) -> bytes:
     return path.read_bytes()
 
 
-def _gone(known: Iterable[DocumentInfo], listing: _Listing, only: Sequence[Path], base: Path) -> list[DocumentInfo]:
+def _gone(known: Iterable[KnownFile], listing: _Listing, only: Sequence[Path], base: Path) -> list[KnownFile]:
     """Documents whose file is no more. A folder that can't be listed now keeps what was read from it."""
     present = {file.document_id for file in listing.files}
     limits = [path.resolve() for path in only]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from index.passages import clean
 from index.store.sqlite import SqliteFile
-from index.types import Document, DocumentInfo, Filters, Passage, Section, Span
+from index.types import Document, DocumentInfo, Filters, KnownFile, Passage, Section, Span
 
 FORMAT = 1
 HalfVectors = NDArray[np.float16]
@@ -191,6 +191,12 @@ class Database(SqliteFile):
             rows = connection.execute(f"{_INFO} WHERE id > ? ORDER BY id LIMIT ?", (after, limit or -1)).fetchall()
         return [_info(row) for row in rows]
 
+    def files(self) -> list[KnownFile]:
+        """The file of every document."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT id, path, sha256, size, mtime_ns, read_at FROM documents").fetchall()
+        return [KnownFile(*row) for row in rows]
+
     def document_info(self, document_id: str) -> DocumentInfo | None:
         with self._reading() as connection:
             row = connection.execute(f"{_INFO} WHERE id = ?", (document_id,)).fetchone()
@@ -271,6 +277,16 @@ class Database(SqliteFile):
         with self._reading() as connection:
             found = connection.execute(f"SELECT row, text, start, hidden FROM passages WHERE row IN ({_numbers(rows)})")
             return {row: clean(text, start, _spans(hidden)) for row, text, start, hidden in found}
+
+    def changed_vectors(self, generation: int, dim: int) -> int:
+        """About how many vectors came and went after `generation`; one is counted for a passage that went."""
+        with self._reading() as connection:
+            (came,) = connection.execute(
+                "SELECT total(length(p.vectors)) FROM documents d JOIN passages p ON p.document = d.row"
+                " WHERE d.generation > ?",
+                (generation,),
+            ).fetchone()
+        return int(came) // (2 * dim) + len(self.removed_since("passages", generation))
 
     def vectors_since(self, generation: int, dim: int) -> Iterator[PassageVectors]:
         """Vectors of the passages of documents that came after `generation`."""

@@ -14,7 +14,8 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -66,17 +67,21 @@ class LocalStore:
         self._published = database.meta("published")
         self._counts = database.counts()
         target = database.generation
-        self._vectors = self._load_vectors(target, may_write)
+        self._loading = threading.Lock()
+        self._loaded: VectorIndex | None = None
         self._passages = self._lexical("passages", target, may_write)
         self._articles = self._lexical("articles", target, may_write)
         self._clusters = self._load_clusters(target, may_write)
+        if may_write:
+            self._save_vectors(target)
         if may_write and self._published != str(target):
             database.set_meta("published", str(target))
             self._published = str(target)
 
     @property
     def generation(self) -> int:
-        return min(self._vectors.generation, self._passages.generation, self._articles.generation)
+        # Vectors follow the database when they are loaded.
+        return min(self._passages.generation, self._articles.generation)
 
     def is_stale(self) -> bool:
         """Whether a newer generation has been published, or another folder made current."""
@@ -134,9 +139,18 @@ class LocalStore:
     def documents(self, limit: int | None = None, after: str = "") -> list[DocumentInfo]:
         return self.database.documents(limit, after)
 
-    def _load_vectors(self, target: int, may_write: bool) -> VectorIndex:
+    @property
+    def _vectors(self) -> VectorIndex:
+        """Loaded when it is first asked for: a sync that changes little has no use for it."""
+        with self._loading:
+            if self._loaded is None:
+                self._loaded = self._load_vectors()
+            return self._loaded
+
+    def _load_vectors(self) -> VectorIndex:
         """The checkpoint brought up to date; derived from the database when it can't be read."""
         path = self.folder / "vectors.faiss"
+        target = self.database.generation
         try:
             vectors = VectorIndex.load(path, self.dim)
             if vectors.generation > target:
@@ -145,17 +159,22 @@ class LocalStore:
             if path.exists():
                 logger.warning("%s; deriving the vector index again from the database", exc)
             vectors = VectorIndex(self.dim)
-        changed = 0
         if vectors.generation < target:
-            removed = self.database.removed_since("passages", vectors.generation)
-            before = len(vectors)
-            vectors.remove(removed)
+            vectors.remove(self.database.removed_since("passages", vectors.generation))
             vectors.add(self.database.vectors_since(vectors.generation, self.dim))
             vectors.generation = target
-            changed = len(removed) + abs(len(vectors) - before)
-        if may_write and (changed > _CHECKPOINT_SHARE * vectors.checkpoint_size or not path.exists()):
-            vectors.save(path)
         return vectors
+
+    def _save_vectors(self, target: int) -> None:
+        """Write the checkpoint again when enough has changed since."""
+        path = self.folder / "vectors.faiss"
+        since, size = VectorIndex.stamp(path)
+        if (
+            not path.exists()
+            or since > target
+            or (since < target and self.database.changed_vectors(since, self.dim) > _CHECKPOINT_SHARE * size)
+        ):
+            self._vectors.save(path)
 
     def _lexical(self, kind: str, target: int, may_write: bool) -> LexicalIndex:
         folder = self.folder / kind
@@ -273,8 +292,8 @@ def check_settings(database: Database, settings: Settings) -> None:
 
 
 @contextmanager
-def writing(data_dir: Path, settings: Settings, dim: int, *, rebuild: bool = False) -> Iterator[Writer]:
-    """Hold the writer's lock on an index, made here where there is none.
+def writing(data_dir: Path, settings: Settings, dim: Callable[[], int], *, rebuild: bool = False) -> Iterator[Writer]:
+    """Hold the writer's lock on an index, made here where there is none; `dim` is asked for a new one only.
 
     A rebuild becomes current only when the block ends without an error.
 
@@ -292,7 +311,7 @@ def writing(data_dir: Path, settings: Settings, dim: int, *, rebuild: bool = Fal
         if is_new:
             database.create()
             database.set_meta("settings", json.dumps(asdict(settings)))
-            database.set_meta("dim", str(dim))
+            database.set_meta("dim", str(dim()))
         else:
             check_settings(database, settings)
         if is_new and not rebuild:

@@ -131,12 +131,13 @@ def test_bad_files_are_reported_and_the_rest_is_indexed(corpus: Corpus) -> None:
     (corpus.folder / "binary.txt").write_bytes(b"\x00\x01\x02" * 50)
     (corpus.folder / "page.xyz").write_text("unknown")
     (corpus.folder / "gone.txt").symlink_to(corpus.folder / "nowhere.txt")
+    (corpus.folder / "loop.txt").symlink_to(corpus.folder / "loop.txt")
     (corpus.folder / "out.txt").symlink_to(SEEDS / "000_ae71b4d254c1ee34.txt")
     os.mkfifo(corpus.folder / "pipe.txt")
     report = corpus.sync()
     assert report.documents == 3
-    assert len(report.skipped) == 5
-    for name in ("binary.txt", "page.xyz", "gone.txt", "out.txt", "pipe.txt"):
+    assert len(report.skipped) == 6
+    for name in ("binary.txt", "page.xyz", "gone.txt", "out.txt", "pipe.txt", "loop.txt"):
         assert sum(name in line for line in report.skipped) == 1
 
 
@@ -191,14 +192,14 @@ def test_an_index_of_another_model_is_refused(corpus: Corpus) -> None:
         open_store(corpus.data, Settings.of("other"))
     with (
         pytest.raises(IndexMismatchError),
-        writing(corpus.data, Settings.of("other"), 64),
+        writing(corpus.data, Settings.of("other"), lambda: 64),
     ):
         pass
 
 
 def test_a_second_writer_is_refused_and_readers_go_on(corpus: Corpus) -> None:
     corpus.sync()
-    with writing(corpus.data, Settings.of(corpus.encoder.fingerprint), 64):
+    with writing(corpus.data, Settings.of(corpus.encoder.fingerprint), lambda: 64):
         with pytest.raises(IndexBusyError, match="another process"):
             corpus.sync()
         assert corpus.find("兰州大学梦")[0] == "docs/lanzhou.txt"
