@@ -18,6 +18,7 @@ from index.errors import ConfigError, ReadError
 from index.fold import HIDDEN
 from index.passages import clean, split
 from index.readers import MAX_FILE_BYTES, SUFFIXES, read
+from index.segmenter import PLAIN, Segmenter
 from index.sentences import clauses
 from index.store.database import Units
 from index.store.local import LocalStore, Settings, Writer, writing
@@ -74,6 +75,7 @@ def sync(
     encoder: Encoder,
     *,
     base: Path,
+    segmenter: Segmenter = PLAIN,
     only: Sequence[Path] = (),
     rebuild: bool = False,
     progress: Progress | None = None,
@@ -90,7 +92,7 @@ def sync(
     report = SyncReport()
     listing = _list(corpus, base, only)
     report.skipped.extend(listing.skipped)
-    with writing(data_dir, Settings.of(encoder.fingerprint), lambda: encoder.dim, rebuild=rebuild) as writer:
+    with writing(data_dir, Settings(encoder.fingerprint, segmenter), lambda: encoder.dim, rebuild=rebuild) as writer:
         known = {info.id: info for info in writer.database.files()}
         gone = _Gone(_gone(known.values(), listing, only, base))
         for number, file in enumerate(listing.files):

@@ -43,6 +43,8 @@ class Config(BaseSettings):
     corpus: Annotated[dict[str, Path], NoDecode] = Field(default_factory=lambda: {"seeds": Path("seeds")}, min_length=1)
     data_dir: Path = Path("data")
     encoder: EncoderConfig = EncoderConfig()
+    dictionary: Path | None = None
+    synonyms: Path | None = None
     store: Literal["local"] = "local"
     server: ServerConfig = ServerConfig()
     _base: Path = PrivateAttr(default_factory=Path.cwd)
@@ -67,6 +69,11 @@ class Config(BaseSettings):
                     raise ValueError(f"{folder!r} is not a folder")
                 named[name] = Path(folder)
         return named
+
+    @field_validator("dictionary", "synonyms", mode="before")
+    @classmethod
+    def _blank_is_none(cls, value: object) -> object:
+        return None if value == "" else value
 
     @field_validator("data_dir", mode="before")
     @classmethod
@@ -101,6 +108,16 @@ class Config(BaseSettings):
         """The encoder's model: a folder beside the configuration file as an absolute path, any other name as it is."""
         folder = self._base / Path(self.encoder.model).expanduser()
         return str(folder) if self.encoder.model != BUNDLED and folder.is_dir() else self.encoder.model
+
+    @property
+    def dictionary_file(self) -> Path | None:
+        """The user dictionary, absolute; None without one."""
+        return self._base / self.dictionary.expanduser() if self.dictionary else None
+
+    @property
+    def synonyms_file(self) -> Path | None:
+        """The synonyms file, absolute; None without one."""
+        return self._base / self.synonyms.expanduser() if self.synonyms else None
 
     @property
     def index_dir(self) -> Path:

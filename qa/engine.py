@@ -11,7 +11,9 @@ from pathlib import Path
 from index.build import Progress, SyncReport, sync
 from index.encoder import Encoder, load_encoder
 from index.errors import DocumentNotFoundError, IndexMissingError, QueryError
+from index.lexicon import Synonyms, read_dictionary, read_synonyms
 from index.search import search
+from index.segmenter import PLAIN, Segmenter
 from index.store.local import LocalStore, Settings, open_store
 from index.types import Document, DocumentInfo, Filters, Hit, Passage, Span
 from qa.answer import Answer, Reading, answer, read
@@ -47,6 +49,7 @@ class Engine:
         self.encoder: Encoder = load_encoder(config.encoder_model)
         self._opening = threading.Lock()
         self._opened: LocalStore | None = None
+        self._read_lexicon()
 
     @classmethod
     def open(cls, config: Path | str | None = None) -> Engine:
@@ -56,6 +59,15 @@ class Engine:
             ConfigError, EncoderError: what is configured can't be used.
         """
         return cls(load_config(config))
+
+    def _read_lexicon(self) -> None:
+        """Read the dictionary and the synonyms, as they are now."""
+        words, synonyms = self.config.dictionary_file, self.config.synonyms_file
+        self._synonyms = read_synonyms(synonyms) if synonyms else Synonyms()
+        self._segmenter = Segmenter(read_dictionary(words)) if words else PLAIN
+
+    def _settings(self) -> Settings:
+        return Settings(self.encoder.fingerprint, self._segmenter)
 
     @property
     def store(self) -> LocalStore:
@@ -67,18 +79,22 @@ class Engine:
         opened = self._opened
         if opened is None or opened.is_stale():
             with self._opening:
-                if self._opened is None or self._opened.is_stale():
-                    self._opened = open_store(self.config.index_dir, Settings.of(self.encoder.fingerprint))
+                if self._opened is None:
+                    self._opened = open_store(self.config.index_dir, self._settings())
+                elif self._opened.is_stale():
+                    self._read_lexicon()
+                    self._opened = open_store(self.config.index_dir, self._settings())
                 opened = self._opened
         return opened
 
     def index(
         self, only: list[Path] | None = None, *, rebuild: bool = False, progress: Progress | None = None
     ) -> SyncReport:
-        """Bring the index in step with the corpus; see `index.build.sync`."""
+        """Bring the index in step with the corpus and the dictionary; see `index.build.sync`."""
+        self._read_lexicon()
         self._opened, report = sync(
             self.config.corpus_folders, self.config.index_dir, self.encoder,
-            base=self.config.base, only=only or (), rebuild=rebuild, progress=progress,
+            base=self.config.base, segmenter=self._segmenter, only=only or (), rebuild=rebuild, progress=progress,
         )  # fmt: skip
         return report
 
@@ -100,7 +116,8 @@ class Engine:
         """
         started = time.perf_counter()
         check(query, top_k)
-        store, question = self.store, Question.of(query)
+        store = self.store
+        question = Question.of(query, store.segmenter, self._synonyms)
         hits = self._read(question, store, top_k, filters).hits[:top_k]
         return SearchResponse(
             id=uuid.uuid4().hex, query=query, hits=[_hit(hit, question.highlights(hit), explain) for hit in hits],
@@ -117,7 +134,8 @@ class Engine:
         """
         started = time.perf_counter()
         check(query, top_k)
-        store, question = self.store, Question.of(query)
+        store = self.store
+        question = Question.of(query, store.segmenter, self._synonyms)
         reading = self._read(question, store, top_k, filters)
         searched = _elapsed_ms(started)
         found = answer(question, reading, store, self.encoder)
@@ -142,6 +160,7 @@ class Engine:
             top_k=max(top_k, _SEARCH_POOL),
             filters=filters or Filters(),
             names=question.names,
+            synonyms=question.synonyms,
         )
         return read(question, hits, store, self.encoder)
 

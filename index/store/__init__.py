@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from index.encoder import Vectors
+from index.segmenter import Segmenter
 from index.store.database import PassageVectors
 from index.types import Document, DocumentInfo, Filters, Passage
 
-Terms = Sequence[tuple[str, float]]
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """Ways to say one thing, each of weighted tokens; a passage scores what the best of them gives."""
+
+    ways: tuple[tuple[tuple[str, float], ...], ...]
+
+
+# A token with its weight, or several ways to say the same.
+Term = tuple[str, float] | AnyOf
+Terms = Sequence[Term]
 
 
 class Store(Protocol):
@@ -21,6 +33,10 @@ class Store(Protocol):
     @property
     def encoder(self) -> str:
         """Fingerprint of the encoder whose vectors are held."""
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """What cut the words that are held; questions must be cut by the same."""
 
     def counts(self) -> tuple[int, int]:
         """Documents and passages."""

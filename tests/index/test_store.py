@@ -50,7 +50,7 @@ class Corpus:
         return sync(corpus, self.data, self.encoder, base=self.base, only=only, rebuild=rebuild)[1]
 
     def open(self) -> LocalStore:
-        return open_store(self.data, Settings.of(self.encoder.fingerprint))
+        return open_store(self.data, Settings(self.encoder.fingerprint))
 
     def find(self, query: str, **filters: object) -> list[str]:
         hits = search(self.open(), self.encoder, query, top_k=3, filters=Filters(**filters))  # type: ignore[arg-type]
@@ -183,29 +183,31 @@ def test_filters(corpus: Corpus, filters: dict[str, object], allowed: set[str]) 
 
 def test_open_without_an_index(tmp_path: Path) -> None:
     with pytest.raises(IndexMissingError, match="qa index"):
-        open_store(tmp_path, Settings.of("x"))
+        open_store(tmp_path, Settings("x"))
 
 
 def test_an_index_of_another_model_is_refused(corpus: Corpus) -> None:
     corpus.sync()
     with pytest.raises(IndexMismatchError, match="encoder .* qa index --rebuild"):
-        open_store(corpus.data, Settings.of("other"))
+        open_store(corpus.data, Settings("other"))
     with (
         pytest.raises(IndexMismatchError),
-        writing(corpus.data, Settings.of("other"), lambda: 64),
+        writing(corpus.data, Settings("other"), lambda: 64),
     ):
         pass
 
 
 def test_a_second_writer_is_refused_and_readers_go_on(corpus: Corpus) -> None:
     corpus.sync()
-    with writing(corpus.data, Settings.of(corpus.encoder.fingerprint), lambda: 64):
+    with writing(corpus.data, Settings(corpus.encoder.fingerprint), lambda: 64):
         with pytest.raises(IndexBusyError, match="another process"):
             corpus.sync()
         assert corpus.find("兰州大学梦")[0] == "docs/lanzhou.txt"
 
 
-@pytest.mark.parametrize("name", ["vectors.faiss", "vectors.json", "passages", "articles", "clusters.sqlite"])
+@pytest.mark.parametrize(
+    "name", ["vectors.faiss", "vectors.json", "passages-rjieba", "articles-rjieba", "clusters.sqlite"]
+)
 @pytest.mark.parametrize("damage", ["gone", "garbage", "cut"])
 def test_damaged_derived_files_are_made_again(corpus: Corpus, name: str, damage: str) -> None:
     corpus.sync()
