@@ -143,6 +143,8 @@ def _list(corpus: Mapping[str, Path], base: Path, only: Sequence[Path]) -> _List
     listing = _Listing([], [], [])
     for collection, folder in corpus.items():
         if not folder.is_dir():
+            if limits and not any(limit.is_relative_to(folder.resolve()) for limit in limits):
+                continue
             raise ConfigError(f"corpus: {folder}: no such folder; correct `corpus` in config.yaml")
         root = folder.resolve()
         for name in _walk(str(root), listing):
