@@ -90,7 +90,7 @@ def sync(
     """
     started = time.monotonic()
     report = SyncReport()
-    listing = _list(corpus, base, only)
+    listing = _list(corpus, base, only, data_dir)
     report.skipped.extend(listing.skipped)
     with writing(data_dir, Settings(encoder.fingerprint, segmenter), lambda: encoder.dim, rebuild=rebuild) as writer:
         known = {info.id: info for info in writer.database.files()}
@@ -133,7 +133,7 @@ def document_id(collection: str, relative: str) -> str:
     return hashlib.sha256(f"{collection}\0{relative}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def _list(corpus: Mapping[str, Path], base: Path, only: Sequence[Path]) -> _Listing:
+def _list(corpus: Mapping[str, Path], base: Path, only: Sequence[Path], data_dir: Path) -> _Listing:
     limits = [path.resolve() for path in only]
     for limit in limits:
         if not limit.exists():
@@ -147,7 +147,7 @@ def _list(corpus: Mapping[str, Path], base: Path, only: Sequence[Path]) -> _List
                 continue
             raise ConfigError(f"corpus: {folder}: no such folder; correct `corpus` in config.yaml")
         root = folder.resolve()
-        for name in _walk(str(root), listing):
+        for name in _walk(str(root), str(data_dir.resolve()), listing):
             path = Path(name)
             if limits and not any(path.is_relative_to(limit) for limit in limits):
                 continue
@@ -162,8 +162,11 @@ def shown_path(path: str, base: Path) -> str:
     return shown.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _walk(root: str, listing: _Listing) -> Iterator[str]:
-    """The files under `root` that can be read, folder by folder; the rest is noted in `listing`."""
+def _walk(root: str, ours: str, listing: _Listing) -> Iterator[str]:
+    """The files under `root` that can be read, folder by folder; the rest is noted in `listing`.
+
+    The index itself, in the folder `ours`, is passed over.
+    """
     folders = [root]
     while folders:
         folder = folders.pop()
@@ -174,7 +177,7 @@ def _walk(root: str, listing: _Listing) -> Iterator[str]:
             listing.skipped.append(f"{folder}: {exc.strerror}; what was read from it before stays in the index")
             listing.unreadable.append(Path(folder))
             continue
-        visible = [entry for entry in entries if not entry.name.startswith((".", "~$"))]
+        visible = [entry for entry in entries if not entry.name.startswith((".", "~$")) and entry.path != ours]
         folders.extend(entry.path for entry in reversed(visible) if entry.is_dir(follow_symlinks=False))
         for entry in visible:
             if reason := _unread(entry, root):

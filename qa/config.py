@@ -149,7 +149,18 @@ def load_config(path: Path | str | None = None) -> Config:
     except SettingsError as exc:
         raise ConfigError(f"environment: {exc}; write {ENV_PREFIX}<GROUP>_<KEY>=value") from exc
     config._base = file.resolve().parent if values or path is not None else Path.cwd()
+    _reject_overlap(config, file if values else Path("settings"))
     return config
+
+
+def _reject_overlap(config: Config, source: Path) -> None:
+    """Raise ConfigError when one collection's folder lies in another's: its files would be read twice."""
+    folders = [(name, folder.resolve()) for name, folder in config.corpus_folders.items()]
+    for name, folder in folders:
+        for other, outer in folders:
+            if name != other and folder.is_relative_to(outer):
+                place = "is the same folder as" if folder == outer else "lies inside"
+                raise ConfigError(f"{source}: corpus: {name!r} {place} {other!r} ({outer}); leave one of them out")
 
 
 def unknown_variables() -> list[str]:

@@ -159,6 +159,13 @@ def test_same_name_in_two_collections(tmp_path: Path) -> None:
     assert {info.collection for info in store.documents()} == {"a", "b"}
 
 
+def test_an_index_inside_the_corpus_is_passed_over(corpus: Corpus) -> None:
+    corpus.data = corpus.folder / "index"
+    corpus.sync()
+    again = corpus.sync()
+    assert (again.skipped, again.unchanged) == ([], 3)
+
+
 def test_ids_do_not_change_when_the_index_is_made_again(corpus: Corpus) -> None:
     corpus.sync()
     before = [info.id for info in corpus.open().documents()]

@@ -120,6 +120,9 @@ def test_collections_are_named(tmp_path, yaml, names):
     [
         ("corpus: [a/papers, b/papers]", "two folders are called 'papers'; name them"),
         ("corpus: [a, a: b]", "two folders are called 'a'"),
+        ("corpus: {a: papers, b: papers/}", "corpus: 'a' is the same folder as 'b' ("),
+        ("corpus: [papers, papers/new/deep]", "corpus: 'deep' lies inside 'papers' ("),
+        ("corpus: [all: ., papers]", "'papers' lies inside 'all'"),
         ("corpus: [.]", "'.' says no name; write it as `name: folder`"),
         ("corpus: []", "corpus: give a folder"),
         ("corpus: {}", "corpus: give a folder"),
