@@ -24,7 +24,10 @@ _VALUES_PER_KEY = 2
 _SEED = 1
 STAMP = f"1: rensa {rensa.RMinHash.ALGORITHM_VERSION}, {_KEYS} keys of {_VALUES_PER_KEY}, {_GRAM_CHARS}-grams"
 
-_FIGURE = re.compile("[0-9]+(?:[.,][0-9]+)*|[〇零一二两三四五六七八九十百千万亿]+")
+_HAN_NUMBER = "[〇零一二两三四五六七八九十百千万亿]+"
+_FIGURE = re.compile(f"[0-9]+(?:[.,][0-9]+)*|{_HAN_NUMBER}")
+# The number of a heading or list item says where a text stands, not what it says.
+_ENUMERATOR = re.compile(f"[(]?第?(?:[0-9]+|{_HAN_NUMBER})[篇章节)、.:](?![0-9])")
 # Odd constants that spread neighbouring code points and values over 64 bits (Fibonacci hashing).
 _SPREAD = 0x9E3779B97F4A7C15
 _POWERS = np.array([pow(_SPREAD, power, 1 << 64) for power in range(1, _GRAM_CHARS + 1)], dtype=np.uint64)
@@ -45,7 +48,9 @@ def sketch(folded: str) -> Sketch:
     size = max(1, min(_GRAM_CHARS, len(codes)))
     windows = np.lib.stride_tricks.sliding_window_view(np.append(codes, np.uint64(0))[: max(len(codes), 1)], size)
     hashes = windows @ _POWERS[:size]
-    figures = tuple(figure.replace(",", "") for figure in _FIGURE.findall(text))
+    enumerator = _ENUMERATOR.match(text)
+    found = _FIGURE.findall(text, enumerator.end() if enumerator else 0)
+    figures = tuple(figure.replace(",", "") for figure in found)
     return Sketch(np.unique(_mix(hashes)), figures)
 
 
