@@ -7,12 +7,14 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from index.embeddings import Advance, Embedder
 from index.encoder import Encoder, Vectors, unit_length
 from index.errors import ConfigError, ReadError
 from index.fold import HIDDEN
@@ -31,7 +33,8 @@ MIN_UNIT_CHARS = 12
 # Beside 1 for the unit itself; 0.3 to 0.5 measured alike.
 CONTEXT_SHARE = 0.3
 
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[str, float, int], None]
+"""Told of what is being done, how many files are done (with the done part of the present one), and of how many."""
 
 
 @dataclass(slots=True)
@@ -92,23 +95,40 @@ def sync(
     report = SyncReport()
     listing = _list(corpus, base, only, data_dir)
     report.skipped.extend(listing.skipped)
-    with writing(data_dir, Settings(encoder.fingerprint, segmenter), lambda: encoder.dim, rebuild=rebuild) as writer:
+    with (
+        writing(data_dir, Settings(encoder.fingerprint, segmenter), lambda: encoder.dim, rebuild=rebuild) as writer,
+        closing(Embedder(encoder, data_dir)) as embedder,
+    ):
         known = {info.id: info for info in writer.database.files()}
         gone = _Gone(_gone(known.values(), listing, only, base))
         for number, file in enumerate(listing.files):
-            if progress:
-                progress(file.shown, number, len(listing.files))
-            _sync_file(file, known.get(file.document_id), gone, writer, encoder, report)
+            advance = _within(file, number, len(listing.files), progress)
+            _sync_file(file, known.get(file.document_id), gone, writer, embedder, report, advance)
         for info in gone.left():
             writer.database.remove(info.id)
             report.removed.append(info.path)
         if progress:
             progress("", len(listing.files), len(listing.files))
         store = writer.finish()
+        embedder.trim(store.units)
     report.documents, report.passages = store.counts()
     report.generation = store.generation
     report.seconds = time.monotonic() - started
     return store, report
+
+
+def _within(file: _File, number: int, files: int, progress: Progress | None) -> Advance | None:
+    """Progress with what is embedded of a file, as progress with the files; also says that the file's turn has come."""
+    if progress is None:
+        return None
+    told = progress
+    told(file.shown, number, files)
+
+    def advance(done: int, texts: int) -> None:
+        if done < texts:
+            told(f"{file.shown} ({done:,} of {texts:,} embedded)", number + done / texts, files)
+
+    return advance
 
 
 class _Gone:
@@ -204,7 +224,13 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _sync_file(
-    file: _File, known: KnownFile | None, gone: _Gone, writer: Writer, encoder: Encoder, report: SyncReport
+    file: _File,
+    known: KnownFile | None,
+    gone: _Gone,
+    writer: Writer,
+    embedder: Embedder,
+    report: SyncReport,
+    advance: Advance | None,
 ) -> None:
     try:
         status = file.path.stat()
@@ -235,7 +261,7 @@ def _sync_file(
         sha256=digest, size=status.st_size, mtime_ns=status.st_mtime_ns, read_at=read_stamp, encoding=found.encoding,
         warnings=found.warnings,
     )  # fmt: skip
-    writer.database.put(document, sections, embed(document.text, sections, encoder))
+    writer.database.put(document, sections, embed(document.text, sections, embedder, advance))
     (report.changed if known else report.added).append(file.shown)
     report.warnings.extend(f"{file.shown}: {warning}" for warning in found.warnings)
 
@@ -271,7 +297,7 @@ def _gone(known: Iterable[KnownFile], listing: _Listing, only: Sequence[Path], b
     return gone
 
 
-def embed(text: str, sections: Sequence[Section], encoder: Encoder) -> list[Units]:
+def embed(text: str, sections: Sequence[Section], embedder: Embedder, advance: Advance | None = None) -> list[Units]:
     """The embedded units of each section: its clauses, so that one figure among twenty-five can be found.
 
     A unit's vector also holds a share of its passage and of the title and headings above it: the clause alone seldom
@@ -286,8 +312,9 @@ def embed(text: str, sections: Sequence[Section], encoder: Encoder) -> list[Unit
     ]
     headings = ["\n".join([section.title, *section.heading_path]) for section in sections]
     distinct = list(dict.fromkeys(headings))
-    contexts = dict(zip(distinct, encoder.encode_documents(distinct), strict=True))
-    vectors = np.split(encoder.encode_documents(texts), np.cumsum([len(units) for units in spans])[:-1])
+    encoded = embedder.encode([*distinct, *texts], advance)
+    contexts = dict(zip(distinct, encoded, strict=False))
+    vectors = np.split(encoded[len(distinct) :], np.cumsum([len(units) for units in spans])[:-1])
     return [
         Units(tuple(units), _in_context(own, contexts[heading]).astype(np.float16))
         for units, own, heading in zip(spans, vectors, headings, strict=True)

@@ -123,8 +123,10 @@ def _by_name(question: Question, hits: Sequence[Hit], store: Store) -> tuple[dic
         article: sum(weight for name, weight in weights.items() if article in mentions[name]) / total
         for article in articles
     }
-    about = {article for article in articles if all(article in mentions[name] for name in question.places)}
-    missing = [name for name in question.places if hits[0].passage.article not in mentions[name]] if not about else []
+    required = {n: rows for n, rows in mentions.items() if n in question.places or (rows and n.startswith(MARK))}
+    about = {article for article in articles if all(article in rows for rows in required.values())}
+    first = hits[0].passage.article
+    missing = [] if about else [name.removeprefix(MARK) for name, rows in required.items() if first not in rows]
     return named, about, missing
 
 

@@ -33,6 +33,7 @@ _ONE = re.compile("一[个批种次项名位家条件支套类]")
 _ONE_FIT = 0.5
 # By whether the question says how many items there are.
 _LIST_FIT = (0.5, 1.5)
+_TELLING_FIT = 0.5
 _STOPS = '。.!！?？;；”"…'
 
 
@@ -91,9 +92,14 @@ def _fit(question: Question, text: str, fitting: Sequence[Span], heading_letters
         fit = 0.0
     elif question.kind == "count" and all(_ONE.fullmatch(text[slice(*span)]) for span in fitting):
         fit = _ONE_FIT
+    elif question.asks_list and fitting:
+        fit = 1.0 + _LIST_FIT[question.how_many is not None]
+    elif question.defines(text) or (question.kind == "place" and fitting):
+        fit = 1.0 + _TELLING_FIT
     else:
-        fit = 1.0 + (_LIST_FIT[question.how_many is not None] if question.asks_list and fitting else 0.0)
-    return fit if fitting or not _is_label(text, heading_letters) else fit - 1.0
+        fit = 1.0
+    is_told_by_label = fitting and question.kind != "place"
+    return fit if is_told_by_label or not _is_label(text, heading_letters) else fit - 1.0
 
 
 def rerank(pool: Sequence[Hit], clauses: Sequence[Clause], hits: Sequence[Hit]) -> list[Hit]:
@@ -144,10 +150,12 @@ def _presence(term: str, text: str) -> float:
 
 
 def _is_label(clause: str, heading_letters: str) -> bool:
-    """Whether a clause only names something: it repeats the heading, or is a line without a sentence in it."""
-    if len(clause) <= _LABEL_CHARS and clause[-1:] not in _STOPS:
-        return True
-    return len(clause) <= 2 * len(heading_letters) and _letters(clause) in heading_letters
+    """Whether a clause only names something: a line without a sentence in it, short or repeating the heading."""
+    if clause[-1:] in _STOPS:
+        return False
+    return len(clause) <= max(_LABEL_CHARS, 2 * len(heading_letters)) and (
+        len(clause) <= _LABEL_CHARS or _letters(clause) in heading_letters
+    )
 
 
 def _letters(text: str) -> str:

@@ -209,7 +209,7 @@ def _index_if_missing(engine: Engine) -> None:
         _report(report)
 
 
-def _progress() -> AbstractContextManager[Callable[[str, int, int], None] | None]:
+def _progress() -> AbstractContextManager[Callable[[str, float, int], None] | None]:
     """A progress bar on a terminal, nothing elsewhere."""
     if not stderr.is_terminal:
         return nullcontext()

@@ -17,8 +17,8 @@ from qa.question import Question
 _HAN = re.compile(f"[{HAN}]")
 
 FEATURES = ("coverage", "cosine", "unfit", "margin", "label", "foreign", "foreign cosine", "named", "foreign named")
-INTERCEPT = -5.535
-COEFFICIENTS = (2.569, 5.065, -1.93, 2.401, -3.025, 1.949, 5.132, 1.95, -2.372)
+INTERCEPT = -5.712
+COEFFICIENTS = (2.719, 5.447, -1.697, 2.288, -3.901, 2.166, 4.822, 2.016, -2.439)
 # Below this an answer is more likely wrong than it is worth showing; chosen by the same script.
 MIN_CONFIDENCE = 0.2
 

@@ -9,14 +9,24 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from index.encoder import BUNDLED
+from index.encoder import BUNDLED, EncoderOptions
 from index.errors import ConfigError
 
 DEFAULT_FILE = Path("config.yaml")
 ENV_PREFIX = "QA_"
+_SECRETS = frozenset({"api_key"})
 
 
 class EncoderConfig(BaseModel):
@@ -24,6 +34,26 @@ class EncoderConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     model: str = Field(default=BUNDLED, min_length=1)
+    base_url: str | None = Field(default=None, pattern="^https?://[^/]")
+    api_key: SecretStr | None = None
+    timeout_s: float = Field(default=60.0, gt=0, le=3600)
+    batch_size: int | None = Field(default=None, ge=1, le=4096)
+    device: str | None = Field(default=None, min_length=1)
+    query_prompt: str | None = None
+    document_prompt: str | None = None
+    trust_remote_code: bool = False
+
+    @field_validator("base_url", "api_key", "device", mode="before")
+    @classmethod
+    def _nothing_is_none(cls, value: object) -> object:
+        """So that a variable can undo what the file says."""
+        return None if value == "" else value
+
+    @model_validator(mode="after")
+    def _check_named(self) -> EncoderConfig:
+        if self.base_url and self.model == BUNDLED:
+            raise ValueError(f"base_url is set, but model is {BUNDLED!r}; name the model that the endpoint serves")
+        return self
 
 
 class ServerConfig(BaseModel):
@@ -106,8 +136,17 @@ class Config(BaseSettings):
     @property
     def encoder_model(self) -> str:
         """The encoder's model: a folder beside the configuration file as an absolute path, any other name as it is."""
+        if self.encoder.model == BUNDLED or self.encoder.base_url:
+            return self.encoder.model
         folder = self._base / Path(self.encoder.model).expanduser()
-        return str(folder) if self.encoder.model != BUNDLED and folder.is_dir() else self.encoder.model
+        return str(folder) if folder.is_dir() else self.encoder.model
+
+    @property
+    def encoder_options(self) -> EncoderOptions:
+        """How an encoder other than the bundled one is reached and run."""
+        given = self.encoder.model_dump(exclude={"model", "api_key"})
+        key = self.encoder.api_key
+        return EncoderOptions(**given, api_key=key.get_secret_value() if key else None)
 
     @property
     def dictionary_file(self) -> Path | None:
@@ -206,4 +245,6 @@ def _problems(error: ValidationError) -> Iterator[str]:
         else:
             source = f" from {variable} in the environment" if variable in os.environ else ""
             message = problem["msg"].removeprefix("Value error, ")
-            yield f"{where}: {message[0].lower()}{message[1:]} (got {problem['input']!r}{source})"
+            is_shown = not isinstance(problem["input"], dict) and problem["loc"][-1] not in _SECRETS
+            got = f" (got {problem['input']!r}{source})" if is_shown else ""
+            yield f"{where}: {message[0].lower()}{message[1:]}{got}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from index.encoder import Encoder
 from index.errors import CitedQAError
 from index.lexicon import read_dictionary, read_synonyms
 from index.segmenter import PLAIN
@@ -72,10 +73,16 @@ def _index(config: Config) -> Iterator[Finding]:
         yield Finding("database", verdict == "ok", verdict)
         documents, passages = store.counts()
         yield Finding("index", True, f"{documents} documents, {passages} passages, generation {store.generation}")
-        yield Finding("encoder", True, store.encoder)
+        yield Finding("encoder", True, f"{store.encoder}, {store.dim} dimensions{_prompts(engine.encoder)}")
         yield _self_test(engine)
     except CitedQAError as exc:
         yield Finding("index", False, str(exc))
+
+
+def _prompts(encoder: Encoder) -> str:
+    """What an encoder puts before text: a model that misses its prompt finds less, and nothing else shows it."""
+    query, document = encoder.prompts.query.text, encoder.prompts.document.text
+    return f", query prompt {query!r}, document prompt {document!r}" if query or document else ""
 
 
 def _self_test(engine: Engine) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import uuid
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from index.build import Progress, SyncReport, sync
 from index.encoder import Encoder, load_encoder
-from index.errors import DocumentNotFoundError, IndexMissingError, QueryError
+from index.errors import ConfigError, DocumentNotFoundError, IndexMismatchError, IndexMissingError, QueryError
 from index.lexicon import Synonyms, read_dictionary, read_synonyms
 from index.search import search
 from index.segmenter import PLAIN, Segmenter
@@ -33,6 +34,8 @@ from qa.schemas import (
     SearchResponse,
 )
 
+logger = logging.getLogger(__name__)
+
 # So many passages are looked through for those whose article is the one that the question names.
 _SEARCH_POOL = 30
 
@@ -46,9 +49,10 @@ class Engine:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.encoder: Encoder = load_encoder(config.encoder_model)
+        self.encoder: Encoder = load_encoder(config.encoder_model, config.encoder_options)
         self._opening = threading.Lock()
         self._opened: LocalStore | None = None
+        self._is_outdated = False
         self._read_lexicon()
 
     @classmethod
@@ -79,13 +83,24 @@ class Engine:
         opened = self._opened
         if opened is None or opened.is_stale():
             with self._opening:
-                if self._opened is None:
-                    self._opened = open_store(self.config.index_dir, self._settings())
-                elif self._opened.is_stale():
-                    self._read_lexicon()
-                    self._opened = open_store(self.config.index_dir, self._settings())
+                if self._opened is None or self._opened.is_stale():
+                    self._opened = self._reopen(self._opened)
                 opened = self._opened
         return opened
+
+    def _reopen(self, opened: LocalStore | None) -> LocalStore:
+        """The newest generation; the one that is `opened` when the newest was made with other settings."""
+        try:
+            if opened is not None:
+                self._read_lexicon()
+            return open_store(self.config.index_dir, self._settings())
+        except (ConfigError, IndexMismatchError) as exc:
+            if opened is None or not opened.folder.exists():
+                raise
+            if not self._is_outdated:
+                logger.warning("%s (or restart this process with the new settings); answering from the old one", exc)
+            self._is_outdated = True
+            return opened
 
     def index(
         self, only: list[Path] | None = None, *, rebuild: bool = False, progress: Progress | None = None

@@ -1,4 +1,4 @@
-"""Names of people and organisations in folded text, by the segmenter's tags and what offices and firms are called."""
+"""Names of people, places and organisations in folded text, by the segmenter's tags and how such names end."""
 
 from __future__ import annotations
 
@@ -39,6 +39,16 @@ def people(folded: str, segmenter: Segmenter = PLAIN) -> Iterator[Span]:
         if len(word) == 2 and word[0] not in _SURNAMES and before in _SURNAMES and folded[start - 1] == before:
             yield start - 1, position  # the segmenter cut the surname off
         elif 2 <= len(word) <= 3 and word[0] in _SURNAMES:
+            yield start, position
+
+
+def places(folded: str, segmenter: Segmenter = PLAIN) -> Iterator[Span]:
+    """Spans of words that the dictionary calls places."""
+    position = 0
+    for word, tag in segmenter.tag(folded):
+        start = folded.find(word, position)
+        position = start + len(word)
+        if tag == "ns" and len(word) > 1:
             yield start, position
 
 

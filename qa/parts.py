@@ -15,7 +15,7 @@ from qa.question import Question
 
 Quote = tuple[Passage, Span]
 
-# An answer that is read as prose is at most this long, and is continued while it is shorter than the other.
+# An answer in prose is at most this long, and is continued while it is shorter than the other.
 MAX_ANSWER_CHARS = 200
 MIN_ANSWER_CHARS = 30
 # So many clauses on from the one that answers are looked through for the parts of a list.
@@ -26,7 +26,7 @@ _ORDINAL = re.compile(
     "|(首先)|(其次)|(再次))"
 )
 _WORDS = {"首先": 1, "其次": 2, "再次": 3}
-_SHORT_LEAD_CHARS = 15
+_SHORT_LEAD_CHARS = 12
 _ALIKE_CHARS = 2
 
 

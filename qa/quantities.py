@@ -32,14 +32,14 @@ COUNT_UNITS = (
     "人次|人|名|位|口|个百分点|个|家|户|件\\(次\\)|件|项|场次|场\\(次\\)|场|次|期|篇|份|条|种|类|所|座|间|台|辆|套|本|部门|部"
     "|起|宗|例|支|批|届|班次|班|对|只|头|株|棵|亩|公顷|公里|千米|平方公里|平方米|立方米|米|厘米|毫米|吨|公斤|千克|毫克|克"
     "|毫升|升(?![级至到高任职旗])|岁|层|级|档|处|回|趟|遍|张|幅|册|枚|艘|架|列|节|门|道|点|分|秒|页|字|句|首|面(?![积对向临前上下子试貌部料条粉包])|颗|块|片|粒|根|栋|幢|桌|席"
-    "|票|倍|摄氏度|度|千瓦时|千瓦|瓦|伏|万|亿"
+    "|票|倍|周岁|摄氏度|度|千瓦时|千瓦|瓦|伏|万|亿"
 )
 _LATIN_UNITS = "kwh|kw|kg|mg|ml|km|cm|mm|gb|mb|tb|kb|mah|ah|khz|mhz|ghz|hz|mpa|kpa|rpm|db|°c|°f|v|w|l|m|g"
 _PEOPLE = frozenset("人次 人 名 位 口".split())
 _THINGS = frozenset("个 项 件 件(次) 条 份 篇 种 类 部 部门 套 本 点 处".split())
 _EVENTS = frozenset("次 回 场 场次 场(次) 期 届 趟 遍 人次 班次 班".split())
 _BODIES = frozenset("个 家 户 所 座 间 处 部门".split())
-_UNIT_FAMILIES = (_PEOPLE, _THINGS, _EVENTS, _BODIES, frozenset({"天", "日"}))
+_UNIT_FAMILIES = (_PEOPLE, _THINGS, _EVENTS, _BODIES, frozenset({"天", "日"}), frozenset({"岁", "周岁"}))
 _DURATION_UNITS = (
     "个半?(?:小时|月|星期|学期|季度|工作日|自然日|交易日)|工作日|自然日|年半|年|天半|天|小时|分钟|周|星期|日"
 )
@@ -51,6 +51,12 @@ _ERAS = (
 _YEAR = f"(?:(?:19|20)[0-9]{{2}}|[一二][{_HAN_DIGITS}]{{3}})"
 # Years long past are told from spans of years by what stands around them: 距今1300年, 1500年历史.
 _OLD_YEAR = "(?<!距今)(?<!已有)(?<!长达)1[0-8][0-9]{2}年(?!的?历史|以上|左右|之久|[来内间多])"
+_ENGLISH_NUMBER = (
+    "(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen"
+    "|nineteen|(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[ -](?:one|two|three|four|five|six|seven"
+    "|eight|nine))?)"
+)
+_ENGLISH_DURATIONS = {"minute": "分钟", "hour": "小时", "day": "天", "week": "周", "month": "月", "year": "年"}
 _MONTH = "(?:january|february|march|april|may|june|july|august|september|october|november|december)"
 _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     (
@@ -61,7 +67,7 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
             f"|(?:[0-9]0|[{_HAN_DIGITS}][十零])年代(?:初期?|末期?|中期|后期)?"
         ),
     ),
-    ("ordinal", re.compile(f"[第前]{_NUMBER}(?:名|位|届|次|批|个|期|章|条|节|篇)?")),
+    ("ordinal", re.compile(f"(?:第|(?<!午)前){_NUMBER}(?:名|位|届|次|批|个|期|章|条|节|篇)?")),
     (
         "date",
         re.compile(
@@ -77,7 +83,7 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     (
         "time",
         re.compile(
-            f"(?:[上下]午|中午|晚上?|早上?|凌晨)[{_HAN}0-9]{{1,3}}[点时](?:[{_HAN}0-9]{{1,3}}分|半|整)?"
+            f"(?:[上下]午|午[前后]|中午|晚上?|早上?|凌晨)[{_HAN}0-9]{{1,3}}[点时](?:[{_HAN}0-9]{{1,3}}分|半|整)?"
             f"|[{_HAN}0-9]{{1,3}}[点时](?:[{_HAN}0-9]{{1,3}}分|半|整)|(?<![0-9:])[0-9]{{1,2}}:[0-9]{{2}}(?![0-9:])"
         ),
     ),
@@ -98,7 +104,10 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ),
     (
         "duration",
-        re.compile(f"{_RANGE}(?:{_NUMBER}{_MORE}?|(?<![上下])半)(?:{_DURATION_UNITS})(?![级度份底初月]){_LATER}"),
+        re.compile(
+            f"{_RANGE}(?:{_NUMBER}{_MORE}?|(?<![上下])半)(?:{_DURATION_UNITS})(?![级度份底初月岁]){_LATER}"
+            f"|\\b(?:{_ARABIC}|an?|one|half an?|{_ENGLISH_NUMBER})[ -](?:{'|'.join(_ENGLISH_DURATIONS)})s?\\b"
+        ),
     ),
     (
         "count",
@@ -112,6 +121,7 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
             f"{_RANGE}{_NUMBER}{_MORE}?[万亿]*{_MORE}?(?:{COUNT_UNITS}){_LATER}"
             f"|{_ARABIC} ?(?:{_LATIN_UNITS})(?![a-z0-9])"
             f"|{_ARABIC}[万亿]?(?: ?(?:million|billion|thousand|hundred))?"
+            f"|\\b{_ENGLISH_NUMBER}(?: (?:million|billion|thousand|hundred))?\\b"
         ),
     ),
 )
@@ -166,6 +176,8 @@ def number(text: str) -> float | None:
 
 def _numeral(text: str) -> float | None:
     """What a numeral without commas stands for, None where it only sketches: 七八 is about seven or eight."""
+    if not text:
+        return None
     for mark, scale in (("亿", 1e8), ("万", 1e4)):
         if mark in text:
             left, _, right = text.rpartition(mark)
@@ -183,6 +195,8 @@ def _quantity(match: re.Match[str], kind: Kind) -> Quantity:
     text = match.group()
     found = _UNIT.search(text)
     unit = found.group() if found and kind != "time" and found.group() not in ("万", "亿") else ""
+    if kind == "duration" and not unit:
+        unit = next((name for word, name in _ENGLISH_DURATIONS.items() if word in text), "")
     return Quantity(match.span(), text, kind, unit, None if kind in ("date", "time") else _value(text, kind))
 
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 from index.fold import fold, fold_text
 from index.lexicon import Synonyms
@@ -14,92 +13,10 @@ from index.pinyin import spelled
 from index.segmenter import PLAIN, Segmenter
 from index.tokens import HAN, words
 from index.types import Hit, Span
-from qa.names import organisations, people
+from qa.kinds import CLASSIFIER, PEOPLE, Kind, kind_of
+from qa.names import organisations, people, places
 from qa.quantities import COUNT_UNITS, Quantity, counts_in, quantities
 
-Kind = Literal[
-    "count", "money", "share", "date", "time", "duration",
-    "person", "organisation", "list", "yesno", "definition", "reason", "any",
-]  # fmt: skip
-
-_PEOPLE = (
-    "人|学生|职工|工人|员工|孩子|子女|儿童|会员|农民工|教师|老师|干部|党员|劳模|青年|妇女|老人|居民|村民|代表|委员"
-    "|专家|学员"
-)
-_CLASSIFIER = (
-    "人次|个|名|家|位|项|件|条|种|类|份|次|回|场|期|篇|所|座|间|户|起|天|年|岁|届|批|人|门|部|处|级|档|层|台|套|支"
-    "|张|句|样"
-)
-_MONEY_NOUN = "资金|经费|善款|款项|助学金|补助金|慰问金|奖金|费用|贷款|税"
-# Kinds of question and what gives them away in folded text. The first kind that fits decides.
-_KINDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
-    (
-        "share",
-        (
-            "多大比例|百分之几|占比|百分比|比例是多少|(?<![功频汇速])率(?:是|为|达到?)?多少|增长(?:了)?多少|多少个百分点",
-            "what (?:share|percent|proportion)|by how much",
-        ),
-    ),
-    (
-        "money",
-        (
-            "多少(?:钱|资金|经费|款|元|万元|亿元|善款|奖金|助学金|补助|补贴|投资)",
-            "(?:花|筹|募|捐|投|拨|发|退|返|收|补贴?|资金|善款|金额|经费|总额|gdp|收入|奖)[^,，。?？]{0,12}"
-            "多少(?:亿|万)?(?![个名家位项件条种份次人])",
-            f"多少[^,，。?？]{{0,6}}(?:{_MONEY_NOUN})",
-            "how much (?:money|did|was|were|is|funding)",
-        ),
-    ),
-    (
-        "date",
-        (
-            "哪一?年|何年|什么时候|甚么时候|啥时候?|何时|几月|几号|哪一?天|哪一?月|哪个月|什么日期|多会儿",
-            "when |what (?:year|date|day|month)|which (?:year|month|day)|since which",
-        ),
-    ),
-    ("time", ("几点|什么钟点|what time",)),
-    (
-        "duration",
-        (
-            "多久|多长时间|(?:多少|(?<!哪)几)个?(?:半?年|月|天|小时|钟头|分钟|周|星期|工作日)(?![度级份])",
-            "how long (?:does|do|did|will|has|have)|how many (?:years|months|days|hours|minutes|weeks)",
-        ),
-    ),
-    (
-        "count",
-        (
-            "有?多(?:重|长|高|大|远|宽|深|厚)(?![的家])",
-            f"多少|(?<!哪)几(?:{_CLASSIFIER}|百|千|万|十)|第几|人数|次数|数量|数目|总数|人次|电话|号码",
-            "how many|what number|number of|how often",
-        ),
-    ),
-    (
-        "person",
-        (
-            "谁|哪(?:一)?位|何人|哪几位|哪些人|姓名",
-            "(?:书记|主席|主任|长|人|同志|先生|女士|记者|作者|教授|代表|经理)(?:叫|的名字|姓|名叫)",
-            "(?:^| )who |whose |whom ",
-        ),
-    ),
-    (
-        "organisation",
-        (
-            "哪(?:一)?[家个](?:单位|公司|企业|部门|机构|组织|集团|学校|医院|银行|协会|镇|县|市|省|区)|哪家",
-            "(?:哪些|什么)(?:单位|公司|企业|部门|机构|组织)",
-            "which (?:company|organi[sz]ation|union|department|agency|firm)",
-        ),
-    ),
-    (
-        "yesno",
-        (
-            "吗$|是不是|有没有|是否|能不能|会不会|可不可以|了没有?$|没有$",
-            "^(?:is|are|was|were|does|do|did|has|have|can) ",
-        ),
-    ),
-    ("reason", ("为什么|为何|为啥|怎么|怎样|如何|凭什么|原因|理由", "why |how ")),
-    ("list", (f"哪些|哪[几二两三四五六七八九十](?:{_CLASSIFIER})?|有什么|都有|包括", "which |what are")),
-    ("definition", ("是什么|什么是|什么意思|指什么|是指|含义|定义", "what is|what does")),
-)
 _ASKING = re.compile(
     "请问|我想知道|想问一下|告诉我|多少|几(?=[个名家位项件条种份次回场期篇户起天年岁届批人])|什么时候|甚么|什么"
     "|啥时候?|哪(?:一|些|几)?(?:个|位|家|年|种|样|天|里|份|部|条)?|怎么样?|怎样|如何|为什么|为何|为啥|谁|吗|呢|吧"
@@ -110,8 +27,8 @@ _ASKING = re.compile(
 _HAN = re.compile(f"[{HAN}]")
 _SMALL_NUMBERS = {char: value for value, char in enumerate("一二三四五六七八九十", start=1)} | {"两": 2}
 _COUNTED = re.compile(
-    f"(?:哪(?P<asked>[二两三四五六七八九十])(?:大|个|{_CLASSIFIER}|方面)?|(?P<said>[二两三四五六七八九十])(?:大|个|{_CLASSIFIER}|方面)"
-    f'|[“"「『](?P<quoted>[二两三四五六七八九十])(?:大|个|{_CLASSIFIER})?)(?P<counted>[{HAN}]{{0,4}})'
+    f"(?:哪(?P<asked>[二两三四五六七八九十])(?:大|个|{CLASSIFIER}|方面)?|(?P<said>[二两三四五六七八九十])(?:大|个|{CLASSIFIER}|方面)"
+    f'|[“"「『](?P<quoted>[二两三四五六七八九十])(?:大|个|{CLASSIFIER})?)(?P<counted>[{HAN}]{{0,4}})'
 )
 _ITEMS = re.compile("[^、,，。;；:：]{1,25}(?:、[^、,，。;；:：]{1,25})+")
 _PLAIN_LIST_ITEMS = 3
@@ -145,7 +62,7 @@ class Question:
     def of(cls, text: str, segmenter: Segmenter = PLAIN, synonyms: Synonyms = Synonyms()) -> Question:  # noqa: B008
         """Read a question as it was typed; `segmenter` is that of the documents."""
         wanted, excluded = _split_exclusion(fold_text(text).strip(), segmenter)
-        return cls(text, wanted, excluded, _kind(wanted), segmenter, synonyms)
+        return cls(text, wanted, excluded, kind_of(wanted), segmenter, synonyms)
 
     @cached_property
     def topic(self) -> str:
@@ -201,7 +118,7 @@ class Question:
             return match[1]
         if "人次" in self.wanted:
             return "人次"
-        if re.search(f"多少[^,，。?？]{{0,6}}?(?:{_PEOPLE})|(?:{_PEOPLE})[^,，。?？]{{0,6}}多少|人数", self.wanted):
+        if re.search(f"多少[^,，。?？]{{0,6}}?(?:{PEOPLE})|(?:{PEOPLE})[^,，。?？]{{0,6}}多少|人数", self.wanted):
             return "名"
         return "次" if "次数" in self.wanted else ""
 
@@ -230,7 +147,10 @@ class Question:
     @property
     def asks_list(self) -> bool:
         """Whether an enumeration answers."""
-        return self.kind == "list" or (self.kind in ("definition", "any") and bool(_COUNTED.search(self.wanted)))
+        if self.kind == "list":
+            return True
+        is_one = re.search(f"哪一?(?:{CLASSIFIER}|里|国)", self.wanted)
+        return self.kind in ("definition", "any") and not is_one and bool(_COUNTED.search(self.wanted))
 
     def holds_list(self, folded: str) -> bool:
         """Whether an enumeration in a folded text has as many items as asked for, or three where that isn't said."""
@@ -249,18 +169,28 @@ class Question:
             ]
         if self.asks_list:
             return [match.span() for match in _ITEMS.finditer(folded) if self.holds_list(match.group())]
+        if self.kind == "place":
+            found = places(folded, self.segmenter)
+            return [span for span in found if folded[slice(*span)] not in self.wanted]
         if not self.asks_name:
             return []
         find = people if self.kind == "person" else organisations
         found = find(folded, self.segmenter)
         return [span for span in found if folded[slice(*span)] not in self.wanted]
 
+    def defines(self, folded: str) -> bool:
+        """Whether a text says what the thing is that a definition is asked of: it opens with it."""
+        subject = re.sub("^是|的?是?$", "", self.topic)
+        return self.kind == "definition" and len(subject) > 1 and folded.lstrip('“"「《').startswith(subject)
+
     def lacks(self, folded: str, fitting: Sequence[Span]) -> bool:
         """Whether a text can't answer because it holds nothing of the kind asked for.
 
         Names are told only in Chinese text; in another script their absence says nothing.
         """
-        return not fitting and (self.asks_quantity or (self.asks_name and bool(_HAN.search(folded))))
+        return not fitting and (
+            self.asks_quantity or ((self.asks_name or self.kind == "place") and bool(_HAN.search(folded)))
+        )
 
     @property
     def asks_name(self) -> bool:
@@ -278,9 +208,16 @@ class Question:
             return quantity.kind == self.kind and quantity.text not in self.mentioned and is_counted_so
         if self.kind != "count" or quantity.text in self.mentioned:
             return False
+        if quantity.kind in ("share", "money"):
+            return self.is_open
         if quantity.kind == "ordinal":
             return bool(re.search("第几|前(?:多少|几)", self.wanted))
         return quantity.kind == "count" and (not self.unit or counts_in(self.unit, quantity.unit))
+
+    @cached_property
+    def is_open(self) -> bool:
+        """Whether it asks for a figure of whatever kind: 不得低于多少."""
+        return not self.unit and bool(re.search("多少(?:呢|啊|了)?$", self.wanted.rstrip("?。. ")))
 
     @cached_property
     def mentioned(self) -> set[str]:
@@ -302,11 +239,6 @@ class Question:
             else:
                 merged.append((start, end))
         return [(hit.passage.start + start, hit.passage.start + end) for start, end in merged]
-
-
-def _kind(folded: str) -> Kind:
-    bare = folded.rstrip("?？。.!！ ")
-    return next((kind for kind, patterns in _KINDS if re.search("|".join(patterns), bare)), "any")
 
 
 def _split_exclusion(folded: str, segmenter: Segmenter) -> tuple[str, tuple[str, ...]]:

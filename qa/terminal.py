@@ -80,13 +80,13 @@ def print_evaluation(result: Evaluation) -> None:
 
 
 @contextmanager
-def progress_bar(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+def progress_bar(console: Console) -> Iterator[Callable[[str, float, int], None]]:
     """A bar that takes (what, done, total)."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=None)
 
-        def advance(what: str, done: int, total: int) -> None:
+        def advance(what: str, done: float, total: int) -> None:
             progress.update(task, description=what[-40:], completed=done, total=total)
 
         yield advance

@@ -30,7 +30,7 @@ def value_of(question: Question, clause: Clause, idf: Idf, encode: Encode) -> Sp
     """Where in the passage's text the short answer stands; None where none is asked for, or none is there."""
     if question.asks_quantity:
         return clause.original(*_best_quantity(question, clause, idf, encode).span) if clause.fitting else None
-    if question.asks_list:
+    if question.asks_list or question.kind == "place":
         return None
     text = clause.folded.text
     candidates = clause.fitting or [

@@ -47,7 +47,7 @@ def follow(engine: Engine, tell: Callable[[SyncReport], None], complain: Callabl
 def _sync(engine: Engine, folders: list[Path], stop: Event) -> tuple[list[str], SyncReport | None]:
     """What is wrong, and the report of what could be done: a folder that is not there keeps what was read from it."""
 
-    def progress(path: str, done: int, total: int) -> None:
+    def progress(path: str, done: float, total: int) -> None:
         if stop.is_set() and path:
             raise _StoppedError
 

@@ -22,6 +22,8 @@ class BigramEncoder:
 
     fingerprint = "bigrams:1"
     dim = 64
+    batch_size = 4096
+    is_slow = False
 
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)

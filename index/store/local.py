@@ -95,6 +95,14 @@ class LocalStore:
     def counts(self) -> tuple[int, int]:
         return self._counts
 
+    @property
+    def units(self) -> int:
+        """About how many vectors are held; told without loading them."""
+        if self._loaded is not None:
+            return len(self._loaded)
+        since, size = VectorIndex.stamp(self.folder / "vectors.faiss")
+        return size + self.database.changed_vectors(since, self.dim)
+
     def search_passages(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
         return self._passages.search(terms, limit, self._admitted(filters))
 
@@ -308,9 +316,10 @@ def _check_settings(database: Database, settings: Settings, *, may_write: bool) 
 
 @contextmanager
 def writing(data_dir: Path, settings: Settings, dim: Callable[[], int], *, rebuild: bool = False) -> Iterator[Writer]:
-    """Hold the writer's lock on an index, made here where there is none; `dim` is asked for a new one only.
+    """Hold the writer's lock on an index, made here where there is none.
 
-    A rebuild becomes current only when the block ends without an error.
+    `dim` gives the length of a vector, which may load a model; only a new index asks for it. A rebuild
+    becomes current only when the block ends without an error.
 
     Raises:
         IndexBusyError: another process is writing.

@@ -83,12 +83,14 @@ class Startup:
         # The first question loads the model and the dictionary; no client should wait for that.
         engine.ask(EXAMPLE_QUESTION, top_k=1)
 
-    def _on_progress(self, path: str, done: int, total: int) -> None:
+    def _on_progress(self, path: str, done: float, total: int) -> None:
         if self._stopping.is_set():
             raise _StoppedError
         if done == 0:
             logger.info("there is no index yet: indexing %d files", total)
-        self._reason = IndexMissingError(f"the corpus is being indexed, {done} of {total} files are done; try again")
+        self._reason = IndexMissingError(
+            f"the corpus is being indexed, {int(done)} of {total} files are done; try again"
+        )
 
     def _wait_because(self, reason: CitedQAError, delay_s: float) -> None:
         if str(reason) != str(self._reason):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from model2vec import StaticModel
 
-from index.encoder import BUNDLED_FOLDER, SentenceTransformerEncoder, StaticEncoder, load_encoder
+from index.encoder import BUNDLED_FOLDER, StaticEncoder, load_encoder
+from index.encoder.transformer import TransformerEncoder
 from index.errors import EncoderError
 from index.fold import fold_text
 from tests.conftest import seed
@@ -45,7 +46,7 @@ def test_model2vec_and_sentence_transformers_give_the_same_vectors(bundled: Stat
     ours = bundled.encode_documents(TEXTS)
     folded = [fold_text(text) for text in TEXTS]
     library = StaticModel.from_pretrained(BUNDLED_FOLDER).encode(folded, use_multiprocessing=False)
-    torch = SentenceTransformerEncoder(str(BUNDLED_FOLDER)).encode_documents(folded)
+    torch = TransformerEncoder(str(BUNDLED_FOLDER)).encode_documents(folded)
     assert ours == pytest.approx(np.asarray(library), abs=1e-5)
     assert ours == pytest.approx(torch, abs=1e-5)
 
@@ -63,7 +64,7 @@ def test_the_model_is_at_most_40_mb() -> None:
 
 def test_a_folder_is_loaded_through_sentence_transformers() -> None:
     encoder = load_encoder(str(BUNDLED_FOLDER))
-    assert isinstance(encoder, SentenceTransformerEncoder)
+    assert isinstance(encoder, TransformerEncoder)
     assert encoder.dim == 256
     assert encoder.encode_documents([]).shape == (0, 256)
     assert encoder.encode_query("兰州") @ encoder.encode_documents(["兰州"])[0] == pytest.approx(1.0, abs=1e-5)

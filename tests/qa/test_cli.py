@@ -229,7 +229,7 @@ sys.argv = ["qa", *sys.argv[1:]]
 try:
     main()
 finally:
-    heavy = {"torch", "transformers", "sentence_transformers", "jieba", "sklearn"} & set(sys.modules)
+    heavy = {"torch", "transformers", "sentence_transformers", "jieba", "sklearn", "httpx2"} & set(sys.modules)
     print(sorted(heavy), file=sys.stderr)
 """
 

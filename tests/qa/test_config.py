@@ -3,9 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from index.errors import ConfigError
-from qa.config import Config, load_config, unknown_variables
+from qa.config import Config, EncoderConfig, load_config, unknown_variables
 
 
 @pytest.fixture(autouse=True)
@@ -27,11 +28,21 @@ def value_of(config: Config, key: str) -> object:
     return found
 
 
+ENDPOINT = "{model: x, base_url: 'http://here/v1'}"
+
 # key, in YAML, what becomes of it, another value as a variable, what becomes of that
 KEYS = [
     ("corpus", "corpus: [a, b]", {"a": Path("a"), "b": Path("b")}, "c, d/e", {"c": Path("c"), "e": Path("d/e")}),
     ("data_dir", "data_dir: there", Path("there"), "elsewhere", Path("elsewhere")),
     ("encoder.model", "encoder: {model: ours}", "ours", "theirs", "theirs"),
+    ("encoder.base_url", f"encoder: {ENDPOINT}", "http://here/v1", "http://there/v1", "http://there/v1"),
+    ("encoder.api_key", "encoder: {model: x, api_key: k}", SecretStr("k"), "other", SecretStr("other")),
+    ("encoder.timeout_s", "encoder: {timeout_s: 2.5}", 2.5, "9", 9.0),
+    ("encoder.batch_size", "encoder: {batch_size: 8}", 8, "16", 16),
+    ("encoder.device", "encoder: {device: cpu}", "cpu", "cuda:0", "cuda:0"),
+    ("encoder.query_prompt", "encoder: {query_prompt: 'query: '}", "query: ", "", ""),
+    ("encoder.document_prompt", "encoder: {document_prompt: ''}", "", "passage: ", "passage: "),
+    ("encoder.trust_remote_code", "encoder: {trust_remote_code: true}", True, "false", False),
     ("dictionary", "dictionary: ours.txt", Path("ours.txt"), "theirs.txt", Path("theirs.txt")),
     ("synonyms", "synonyms: ours.txt", Path("ours.txt"), "", None),
     ("store", "store: local", "local", "local", "local"),
@@ -57,6 +68,8 @@ def test_key_by_file_and_by_environment(tmp_path, monkeypatch, key, yaml, writte
     assert value_of(load_config(file), key) == overridden
     monkeypatch.chdir(tmp_path)
     file.unlink()
+    if key == "encoder.base_url":
+        monkeypatch.setenv("QA_ENCODER_MODEL", "x")  # an endpoint needs one
     assert value_of(load_config(), key) == overridden
 
 
@@ -134,6 +147,11 @@ def test_collections_are_named(tmp_path, yaml, names):
         ("data_dir: [a]", "data_dir: "),
         ("encoder: bundled", "encoder: "),
         ("encoder: {model: ''}", "encoder.model: "),
+        ("encoder: {base_url: 'http://x'}", "encoder: base_url is set, but model is 'bundled'; name the model"),
+        ("encoder: {model: x, base_url: x}", "encoder.base_url: string should match pattern '^https?://"),
+        ("encoder: {timeout_s: 0}", "encoder.timeout_s: input should be greater than 0 (got 0)"),
+        ("encoder: {batch_size: 0}", "encoder.batch_size: input should be greater than or equal to 1 (got 0)"),
+        ("encoder: {batchsize: 8}", "unknown key 'encoder.batchsize'; did you mean 'batch_size'?"),
         ("store: redis", "store: input should be 'local'"),
         ("server: {port: 70000}", "server.port: input should be less than or equal to 65535 (got 70000)"),
         ("server: {port: many}", "server.port: input should be a valid integer"),
@@ -155,6 +173,32 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, yaml, words):
     assert str(caught.value).startswith(f"{file}: ")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_key_is_never_shown(tmp_path, monkeypatch):
+    for yaml in ("encoder: {model: x, api_key: 31337}", "encoder: {api_key: '31337', base_url: 'http://x'}"):
+        with pytest.raises(ConfigError) as caught:
+            load_config(write(tmp_path, yaml))
+        assert "31337" not in str(caught.value)
+    monkeypatch.setenv("QA_ENCODER_API_KEY", "31337")
+    config = load_config(write(tmp_path, f"encoder: {ENDPOINT}"))
+    assert "31337" not in repr(config) + str(config.model_dump())
+    assert config.encoder_options.api_key == "31337"
+    assert "31337" not in repr(config.encoder_options)
+
+
+def test_a_folder_beside_the_file_is_a_model_but_no_endpoint_s(tmp_path):
+    (tmp_path / "x").mkdir()
+    assert load_config(write(tmp_path, "encoder: {model: x}")).encoder_model == str(tmp_path / "x")
+    assert load_config(write(tmp_path, f"encoder: {ENDPOINT}")).encoder_model == "x"
+
+
+def test_an_empty_variable_undoes_an_endpoint(tmp_path, monkeypatch):
+    file = write(tmp_path, f"encoder: {ENDPOINT}")
+    monkeypatch.setenv("QA_ENCODER_MODEL", "bundled")
+    for name in ("BASE_URL", "API_KEY", "DEVICE"):
+        monkeypatch.setenv(f"QA_ENCODER_{name}", "")
+    assert load_config(file).encoder == EncoderConfig()
 
 
 def test_file_that_is_not_there_or_no_text(tmp_path):

@@ -192,3 +192,18 @@ def test_no_number(text):
 )  # fmt: skip
 def test_units_of_a_family_fit_each_other(asked, unit, fits):
     assert counts_in(asked, unit) is fits
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value", "unit"),
+    [
+        ("22 days of leave", "duration", 22, "天"),
+        ("after five years", "duration", None, "年"),
+        ("年满十八周岁", "count", 18, "周岁"),
+        ("午前9时から", "time", None, ""),
+    ],
+)
+def test_other_languages(text, kind, value, unit):
+    found = quantities(text)
+    assert [(q.kind, q.unit) for q in found] == [(kind, unit)]
+    assert value is None or found[0].value == value

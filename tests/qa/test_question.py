@@ -136,3 +136,19 @@ def test_any_text_is_a_question(text):
         assert 0 <= start < end <= len(folded)
     for quantity in quantities(folded):
         assert question.accepts(quantity) in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("図書館は何時に開きますか", "time"),
+        ("本は何冊借りられますか", "count"),
+        ("入場料はいくらですか", "money"),
+        ("保证金退还几倍", "count"),
+        ("这几年办了什么展览", "any"),
+        ("图书馆在哪里", "place"),
+        ("Where is the library?", "place"),
+    ],
+)
+def test_kinds_in_other_languages_and_of_other_units(text, kind):
+    assert Question.of(text).kind == kind
