@@ -13,6 +13,7 @@ import json
 import os
 import random
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 import rjieba
 
@@ -43,7 +45,8 @@ def main() -> None:
         base = Path(folder)
         make(base / "docs", arguments.documents)
         (base / "config.yaml").write_text("corpus: [docs]\n")
-        figures = {"documents": arguments.documents, **first_sync(base), **later_syncs(base)}
+        load = round(os.getloadavg()[0], 1)
+        figures = {"load": load, "documents": arguments.documents, **first_sync(base), **later_syncs(base)}
     arguments.output.write_text(json.dumps(figures, indent=1) + "\n")
     print(json.dumps(figures, indent=1))
 
@@ -133,7 +136,7 @@ def size_mb(folder: Path) -> int:
 
 
 def later_syncs(base: Path) -> dict[str, object]:
-    """Seconds of whole `qa index` commands after small changes: the median and the worst of a few."""
+    """Seconds of whole `qa index` commands after small changes: medians, and the worst."""
     files = sorted((base / "docs").rglob("*.txt"))
 
     def touch(number: int) -> None:
@@ -152,14 +155,22 @@ def later_syncs(base: Path) -> dict[str, object]:
     steps |= {"touch_one": touch, "change_one": change, "move_one": move, "remove_one": remove}
     figures: dict[str, object] = {}
     for name, step in steps.items():
-        seconds = []
+        walls, processors = [], []
         for run in range(RUNS):
             step(100 * run + len(figures))
+            used = processor_s()
             started = time.perf_counter()
             subprocess.run([QA, "index"], cwd=base, check=True, capture_output=True)
-            seconds.append(round(time.perf_counter() - started, 2))
-        figures[f"{name}_s"] = {"median": sorted(seconds)[RUNS // 2], "worst": max(seconds)}
+            walls.append(round(time.perf_counter() - started, 2))
+            processors.append(round(processor_s() - used, 2))
+        figures[name] = {"wall_s": median(walls), "worst_wall_s": max(walls), "processor_s": median(processors)}
     return figures
+
+
+def processor_s() -> float:
+    """Processor time of the commands that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":
