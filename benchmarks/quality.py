@@ -1,4 +1,4 @@
-"""Retrieval quality on SQuAD-style files and on the union questions: BM25 alone, dense alone, fused.
+"""Retrieval quality on SQuAD-style files: BM25 alone, dense alone, fused, and ranked by what answers as users get it.
 
     python benchmarks/quality.py ../shared/data/eval/xquad.zh.json ../shared/data/eval/drcd_dev.json
     python benchmarks/quality.py --encoder FOLDER --questions 300 FILE ...
@@ -14,7 +14,7 @@ import argparse
 import json
 import math
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -23,15 +23,14 @@ from index.build import sync
 from index.encoder import Encoder, load_encoder
 from index.search import Weights, search
 from index.store.local import LocalStore
+from index.types import Hit
+from qa.answer import read
+from qa.question import Question
 
 RESULTS = Path(__file__).parent / "results" / "quality.json"
-SETTINGS = {
-    "BM25": Weights(lexical=1.0, article=0.0, dense=0.0),
-    "dense": Weights(lexical=0.0, article=0.0, dense=1.0),
-    "fused": Weights(),
-}
 # Enough passages that ten different documents are among them.
 POOL = 60
+Ranker = Callable[[LocalStore, Encoder, str], Sequence[Hit]]
 
 
 @dataclass(frozen=True)
@@ -66,9 +65,29 @@ def build(texts: Sequence[str], encoder: Encoder, folder: Path) -> LocalStore:
     return sync({"documents": documents}, folder / "data", encoder, base=folder)[0]
 
 
-def measure(store: LocalStore, encoder: Encoder, queries: Sequence[Query], weights: Weights) -> dict[str, float]:
+def by(weights: Weights) -> Ranker:
+    """Search with these weights alone."""
+    return lambda store, encoder, text: search(store, encoder, text, top_k=POOL, weights=weights)
+
+
+def ranked(store: LocalStore, encoder: Encoder, text: str) -> Sequence[Hit]:
+    """What `qa search` and `qa ask` show."""
+    question = Question.of(text)
+    hits = search(store, encoder, question.wanted, top_k=POOL, names=question.names)
+    return read(question, hits, store, encoder).hits
+
+
+RANKERS = {
+    "BM25": by(Weights(lexical=1.0, article=0.0, dense=0.0)),
+    "dense": by(Weights(lexical=0.0, article=0.0, dense=1.0)),
+    "fused": by(Weights()),
+    "ranked": ranked,
+}
+
+
+def measure(store: LocalStore, encoder: Encoder, queries: Sequence[Query], ranker: Ranker) -> dict[str, float]:
     """Means over the queries: nDCG@10, hit@1 and recall@10 of documents."""
-    ranks = [_rank(store, encoder, query, weights) for query in queries]
+    ranks = [_rank(ranker(store, encoder, query.text), query) for query in queries]
     return {
         "ndcg@10": fmean(1 / math.log2(rank + 1) if rank and rank <= 10 else 0.0 for rank in ranks),
         "hit@1": fmean(rank == 1 for rank in ranks),
@@ -76,8 +95,7 @@ def measure(store: LocalStore, encoder: Encoder, queries: Sequence[Query], weigh
     }
 
 
-def _rank(store: LocalStore, encoder: Encoder, query: Query, weights: Weights) -> int | None:
-    hits = search(store, encoder, query.text, top_k=POOL, weights=weights)
+def _rank(hits: Sequence[Hit], query: Query) -> int | None:
     names = list(dict.fromkeys(Path(hit.passage.path).stem for hit in hits if hit.score > 0))
     return names.index(query.relevant) + 1 if query.relevant in names else None
 
@@ -99,12 +117,12 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             store = build(contexts(Path(corpus)), encoder, Path(folder))
             label = "+".join(Path(part).stem for part in name.split("+"))
-            rows[label] = {key: measure(store, encoder, queries, weights) for key, weights in SETTINGS.items()}
+            rows[label] = {key: measure(store, encoder, queries, ranker) for key, ranker in RANKERS.items()}
         shown = "  ".join(f"{key} {value['ndcg@10']:.3f}" for key, value in rows[label].items())
         print(f"{label:24} {len(queries):5} questions  nDCG@10  {shown}", flush=True)
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({**known, **{encoder.fingerprint: rows}}, indent=1, ensure_ascii=False) + "\n")
+    known[encoder.fingerprint] = {**known.get(encoder.fingerprint, {}), **rows}
+    RESULTS.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

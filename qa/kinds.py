@@ -44,7 +44,7 @@ _KINDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
         "date",
         (
             "哪一?年|何年|(?:[公西]元|[在于是])几年|什么时候|甚么时候|啥时候?|何时|几月|几号|哪一?天|哪一?月|哪个月|什么日期|多会儿",
-            "when |what (?:year|date|day|month)|which (?:year|month|day)|since which",
+            "(?:^|[,;:] )when (?!you|he|she|it|they|we|i )|what (?:year|date|day|month)|which (?:year|month|day)|since which",
         ),
     ),
     ("time", ("几点|什么钟点|what time",)),
@@ -60,7 +60,7 @@ _KINDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
         (
             "有?多(?:重|长|高|大|远|宽|深|厚)(?![的家])",
             f"多少|(?<![哪这那好近前])几(?:{CLASSIFIER}|{COUNT_UNITS}|百|千|十)|第几|人数|次数|数量|数目|总数|人次|电话|号码",
-            "how many|what number|number of|how often",
+            "how (?:many|often|old|tall|far|deep|high|wide|heavy|fast|big|large)|what number|number of",
         ),
     ),
     (

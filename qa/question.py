@@ -104,7 +104,10 @@ class Question:
     def names(self) -> list[str]:
         """`places`, and words that may be names of people or things: an answer's article had better mention them."""
         guessed = [word for word, tag in self.segmenter.tag(self.wanted) if tag in _NAME_TAGS and len(word) > 1]
-        return list(dict.fromkeys([*self.places, *guessed, *spelled(_LATIN_WORD.findall(self.wanted))]))
+        latin = _LATIN_WORD.findall(self.wanted)
+        if _HAN.search(self.wanted):
+            guessed.extend(word for word in latin if len(word) > 1)
+        return list(dict.fromkeys([*self.places, *guessed, *spelled(latin)]))
 
     @cached_property
     def unit(self) -> str:
