@@ -165,5 +165,5 @@ def test_renaming_and_rebuilding_encode_nothing(corpus: Path, tmp_path: Path) ->
     sync({"docs": corpus}, tmp_path / "data", encoder, base=tmp_path, rebuild=True)
     assert encoder.texts == []
     (corpus / "renamed.txt").rename(corpus / "large.txt")
-    for added in (["docs/large.txt"], []):
-        assert sync({"docs": corpus}, tmp_path / "data", UnloadedEncoder(), base=tmp_path)[1].added == added
+    for moved in (["docs/large.txt"], []):
+        assert sync({"docs": corpus}, tmp_path / "data", UnloadedEncoder(), base=tmp_path)[1].moved == moved
