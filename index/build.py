@@ -20,11 +20,12 @@ from index.errors import ConfigError, ReadError
 from index.fold import HIDDEN
 from index.passages import clean, split
 from index.readers import MAX_FILE_BYTES, SUFFIXES, read
+from index.segmenter import PLAIN, Segmenter
 from index.sentences import clauses
 from index.store.database import Units
 from index.store.local import LocalStore, Settings, Writer, writing
 from index.store.vectors import UNITS_PER_PASSAGE
-from index.types import Document, DocumentInfo, Section, Span
+from index.types import Document, KnownFile, Section, Span
 
 # A file changed this shortly before it was read may change again without its time stamp showing it.
 _RACY_NS = 2_000_000_000
@@ -38,11 +39,15 @@ Progress = Callable[[str, float, int], None]
 
 @dataclass(slots=True)
 class SyncReport:
-    """What a sync did. `skipped` holds one message a file that could not be read; its last good version is kept."""
+    """What a sync did, in paths as they are now.
+
+    `skipped` holds one message a file that could not be read; its last good version is kept.
+    """
 
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
     unchanged: int = 0
     skipped: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -73,6 +78,7 @@ def sync(
     encoder: Encoder,
     *,
     base: Path,
+    segmenter: Segmenter = PLAIN,
     only: Sequence[Path] = (),
     rebuild: bool = False,
     progress: Progress | None = None,
@@ -87,19 +93,20 @@ def sync(
     """
     started = time.monotonic()
     report = SyncReport()
-    listing = _list(corpus, base, only)
+    listing = _list(corpus, base, only, data_dir)
     report.skipped.extend(listing.skipped)
     with (
-        writing(data_dir, Settings.of(encoder.fingerprint), lambda: encoder.dim, rebuild=rebuild) as writer,
+        writing(data_dir, Settings(encoder.fingerprint, segmenter), lambda: encoder.dim, rebuild=rebuild) as writer,
         closing(Embedder(encoder, data_dir)) as embedder,
     ):
-        known = {info.id: info for info in writer.database.documents()}
+        known = {info.id: info for info in writer.database.files()}
+        gone = _Gone(_gone(known.values(), listing, only, base))
         for number, file in enumerate(listing.files):
             advance = _within(file, number, len(listing.files), progress)
-            _sync_file(file, known.get(file.document_id), writer, embedder, report, advance)
-        for gone in _gone(known.values(), listing, only, base):
-            writer.database.remove(gone.id)
-            report.removed.append(gone.path)
+            _sync_file(file, known.get(file.document_id), gone, writer, embedder, report, advance)
+        for info in gone.left():
+            writer.database.remove(info.id)
+            report.removed.append(info.path)
         if progress:
             progress("", len(listing.files), len(listing.files))
         store = writer.finish()
@@ -124,12 +131,29 @@ def _within(file: _File, number: int, files: int, progress: Progress | None) -> 
     return advance
 
 
+class _Gone:
+    """Documents whose file is no more where it was; a file with the same content that is new is the same, moved."""
+
+    def __init__(self, infos: Iterable[KnownFile]) -> None:
+        self._infos: dict[tuple[str, str], list[KnownFile]] = {}
+        for info in infos:
+            self._infos.setdefault((info.sha256, Path(info.path).suffix.lower()), []).append(info)
+
+    def take(self, sha256: str, path: Path) -> KnownFile | None:
+        """The document that now is at `path`; files of another type are read in another way."""
+        same = self._infos.get((sha256, path.suffix.lower()), [])
+        return same.pop(0) if same else None
+
+    def left(self) -> list[KnownFile]:
+        return [info for infos in self._infos.values() for info in infos]
+
+
 def document_id(collection: str, relative: str) -> str:
     """Stable across rebuilds: made of where the file is, never of what it says."""
     return hashlib.sha256(f"{collection}\0{relative}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def _list(corpus: Mapping[str, Path], base: Path, only: Sequence[Path]) -> _Listing:
+def _list(corpus: Mapping[str, Path], base: Path, only: Sequence[Path], data_dir: Path) -> _Listing:
     limits = [path.resolve() for path in only]
     for limit in limits:
         if not limit.exists():
@@ -139,44 +163,70 @@ def _list(corpus: Mapping[str, Path], base: Path, only: Sequence[Path]) -> _List
     listing = _Listing([], [], [])
     for collection, folder in corpus.items():
         if not folder.is_dir():
+            if limits and not any(limit.is_relative_to(folder.resolve()) for limit in limits):
+                continue
             raise ConfigError(f"corpus: {folder}: no such folder; correct `corpus` in config.yaml")
         root = folder.resolve()
-        for path in _walk(root, listing):
+        for name in _walk(str(root), str(data_dir.resolve()), listing):
+            path = Path(name)
             if limits and not any(path.is_relative_to(limit) for limit in limits):
                 continue
-            relative = path.relative_to(root).as_posix()
-            listing.files.append(_File(document_id(collection, relative), collection, path, shown_path(path, base)))
+            relative = name[len(str(root)) :].lstrip(os.sep).replace(os.sep, "/")
+            listing.files.append(_File(document_id(collection, relative), collection, path, shown_path(name, base)))
     return listing
 
 
-def shown_path(path: Path, base: Path) -> str:
+def shown_path(path: str, base: Path) -> str:
     """A path as users see it: relative to `base`, or absolute outside it."""
-    shown = path.relative_to(base).as_posix() if path.is_relative_to(base) else str(path)
+    shown = path.removeprefix(f"{str(base).rstrip(os.sep)}{os.sep}").replace(os.sep, "/")
     return shown.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _walk(root: Path, listing: _Listing) -> Iterator[Path]:
-    def unreadable(error: OSError) -> None:
-        listing.skipped.append(f"{error.filename}: {error.strerror}; what was read from it before stays in the index")
-        listing.unreadable.append(Path(error.filename))
+def _walk(root: str, ours: str, listing: _Listing) -> Iterator[str]:
+    """The files under `root` that can be read, folder by folder; the rest is noted in `listing`.
 
-    for folder, names, files in os.walk(root, onerror=unreadable):
-        names[:] = sorted(name for name in names if not name.startswith("."))
-        for name in sorted(files):
-            path = Path(folder, name)
-            if name.startswith((".", "~$")):
-                continue
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
-                listing.skipped.append(f"{path}: a link out of the corpus; copy the file instead")
-            elif path.suffix.lower() not in SUFFIXES:
-                listing.skipped.append(f"{path}: files of type {path.suffix or '(none)'} are not read")
-            else:
-                yield path
+    The index itself, in the folder `ours`, is passed over.
+    """
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as exc:
+            listing.skipped.append(f"{folder}: {exc.strerror}; what was read from it before stays in the index")
+            listing.unreadable.append(Path(folder))
+            continue
+        visible = [entry for entry in entries if not entry.name.startswith((".", "~$")) and entry.path != ours]
+        folders.extend(entry.path for entry in reversed(visible) if entry.is_dir(follow_symlinks=False))
+        for entry in visible:
+            if reason := _unread(entry, root):
+                listing.skipped.append(f"{entry.path}: {reason}")
+            elif not _is_folder(entry):
+                yield entry.path
+
+
+def _unread(entry: os.DirEntry[str], root: str) -> str | None:
+    """Why a file is not read; None for a folder, and for a file that is."""
+    if entry.is_symlink() and not Path(os.path.realpath(entry.path)).is_relative_to(root):
+        return "a link out of the corpus; copy the file instead"
+    suffix = os.path.splitext(entry.name)[1]
+    if _is_folder(entry) or suffix.lower() in SUFFIXES:
+        return None
+    return f"files of type {suffix or '(none)'} are not read"
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _sync_file(
     file: _File,
-    known: DocumentInfo | None,
+    known: KnownFile | None,
+    gone: _Gone,
     writer: Writer,
     embedder: Embedder,
     report: SyncReport,
@@ -184,16 +234,21 @@ def _sync_file(
 ) -> None:
     try:
         status = file.path.stat()
-        read_at = datetime.now(UTC)
         if known and _is_same(known, status):
             report.unchanged += 1
             return
+        read_at = datetime.now(UTC)
         data = _read_bytes(file.path, status)
         digest = hashlib.sha256(data).hexdigest()
         read_stamp = read_at.isoformat(timespec="seconds")
         if known and known.sha256 == digest:
             writer.database.touch(known.id, status.st_size, status.st_mtime_ns, read_stamp)
             report.unchanged += 1
+            return
+        if before := gone.take(digest, file.path):
+            place = (file.document_id, file.collection, file.shown)
+            writer.database.move(before.id, *place, status.st_size, status.st_mtime_ns, read_stamp)
+            report.moved.append(file.shown)
             return
         found = read(file.path, data)
     except (OSError, ReadError) as exc:
@@ -211,7 +266,7 @@ def _sync_file(
     report.warnings.extend(f"{file.shown}: {warning}" for warning in found.warnings)
 
 
-def _is_same(known: DocumentInfo, status: os.stat_result) -> bool:
+def _is_same(known: KnownFile, status: os.stat_result) -> bool:
     read_ns = int(datetime.fromisoformat(known.read_at).timestamp() * 1e9)
     return (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns) and (
         status.st_mtime_ns < read_ns - _RACY_NS
@@ -226,16 +281,18 @@ def _read_bytes(path: Path, status: os.stat_result) -> bytes:
     return path.read_bytes()
 
 
-def _gone(known: Iterable[DocumentInfo], listing: _Listing, only: Sequence[Path], base: Path) -> list[DocumentInfo]:
+def _gone(known: Iterable[KnownFile], listing: _Listing, only: Sequence[Path], base: Path) -> list[KnownFile]:
     """Documents whose file is no more. A folder that can't be listed now keeps what was read from it."""
     present = {file.document_id for file in listing.files}
     limits = [path.resolve() for path in only]
     gone = []
     for info in known:
+        if info.id in present:
+            continue
         path = base / info.path
         is_in_scope = not limits or any(path.is_relative_to(limit) for limit in limits)
         is_hidden = any(path.is_relative_to(folder) for folder in listing.unreadable)
-        if info.id not in present and is_in_scope and not is_hidden:
+        if is_in_scope and not is_hidden:
             gone.append(info)
     return gone
 

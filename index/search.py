@@ -7,20 +7,19 @@ part gives.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from index.encoder import Encoder, Vectors
 from index.fold import fold_text
-from index.passages import clean
+from index.lexicon import Synonyms
 from index.pinyin import MARK, reading
-from index.store import Store, Terms
+from index.store import AnyOf, Store, Term, Terms
 from index.store.database import HalfVectors
 from index.tokens import is_name, query_tokens
-from index.types import Filters, Hit, Passage, Scores
+from index.types import Filters, Hit, Scores
 
 LEXICAL_CANDIDATES = 200
 ARTICLE_CANDIDATES = 100
@@ -28,9 +27,10 @@ DENSE_CANDIDATES = 200
 NAME_WEIGHT = 3.0
 # A best passage with this share of the query's words, by weight, makes lexical scores fully comparable with others.
 TRUSTED_SHARE = 0.2
-# Two passages that share this much of their character 5-grams say the same thing.
-NEAR_DUPLICATE = 0.8
-_SHINGLE_CHARS = 5
+# What a match of a synonym counts for beside one of the question's own word.
+SYNONYM_WEIGHT = 0.9
+# So many copies of a hit are named; a page's furniture may stand in ten thousand files.
+MAX_COPIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +51,24 @@ def search(
     filters: Filters = Filters(),  # noqa: B008 - frozen
     weights: Weights = Weights(),
     names: Sequence[str] = (),
+    synonyms: Synonyms = Synonyms(),  # noqa: B008 - frozen
 ) -> list[Hit]:
     """The `top_k` passages that fit `query` best; fewer when fewer share a word or a meaning with it.
 
     `names` are folded words of the query that say which article is meant; they count more in finding it.
+    `synonyms` are looked for in the place of the query's own words.
     """
-    terms = [(token, 1.0) for token in known_tokens(store, fold_text(query))]
+    folded = fold_text(query)
+    terms = _terms(store, folded, synonyms)
     naming = {token for name in names for token in known_tokens(store, name)}
-    article_terms = [(token, NAME_WEIGHT if token in naming else 1.0) for token, _ in terms]
-    vector = encoder.encode_query(query)
+    wordings = encode_wordings(encoder, [query, *synonyms.wordings(folded)[1:]])
     lexical = dict(store.search_passages(terms, LEXICAL_CANDIDATES, filters))
-    articles = dict(store.search_articles(article_terms, ARTICLE_CANDIDATES, filters))
-    dense = dict(store.search_vectors(vector, DENSE_CANDIDATES, filters)) if vector.any() else {}
-    candidates = store.vectors(sorted(lexical.keys() | dense.keys()))
-    cosines = best_cosines([candidate.vectors for candidate in candidates], vector)
+    articles = dict(store.search_articles([_weighted(term, naming) for term in terms], ARTICLE_CANDIDATES, filters))
+    dense = {
+        row for vector in wordings if vector.any() for row, _ in store.search_vectors(vector, DENSE_CANDIDATES, filters)
+    }
+    candidates = store.vectors(sorted(lexical.keys() | dense))
+    cosines = best_cosines([candidate.vectors for candidate in candidates], wordings)
     best_lexical, best_article = max(lexical.values(), default=1.0), max(articles.values(), default=1.0)
     trust = _trust(store, terms, best_lexical)
     scored = []
@@ -74,7 +78,7 @@ def search(
         total = weights.lexical * word + weights.dense * cosine + weights.article * article
         scored.append((candidate.row, Scores(word, cosine, article, total)))
     scored.sort(key=lambda item: (-item[1].total, item[0]))
-    return _hits(store, scored, top_k)
+    return _hits(store, scored, top_k, filters)
 
 
 def known_tokens(store: Store, folded: str) -> list[str]:
@@ -83,8 +87,8 @@ def known_tokens(store: Store, folded: str) -> list[str]:
     What only looks like pinyin is left out unless something in the store reads so.
     """
     found = []
-    for token in query_tokens(folded):
-        if is_name(token) and not store.document_frequency(token):
+    for token in query_tokens(folded, store.segmenter):
+        if is_name(token, store.segmenter) and not store.document_frequency(token):
             found.append(reading(token))
         elif not token.startswith(MARK) or store.document_frequency(token):
             found.append(token)
@@ -98,55 +102,73 @@ def _trust(store: Store, terms: Terms, best: float) -> float:
     as when the query is in another language. A passage of ordinary length that holds every word once has the sum of
     their inverse document frequencies for its BM25 score.
     """
-    passages = store.counts()[1]
     ideal = sum(
-        math.log(1 + (passages - count + 0.5) / (count + 0.5))
-        for count in (store.document_frequency(token) for token, _ in terms)
+        min(_ideal(store, way) for way in term.ways) if isinstance(term, AnyOf) else _ideal(store, [term])
+        for term in terms
     )
     return min(1.0, best / (TRUSTED_SHARE * ideal)) if ideal else 0.0
 
 
-def best_cosines(groups: Sequence[HalfVectors], vector: Vectors) -> list[float]:
-    """For each group of unit vectors, the cosine of the one nearest to `vector`, at least 0."""
+def _ideal(store: Store, terms: Iterable[tuple[str, float]]) -> float:
+    """The sum of the terms' inverse document frequencies."""
+    passages = store.counts()[1]
+    counts = (store.document_frequency(token) for token, _ in terms)
+    return sum(math.log(1 + (passages - count + 0.5) / (count + 0.5)) for count in counts)
+
+
+def _terms(store: Store, folded: str, synonyms: Synonyms) -> list[Term]:
+    """What BM25 looks for: the query's tokens, and for a word that has synonyms whichever of them fits best."""
+    concepts: list[Term] = []
+    own: set[str] = set()
+    for start, end in synonyms.find(folded):
+        first, *others = ([(t, 1.0) for t in known_tokens(store, way)] for way in synonyms.ways(folded[start:end]))
+        worth = _ideal(store, first)
+        ways = [tuple(first)]
+        for other in others:
+            # Another way that is made of more or of rarer tokens must not be worth more than the query's own.
+            weight = SYNONYM_WEIGHT * min(1.0, worth / (_ideal(store, other) or 1.0))
+            ways.append(tuple((token, weight) for token, _ in other))
+        concepts.append(AnyOf(tuple(ways)))
+        own.update(token for token, _ in first)
+    return [*((token, 1.0) for token in known_tokens(store, folded) if token not in own), *concepts]
+
+
+def _weighted(term: Term, naming: set[str]) -> Term:
+    """A term as articles are searched for it: names count more."""
+    if not isinstance(term, AnyOf):
+        return term[0], term[1] * (NAME_WEIGHT if term[0] in naming else 1.0)
+    factor = NAME_WEIGHT if any(token in naming for token, _ in term.ways[0]) else 1.0
+    return AnyOf(tuple(tuple((token, weight * factor) for token, weight in way) for way in term.ways))
+
+
+def encode_wordings(encoder: Encoder, wordings: Sequence[str]) -> Vectors:
+    """Vectors of a question in several wordings, `(len(wordings), dim)`."""
+    return np.stack([encoder.encode_query(wording) for wording in wordings])
+
+
+def best_cosines(groups: Sequence[HalfVectors], wordings: Vectors) -> list[float]:
+    """For each group of unit vectors, the cosine of the one nearest to any of `wordings`, at least 0."""
     filled = [group for group in groups if len(group)]
     if not filled:
         return [0.0] * len(groups)
-    cosines = np.concatenate(filled).astype(np.float32) @ vector
+    cosines = (np.concatenate(filled).astype(np.float32) @ wordings.T).max(axis=1)
     starts = np.cumsum([0, *(len(group) for group in filled[:-1])])
     best = iter(np.maximum(np.maximum.reduceat(cosines, starts), 0.0).tolist())
     return [next(best) if len(group) else 0.0 for group in groups]
 
 
-def _hits(store: Store, scored: Sequence[tuple[int, Scores]], top_k: int) -> list[Hit]:
-    """The first `top_k` passages, each standing for those near-identical to it."""
-    kept: list[tuple[Passage, Scores, frozenset[int], list[Passage]]] = []
-    for start in range(0, len(scored), top_k):
-        page = dict(scored[start : start + top_k])
-        passages = store.passages(page)
-        for row, scores in page.items():
-            if row not in passages:
-                continue
-            shingles = _shingles(passages[row])
-            twin = next((copies for *_, other, copies in kept if _overlap(shingles, other) >= NEAR_DUPLICATE), None)
-            if twin is not None:
-                twin.append(passages[row])
-            elif len(kept) < top_k:
-                kept.append((passages[row], scores, shingles, []))
-        if len(kept) == top_k:
+def _hits(store: Store, scored: Sequence[tuple[int, Scores]], top_k: int, filters: Filters) -> list[Hit]:
+    """The best `top_k` passages, each standing for all that say the same."""
+    leaders = store.clusters(row for row, _ in scored)
+    best: dict[int, tuple[int, Scores]] = {}
+    for row, scores in scored:
+        best.setdefault(leaders[row], (row, scores))
+        if len(best) == top_k:
             break
+    passages = store.passages(row for row, _ in best.values())
+    copies = store.copies({row: leader for leader, (row, _) in best.items()}, MAX_COPIES, filters)
+    kept = [(passages[row], scores) for row, scores in best.values() if row in passages]
     return [
-        Hit(rank, scores.total, passage, scores, tuple(copies))
-        for rank, (passage, scores, _, copies) in enumerate(kept, start=1)
+        Hit(rank, scores.total, passage, scores, tuple(copies[passage.row]))
+        for rank, (passage, scores) in enumerate(kept, start=1)
     ]
-
-
-@lru_cache(maxsize=1024)
-def _shingles(passage: Passage) -> frozenset[int]:
-    text = "".join(fold_text(clean(passage.text, passage.start, passage.hidden)).split())
-    ends = range(_SHINGLE_CHARS, max(_SHINGLE_CHARS, len(text)) + 1)
-    return frozenset(hash(text[end - _SHINGLE_CHARS : end]) for end in ends)
-
-
-def _overlap(first: frozenset[int], second: frozenset[int]) -> float:
-    """How much of the smaller set lies in the larger: a truncated copy counts as a copy."""
-    return len(first & second) / min(len(first), len(second))

@@ -14,14 +14,14 @@ Tokens are made from folded text (see `index.fold`), so that the same rules serv
 
 from __future__ import annotations
 
-import logging
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import Any
 
 from index.pinyin import reading, spelled
+from index.segmenter import PLAIN, Segmenter
 
 HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
 _UNSPACED = "\u3040-\u30ff\u31f0-\u31ff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\uac00-\ud7a3"
@@ -52,7 +52,7 @@ _STEMMERS = (
     ("\u0b80", "\u0bff", "tamil"),
 )
 _PREFIX_CHARS = 5
-_NAME_TAGS = (["ns"], ["nr"], ["nrt"], ["nrfg"])
+_NAME_TAGS = frozenset({"ns", "nr", "nrt", "nrfg"})
 _MAX_NAME_CHARS = 4
 
 
@@ -63,26 +63,12 @@ FUNCTION_WORDS = frozenset(
 )
 
 
-@cache
-def segmenter() -> tuple[str, Callable[[str], list[str]]]:
-    """Name and function of the word segmenter: rjieba where it is installed, else jieba."""
-    try:
-        import rjieba
-
-        return "rjieba", rjieba.cut_for_search
-    except ImportError:
-        import jieba
-
-        jieba.setLogLevel(logging.WARNING)
-        return "jieba", jieba.lcut_for_search
-
-
-def tokenize(folded: str) -> list[str]:
+def tokenize(folded: str, segmenter: Segmenter = PLAIN) -> list[str]:
     """Every token of a document's folded text, repeated as often as it occurs (BM25 counts)."""
-    return [token for match in _RUNS.finditer(folded) for token in _run_tokens(match, is_document=True)]
+    return [token for match in _RUNS.finditer(folded) for token in _run_tokens(match, segmenter, is_document=True)]
 
 
-def query_tokens(folded: str) -> list[str]:
+def query_tokens(folded: str, segmenter: Segmenter = PLAIN) -> list[str]:
     """The distinct tokens of a question, in order; spaces in a question separate its words.
 
     English function words are left out where others remain: among documents in another language they are rare, and
@@ -90,55 +76,31 @@ def query_tokens(folded: str) -> list[str]:
     """
     runs = list(_RUNS.finditer(folded))
     telling = [match for match in runs if match.group() not in FUNCTION_WORDS]
-    found = [token for match in telling or runs for token in _run_tokens(match, is_document=False)]
+    found = [token for match in telling or runs for token in _run_tokens(match, segmenter, is_document=False)]
     found.extend(spelled([match["word"] for match in runs if match["word"]]))
     return list(dict.fromkeys(found))
 
 
-def words(folded: str) -> list[str]:
+def words(folded: str, segmenter: Segmenter = PLAIN) -> list[str]:
     """Words, numbers and unspaced runs without bigrams, in order: what a person would call the text's words."""
     found: list[str] = []
     for match in _RUNS.finditer(folded):
         if match["han"]:
             for part in match["han"].split(" "):
-                found.extend(segmenter()[1](part))
+                found.extend(segmenter.cut(part))
         else:
             found.append(match["number"] or match.group())
     return found
 
 
-def tagged(folded: str) -> list[tuple[str, str]]:
-    """Words with the segmenter's part-of-speech tags: `ns` is a place, `nr` a person, `nt` an organisation."""
-    if segmenter()[0] == "rjieba":
-        import rjieba
-
-        return [(str(word), str(tag)) for word, tag in rjieba.tag(folded)]
-    from jieba import posseg
-
-    return [(pair.word, pair.flag) for pair in posseg.cut(folded)]
-
-
-@lru_cache(maxsize=1 << 16)
-def is_name(word: str) -> bool:
+def is_name(word: str, segmenter: Segmenter = PLAIN) -> bool:
     """Whether a Han word by itself is tagged as a place or a person."""
-    return 2 <= len(word) <= _MAX_NAME_CHARS and [tag for _, tag in tagged(word)] in _NAME_TAGS
+    return 2 <= len(word) <= _MAX_NAME_CHARS and segmenter.tag_alone(word) in _NAME_TAGS
 
 
-def is_dictionary_word(word: str) -> bool:
-    """Whether the segmenter knows the word, rather than having guessed it."""
-    if segmenter()[0] == "rjieba":
-        import rjieba
-
-        # The instance behind the module's functions: another one would load the dictionary again, for 0.2 s.
-        return bool(rjieba.cut.__self__.has_word(word))  # type: ignore[attr-defined]
-    import jieba
-
-    return bool(jieba.dt.FREQ.get(word))
-
-
-def _run_tokens(match: re.Match[str], *, is_document: bool) -> Iterator[str]:
+def _run_tokens(match: re.Match[str], segmenter: Segmenter, *, is_document: bool) -> Iterator[str]:
     if match["han"]:
-        yield from _han_tokens(match["han"], is_document)
+        yield from _han_tokens(match["han"], segmenter, is_document)
     elif match["unspaced"]:
         yield from _bigrams(match["unspaced"])
     elif number := match["number"]:
@@ -152,14 +114,14 @@ def _run_tokens(match: re.Match[str], *, is_document: bool) -> Iterator[str]:
         yield from _word_tokens(match["word"].replace("’", "'"))
 
 
-def _han_tokens(run: str, is_document: bool) -> Iterator[str]:
+def _han_tokens(run: str, segmenter: Segmenter, is_document: bool) -> Iterator[str]:
     parts = run.split(" ")
     for part in parts:
-        for word in segmenter()[1](part):
+        for word in segmenter.cut(part):
             # One-character words are noise beside the bigrams that hold them, unless the run is nothing else.
             if len(word) > 2:
                 yield word
-            if is_document and is_name(word):
+            if is_document and is_name(word, segmenter):
                 yield reading(word)
     for part in [run.replace(" ", "")] if is_document else parts:
         yield from _bigrams(part)

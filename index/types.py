@@ -60,6 +60,18 @@ class DocumentInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownFile:
+    """The file that a document was read from, as it was then."""
+
+    id: str
+    path: str
+    sha256: str
+    size: int
+    mtime_ns: int
+    read_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A stretch of a document that can be found and cited; `text` is exactly the document's `text[start:end]`.
 

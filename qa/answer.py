@@ -8,7 +8,7 @@ from typing import Literal
 
 from index.encoder import Encoder
 from index.pinyin import MARK
-from index.search import known_tokens
+from index.search import encode_wordings, known_tokens
 from index.store import Store
 from index.types import Filters, Hit
 from qa.clauses import Clause, Idf, idf_of, rank_clauses, rerank
@@ -77,7 +77,7 @@ def read(question: Question, hits: Sequence[Hit], store: Store, encoder: Encoder
     pool = hits[:ANSWER_POOL]
     vectors = {found.row: found.vectors for found in store.vectors(hit.passage.row for hit in pool)}
     pool = [hit for hit in pool if hit.passage.row in vectors]
-    clauses = rank_clauses(question, pool, vectors, encoder.encode_query(question.wanted), idf)
+    clauses = rank_clauses(question, pool, vectors, encode_wordings(encoder, question.wordings), idf)
     ranked = rerank(pool, clauses, hits)
     # Only an article that mentions the places of the question answers it, where there is one.
     fitting = [clause for clause in clauses if clause.hit.passage.article in about]
@@ -110,7 +110,10 @@ def _by_name(question: Question, hits: Sequence[Hit], store: Store) -> tuple[dic
 
     What the segmenter only guesses to be a name counts half, and not at all where no article mentions it.
     """
-    mentions = {name: _articles_with(name, store) for name in question.names}
+    mentions = {
+        name: set().union(*(_articles_with(way, store) for way in question.synonyms.ways(name)))
+        for name in question.names
+    }
     weights = {
         name: 1.0 if name in question.places else _GUESSED_NAME
         for name, rows in mentions.items()

@@ -62,9 +62,12 @@ class Clause:
 
 
 def rank_clauses(
-    question: Question, hits: Sequence[Hit], vectors: Mapping[int, HalfVectors], query: Vectors, idf: Idf
+    question: Question, hits: Sequence[Hit], vectors: Mapping[int, HalfVectors], wordings: Vectors, idf: Idf
 ) -> list[Clause]:
-    """Every clause of the hits, the likeliest answer first. `vectors` are those of each passage's units, by row."""
+    """Every clause of the hits, the likeliest answer first.
+
+    `vectors` are those of each passage's units, by row; `wordings`, `(n, dim)`, those of the question's wordings.
+    """
     top = max((hit.score for hit in hits), default=0.0) or 1.0
     found = []
     for hit in hits:
@@ -73,10 +76,10 @@ def rank_clauses(
         heading = fold_text(f"{passage.title}\n{' '.join(passage.heading_path)}")
         heading_letters = _letters(heading)
         named = " ".join(name for name in question.names if name in heading)
-        cosines = (vectors[passage.row].astype(np.float32) @ query).tolist()
+        cosines = (vectors[passage.row].astype(np.float32) @ wordings.T).max(axis=1).tolist()
         for span, cosine in zip(passage.units, cosines, strict=True):
             folded = fold(visible[slice(*span)])
-            coverage = overlap(question.terms, f"{folded.text} {named}", idf)
+            coverage = overlap(question.concepts, f"{folded.text} {named}", idf)
             fitting = question.fitting(folded.text)
             fit = _fit(question, folded.text, fitting, heading_letters)
             score = COVERAGE_WEIGHT * coverage + COSINE_WEIGHT * cosine + FIT_WEIGHT * fit
@@ -129,10 +132,14 @@ def idf_of(frequency: Callable[[str], int], passages: int) -> Idf:
     return idf
 
 
-def overlap(terms: Sequence[str], text: str, idf: Idf) -> float:
-    """Share of the terms, by weight, that stand in a folded text; a longer term's character pairs count half."""
-    total = sum(idf(term) for term in terms) or 1.0
-    return sum(idf(term) * _presence(term, text) for term in terms) / total
+def overlap(concepts: Sequence[Sequence[str]], text: str, idf: Idf) -> float:
+    """Share of the concepts, by weight, that stand in a folded text in one way or another.
+
+    A concept weighs what its commonest way does. A longer way's character pairs count half.
+    """
+    weights = [min(map(idf, ways)) for ways in concepts]
+    found = (max(_presence(way, text) for way in ways) for ways in concepts)
+    return sum(weight * presence for weight, presence in zip(weights, found, strict=True)) / (sum(weights) or 1.0)
 
 
 def _presence(term: str, text: str) -> float:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from index.errors import CitedQAError
+from index.errors import CitedQAError, ConfigError
 from qa.errors import EXIT_ANSWERED, EXIT_FAILURE, EXIT_NO_ANSWER, EXIT_USAGE, meaning
 
 if TYPE_CHECKING:
@@ -89,10 +89,18 @@ def search(
 def index(
     paths: Annotated[list[Path] | None, typer.Argument(help="Only these files and folders of the corpus")] = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Start afresh beside the old index, then switch")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on, and sync whenever a file changes")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Bring the index in step with the corpus; only what changed is read."""
+    if watch and (paths or rebuild):
+        raise ConfigError("--watch follows the whole corpus; leave out the paths and --rebuild")
     engine = _engine(config)
+    if watch:
+        from qa.watch import follow
+
+        follow(engine, _report, lambda message: stderr.print(f"qa: {message}", style="yellow", markup=False))
+        return
     with _progress() as advance:
         report = engine.index(paths or None, rebuild=rebuild, progress=advance)
     _report(report)
@@ -263,10 +271,11 @@ def _report(report: SyncReport) -> None:
         stderr.print(f"skipped {message}", style="yellow", markup=False)
     for message in report.warnings:
         stderr.print(f"warning {message}", style="yellow", markup=False)
+    moved = f"{len(report.moved)} moved, " if report.moved else ""
     stderr.print(
         f"indexed {report.documents} documents, {report.passages} passages in {report.seconds:.1f} s: "
         f"{len(report.added)} added, {len(report.changed)} changed, {len(report.removed)} removed, "
-        f"{report.unchanged} unchanged, {len(report.skipped)} skipped"
+        f"{moved}{report.unchanged} unchanged, {len(report.skipped)} skipped"
     )
 
 

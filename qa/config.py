@@ -81,6 +81,8 @@ class Config(BaseSettings):
     data_dir: Path = Path("data")
     encoder: EncoderConfig = EncoderConfig()
     reranker: RerankerConfig = RerankerConfig()
+    dictionary: Path | None = None
+    synonyms: Path | None = None
     store: Literal["local"] = "local"
     server: ServerConfig = ServerConfig()
     _base: Path = PrivateAttr(default_factory=Path.cwd)
@@ -105,6 +107,11 @@ class Config(BaseSettings):
                     raise ValueError(f"{folder!r} is not a folder")
                 named[name] = Path(folder)
         return named
+
+    @field_validator("dictionary", "synonyms", mode="before")
+    @classmethod
+    def _blank_is_none(cls, value: object) -> object:
+        return None if value == "" else value
 
     @field_validator("data_dir", mode="before")
     @classmethod
@@ -158,6 +165,16 @@ class Config(BaseSettings):
         return EncoderOptions(**given, api_key=key.get_secret_value() if key else None)
 
     @property
+    def dictionary_file(self) -> Path | None:
+        """The user dictionary, absolute; None without one."""
+        return self._base / self.dictionary.expanduser() if self.dictionary else None
+
+    @property
+    def synonyms_file(self) -> Path | None:
+        """The synonyms file, absolute; None without one."""
+        return self._base / self.synonyms.expanduser() if self.synonyms else None
+
+    @property
     def index_dir(self) -> Path:
         """Where the index is kept, absolute."""
         return self._base / self.data_dir.expanduser()
@@ -187,7 +204,18 @@ def load_config(path: Path | str | None = None) -> Config:
     except SettingsError as exc:
         raise ConfigError(f"environment: {exc}; write {ENV_PREFIX}<GROUP>_<KEY>=value") from exc
     config._base = file.resolve().parent if values or path is not None else Path.cwd()
+    _reject_overlap(config, file if values else Path("settings"))
     return config
+
+
+def _reject_overlap(config: Config, source: Path) -> None:
+    """Raise ConfigError when one collection's folder lies in another's: its files would be read twice."""
+    folders = [(name, folder.resolve()) for name, folder in config.corpus_folders.items()]
+    for name, folder in folders:
+        for other, outer in folders:
+            if name != other and folder.is_relative_to(outer):
+                place = "is the same folder as" if folder == outer else "lies inside"
+                raise ConfigError(f"{source}: corpus: {name!r} {place} {other!r} ({outer}); leave one of them out")
 
 
 def unknown_variables() -> list[str]:

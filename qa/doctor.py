@@ -10,7 +10,8 @@ from pathlib import Path
 
 from index.encoder import Encoder
 from index.errors import CitedQAError
-from index.tokens import segmenter
+from index.lexicon import read_dictionary, read_synonyms
+from index.segmenter import PLAIN
 from qa.config import Config, load_config, unknown_variables
 from qa.engine import Engine
 
@@ -31,7 +32,7 @@ def examine(config_file: Path | None = None) -> Iterator[Finding]:
     yield Finding("python", True, platform.python_version())
     for package in _PACKAGES:
         yield _package(package)
-    yield Finding("segmenter", True, segmenter()[0])
+    yield Finding("segmenter", True, PLAIN.fingerprint)
     try:
         config = load_config(config_file)
     except CitedQAError as exc:
@@ -41,7 +42,20 @@ def examine(config_file: Path | None = None) -> Iterator[Finding]:
     yield Finding("configuration", not strangers, f"unknown in the environment: {strangers}" if strangers else "valid")
     for name, folder in config.corpus_folders.items():
         yield Finding(f"collection {name}", folder.is_dir(), str(folder) if folder.is_dir() else f"{folder}: missing")
+    yield from _lexicon(config)
     yield from _index(config)
+
+
+def _lexicon(config: Config) -> Iterator[Finding]:
+    try:
+        if config.dictionary_file:
+            words = len(read_dictionary(config.dictionary_file))
+            yield Finding("dictionary", True, f"{words} words in {config.dictionary_file}")
+        if config.synonyms_file:
+            groups = len(read_synonyms(config.synonyms_file).groups)
+            yield Finding("synonyms", True, f"{groups} groups in {config.synonyms_file}")
+    except CitedQAError as exc:
+        yield Finding("dictionary and synonyms", False, str(exc))
 
 
 def _package(name: str) -> Finding:

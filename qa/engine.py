@@ -11,9 +11,11 @@ from pathlib import Path
 
 from index.build import Progress, SyncReport, sync
 from index.encoder import Encoder, load_encoder
-from index.errors import DocumentNotFoundError, IndexMismatchError, IndexMissingError, QueryError
+from index.errors import ConfigError, DocumentNotFoundError, IndexMismatchError, IndexMissingError, QueryError
+from index.lexicon import Synonyms, read_dictionary, read_synonyms
 from index.reranker import Reranker
 from index.search import search
+from index.segmenter import PLAIN, Segmenter
 from index.store.local import LocalStore, Settings, open_store
 from index.types import Document, DocumentInfo, Filters
 from qa.answer import Answer, Reading, answer, read
@@ -58,6 +60,7 @@ class Engine:
         self._opening = threading.Lock()
         self._opened: LocalStore | None = None
         self._is_outdated = False
+        self._read_lexicon()
 
     @classmethod
     def open(cls, config: Path | str | None = None) -> Engine:
@@ -67,6 +70,15 @@ class Engine:
             ConfigError, EncoderError: what is configured can't be used.
         """
         return cls(load_config(config))
+
+    def _read_lexicon(self) -> None:
+        """Read the dictionary and the synonyms, as they are now."""
+        words, synonyms = self.config.dictionary_file, self.config.synonyms_file
+        self._synonyms = read_synonyms(synonyms) if synonyms else Synonyms()
+        self._segmenter = Segmenter(read_dictionary(words)) if words else PLAIN
+
+    def _settings(self) -> Settings:
+        return Settings(self.encoder.fingerprint, self._segmenter)
 
     @property
     def store(self) -> LocalStore:
@@ -84,10 +96,12 @@ class Engine:
         return opened
 
     def _reopen(self, opened: LocalStore | None) -> LocalStore:
-        """The newest generation; the one that is `opened` when another model has made the newest meanwhile."""
+        """The newest generation; the one that is `opened` when the newest was made with other settings."""
         try:
-            return open_store(self.config.index_dir, Settings.of(self.encoder.fingerprint))
-        except IndexMismatchError as exc:
+            if opened is not None:
+                self._read_lexicon()
+            return open_store(self.config.index_dir, self._settings())
+        except (ConfigError, IndexMismatchError) as exc:
             if opened is None or not opened.folder.exists():
                 raise
             if not self._is_outdated:
@@ -98,10 +112,11 @@ class Engine:
     def index(
         self, only: list[Path] | None = None, *, rebuild: bool = False, progress: Progress | None = None
     ) -> SyncReport:
-        """Bring the index in step with the corpus; see `index.build.sync`."""
+        """Bring the index in step with the corpus and the dictionary; see `index.build.sync`."""
+        self._read_lexicon()
         self._opened, report = sync(
             self.config.corpus_folders, self.config.index_dir, self.encoder,
-            base=self.config.base, only=only or (), rebuild=rebuild, progress=progress,
+            base=self.config.base, segmenter=self._segmenter, only=only or (), rebuild=rebuild, progress=progress,
         )  # fmt: skip
         return report
 
@@ -123,7 +138,8 @@ class Engine:
         """
         started = time.perf_counter()
         check(query, top_k)
-        store, question = self.store, Question.of(query)
+        store = self.store
+        question = self._question(query, store)
         reading = self._read(question, store, top_k, filters)
         shown, _ = self._shown(question, reading, store, top_k, (), explain)
         return SearchResponse(
@@ -149,8 +165,9 @@ class Engine:
         """
         started = time.perf_counter()
         check(query, top_k)
+        store = self.store
         asked = self._interpreted(query, history)
-        store, question = self.store, Question.of(asked)
+        question = self._question(asked, store)
         reading = self._read(question, store, top_k, filters)
         searched = _elapsed_ms(started)
         found = answer(question, reading, store, self.encoder)
@@ -171,6 +188,9 @@ class Engine:
         asked = interpret(query, history, self.encoder.encode_documents) if history else query
         return asked if len(asked) <= MAX_QUERY_CHARS else query
 
+    def _question(self, text: str, store: LocalStore) -> Question:
+        return Question.of(text, store.segmenter, self._synonyms)
+
     def _read(self, question: Question, store: LocalStore, top_k: int, filters: Filters | None) -> Reading:
         hits = search(
             store,
@@ -179,6 +199,7 @@ class Engine:
             top_k=max(top_k, _SEARCH_POOL),
             filters=filters or Filters(),
             names=question.names,
+            synonyms=question.synonyms,
         )
         reading = read(question, hits, store, self.encoder)
         return reordered(reading, question, self.reranker) if self.reranker else reading
@@ -191,7 +212,8 @@ class Engine:
             DocumentNotFoundError: there is no such document; the message lists the nearest.
         """
         check(query, 1)
-        store, question = self.store, Question.of(query)
+        store = self.store
+        question = self._question(query, store)
         wanted = find_document(document, store, self.config.base)
         return why_not(question, wanted, self._read(question, store, 1, None), store, self.encoder)
 

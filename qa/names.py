@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from index.tokens import tagged
+from index.segmenter import PLAIN, Segmenter
 from index.types import Span
 
 _PERSON_TAGS = frozenset({"nr", "nrt", "nrfg"})
@@ -26,10 +26,10 @@ _SURNAMES = frozenset(
 _NOT_PEOPLE = re.compile("[的了是在和与]|(?:工|职|会|年|度|性|化|制|率|量|力)$")
 
 
-def people(folded: str) -> Iterator[Span]:
+def people(folded: str, segmenter: Segmenter = PLAIN) -> Iterator[Span]:
     """Spans of what look like people's names: a Chinese surname and one or two characters."""
     position = 0
-    words = tagged(folded)
+    words = segmenter.tag(folded)
     for number, (word, tag) in enumerate(words):
         start = folded.find(word, position)
         position = start + len(word)
@@ -42,20 +42,20 @@ def people(folded: str) -> Iterator[Span]:
             yield start, position
 
 
-def places(folded: str) -> Iterator[Span]:
+def places(folded: str, segmenter: Segmenter = PLAIN) -> Iterator[Span]:
     """Spans of words that the dictionary calls places."""
     position = 0
-    for word, tag in tagged(folded):
+    for word, tag in segmenter.tag(folded):
         start = folded.find(word, position)
         position = start + len(word)
         if tag == "ns" and len(word) > 1:
             yield start, position
 
 
-def organisations(folded: str) -> Iterator[Span]:
+def organisations(folded: str, segmenter: Segmenter = PLAIN) -> Iterator[Span]:
     """Spans of runs of nouns that end like the name of an organisation."""
     position, start = 0, None
-    for word, tag in tagged(folded):
+    for word, tag in segmenter.tag(folded):
         first = folded.find(word, position)
         position = first + len(word)
         if tag not in _NAME_PART_TAGS or not word.isalnum():

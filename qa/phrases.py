@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from index.fold import Folded, fold
-from index.tokens import FUNCTION_WORDS, tagged
+from index.segmenter import PLAIN
+from index.tokens import FUNCTION_WORDS
 from index.types import Span
 
 NUMERAL = "[0-9零〇一二两三四五六七八九十百千]+"
@@ -169,7 +170,7 @@ class Utterance:
 
 
 def _words(text: str, folded: Folded) -> Iterator[Word]:
-    tags = tagged(folded.text)
+    tags = PLAIN.tag(folded.text)
     dates = [match.span() for match in re.finditer(DATE, folded.text)]
     asking = [match.span() for match in _ASKING.finditer(folded.text)]
     position = skipped = 0

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from index.fold import fold, fold_text
+from index.lexicon import Synonyms
 from index.pinyin import spelled
-from index.tokens import HAN, is_dictionary_word, tagged, words
+from index.segmenter import PLAIN, Segmenter
+from index.tokens import HAN, words
 from index.types import Hit, Span
 from qa.kinds import CLASSIFIER, PEOPLE, Kind, kind_of
 from qa.names import organisations, people, places
@@ -53,12 +55,14 @@ class Question:
     wanted: str
     excluded: tuple[str, ...] = ()
     kind: Kind = "any"
+    segmenter: Segmenter = PLAIN
+    synonyms: Synonyms = Synonyms()
 
     @classmethod
-    def of(cls, text: str) -> Question:
-        """Read a question as it was typed."""
-        wanted, excluded = _split_exclusion(fold_text(text).strip())
-        return cls(text, wanted, excluded, kind_of(wanted))
+    def of(cls, text: str, segmenter: Segmenter = PLAIN, synonyms: Synonyms = Synonyms()) -> Question:  # noqa: B008
+        """Read a question as it was typed; `segmenter` is that of the documents."""
+        wanted, excluded = _split_exclusion(fold_text(text).strip(), segmenter)
+        return cls(text, wanted, excluded, kind_of(wanted), segmenter, synonyms)
 
     @cached_property
     def topic(self) -> str:
@@ -67,23 +71,39 @@ class Question:
 
     @cached_property
     def terms(self) -> list[str]:
-        """The topic's words of two characters or more, distinct, in order."""
-        return list(dict.fromkeys(word for word in words(self.topic) if len(word) > 1))
+        """The topic's words of two characters or more, distinct, in order; a word that has synonyms is not cut up."""
+        found: list[str] = []
+        position = 0
+        for start, end in self.synonyms.find(self.topic):
+            found.extend([*words(self.topic[position:start], self.segmenter), self.topic[start:end]])
+            position = end
+        found.extend(words(self.topic[position:], self.segmenter))
+        return list(dict.fromkeys(word for word in found if len(word) > 1))
+
+    @cached_property
+    def concepts(self) -> list[tuple[str, ...]]:
+        """For each term all ways to say it, itself first."""
+        return [self.synonyms.ways(term) for term in self.terms]
+
+    @cached_property
+    def wordings(self) -> list[str]:
+        """The wanted part, and the same with its words said in other ways."""
+        return self.synonyms.wordings(self.wanted)
 
     @cached_property
     def places(self) -> list[str]:
         """Places, organisations, years and codes that are surely meant: an answer's article must mention them."""
         found = [
             _PLACE_KIND.sub("", word)
-            for word, tag in tagged(self.wanted)
-            if tag in _PLACE_TAGS and len(word) > 1 and not _VAGUE_PLACE.fullmatch(word) and is_dictionary_word(word)
+            for word, tag in self.segmenter.tag(self.wanted)
+            if tag in _PLACE_TAGS and len(word) > 1 and not _VAGUE_PLACE.fullmatch(word) and self.segmenter.knows(word)
         ]
         return list(dict.fromkeys([*found, *_CODE.findall(self.wanted)]))
 
     @cached_property
     def names(self) -> list[str]:
         """`places`, and words that may be names of people or things: an answer's article had better mention them."""
-        guessed = [word for word, tag in tagged(self.wanted) if tag in _NAME_TAGS and len(word) > 1]
+        guessed = [word for word, tag in self.segmenter.tag(self.wanted) if tag in _NAME_TAGS and len(word) > 1]
         latin = _LATIN_WORD.findall(self.wanted)
         if _HAN.search(self.wanted):
             guessed.extend(word for word in latin if len(word) > 1)
@@ -120,7 +140,11 @@ class Question:
     def counted(self) -> str:
         """The word that `how_many` counts, without what asks; empty where it isn't told."""
         match = _COUNTED.search(self.wanted)
-        found = [word for word in words(_ASKING.sub(" ", match["counted"])) if len(word) > 1] if match else []
+        found = (
+            [word for word in words(_ASKING.sub(" ", match["counted"]), self.segmenter) if len(word) > 1]
+            if match
+            else []
+        )
         return found[0] if found else ""
 
     @property
@@ -149,11 +173,12 @@ class Question:
         if self.asks_list:
             return [match.span() for match in _ITEMS.finditer(folded) if self.holds_list(match.group())]
         if self.kind == "place":
-            found = places(folded)
+            found = places(folded, self.segmenter)
             return [span for span in found if folded[slice(*span)] not in self.wanted]
         if not self.asks_name:
             return []
-        found = people(folded) if self.kind == "person" else organisations(folded)
+        find = people if self.kind == "person" else organisations
+        found = find(folded, self.segmenter)
         return [span for span in found if folded[slice(*span)] not in self.wanted]
 
     def defines(self, folded: str) -> bool:
@@ -207,7 +232,7 @@ class Question:
         folded = fold(hit.passage.text)
         spans = [
             folded.span(match.start(), match.end())
-            for word in self.terms
+            for word in {way for ways in self.concepts for way in ways}
             for match in re.finditer(re.escape(word), folded.text)
         ]
         merged: list[Span] = []
@@ -219,12 +244,12 @@ class Question:
         return [(hit.passage.start + start, hit.passage.start + end) for start, end in merged]
 
 
-def _split_exclusion(folded: str) -> tuple[str, tuple[str, ...]]:
+def _split_exclusion(folded: str, segmenter: Segmenter) -> tuple[str, tuple[str, ...]]:
     """The parts of a question that ask, and the names in the parts that exclude."""
     parts = re.split("(?<=[,，。;；?？])", folded)
     asking = [part for part in parts if not (_EXCLUDING.search(part) and not re.search("是不是|要不要", part))]
     if not asking or len(asking) == len(parts) or not "".join(asking).strip(" ,，"):
         return folded, ()
     excluding = [part for part in parts if part not in asking]
-    names = [word for part in excluding for word, tag in tagged(part) if tag in _NAME_TAGS and len(word) > 1]
+    names = [word for part in excluding for word, tag in segmenter.tag(part) if tag in _NAME_TAGS and len(word) > 1]
     return "".join(asking).strip(" ,，"), tuple(dict.fromkeys(names))

@@ -39,7 +39,7 @@ def value_of(question: Question, clause: Clause, idf: Idf, encode: Encode) -> Sp
     if not candidates:
         return None
     known = [any(name in text[slice(*span)] for name in question.names) for span in candidates]
-    near = [overlap(question.terms, text[slice(*_segment(text, span))], idf) for span in candidates]
+    near = [overlap(question.concepts, text[slice(*_segment(text, span))], idf) for span in candidates]
     best = max(range(len(candidates)), key=lambda number: (not known[number], near[number], -number))
     return clause.original(*candidates[best])
 
@@ -54,8 +54,8 @@ def _best_quantity(question: Question, clause: Clause, idf: Idf, encode: Encode)
     vectors = encode([question.topic, *(text[slice(*item)] for item in items)])
     scores = []
     for quantity, segment, item, vector in zip(fitting, segments, items, vectors[1:], strict=True):
-        near = overlap(question.terms, text[slice(*item)], idf) + 0.5 * overlap(
-            question.terms, text[slice(*segment)], idf
+        near = overlap(question.concepts, text[slice(*item)], idf) + 0.5 * overlap(
+            question.concepts, text[slice(*segment)], idf
         )
         named = _LIMIT_BONUS * sum(
             other.text in question.mentioned for other in present if segment[0] <= other.span[0] < segment[1]

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from index.encoder import Vectors
+from index.segmenter import Segmenter
 from index.store.database import PassageVectors
 from index.types import Document, DocumentInfo, Filters, Passage
 
-Terms = Sequence[tuple[str, float]]
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """Ways to say one thing, each of weighted tokens; a passage scores what the best of them gives."""
+
+    ways: tuple[tuple[tuple[str, float], ...], ...]
+
+
+# A token with its weight, or several ways to say the same.
+Term = tuple[str, float] | AnyOf
+Terms = Sequence[Term]
 
 
 class Store(Protocol):
@@ -21,6 +33,10 @@ class Store(Protocol):
     @property
     def encoder(self) -> str:
         """Fingerprint of the encoder whose vectors are held."""
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """What cut the words that are held; questions must be cut by the same."""
 
     def counts(self) -> tuple[int, int]:
         """Documents and passages."""
@@ -40,6 +56,12 @@ class Store(Protocol):
         """All passages of an article, in reading order."""
 
     def vectors(self, rows: Iterable[int]) -> list[PassageVectors]: ...
+
+    def clusters(self, rows: Iterable[int]) -> dict[int, int]:
+        """For each passage the one that leads its cluster: passages with one leader say the same thing."""
+
+    def copies(self, rows: Mapping[int, int], limit: int, filters: Filters) -> dict[int, list[Passage]]:
+        """For passages given with their leaders, the others of their clusters: `limit` at most each, by row."""
 
     def document_frequency(self, term: str) -> int:
         """In how many passages a token stands."""

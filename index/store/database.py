@@ -11,23 +11,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from index.errors import CitedQAError, IndexBusyError, IndexDamagedError, IndexUnusableError
-from index.types import Document, DocumentInfo, Filters, Passage, Section, Span
+from index.passages import clean
+from index.store.sqlite import SqliteFile
+from index.types import Document, DocumentInfo, Filters, KnownFile, Passage, Section, Span
 
 FORMAT = 1
 HalfVectors = NDArray[np.float16]
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS documents (
     row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, collection TEXT NOT NULL, path TEXT NOT NULL,
     title TEXT NOT NULL, text TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
@@ -87,83 +84,10 @@ class ArticleText:
     text: str
 
 
-class Database:
-    """One SQLite file, one connection a thread.
+class Database(SqliteFile):
+    """Documents, articles, passages and vectors. Raises what `SqliteFile` raises."""
 
-    Raises:
-        IndexDamagedError, IndexBusyError, IndexUnusableError: from any method, when SQLite can't go on.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._local = threading.local()
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        try:
-            connection = getattr(self._local, "connection", None)
-            if connection is None:
-                connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
-                self._local.connection = connection
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("PRAGMA synchronous=NORMAL")
-                connection.execute("PRAGMA foreign_keys=ON")
-            yield connection
-        except sqlite3.DatabaseError as exc:
-            raise self._meaning(exc) from exc
-
-    def _meaning(self, error: sqlite3.DatabaseError) -> CitedQAError:
-        # The low byte is the primary code, whatever the extended one adds.
-        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return IndexBusyError(f"{self.path}: {error}; try again when the other process is done")
-        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
-            return IndexUnusableError(f"{self.path}: {error}; look at the disk's space and permissions")
-        return IndexDamagedError(f"{self.path}: {error}; run: qa index --rebuild")
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._reading() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
-
-    def create(self) -> None:
-        """Make the tables where they are missing."""
-        with self._reading() as connection:
-            connection.executescript(_SCHEMA)
-
-    def close(self) -> None:
-        """Close this thread's connection."""
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
-            connection.close()
-            del self._local.connection
-
-    def checkpoint(self) -> None:
-        """Move the write-ahead log into the file itself, as far as readers let it, so that opening need not read it."""
-        with self._reading() as connection:
-            connection.execute("PRAGMA busy_timeout=1000")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            connection.execute("PRAGMA busy_timeout=30000")
-
-    def check(self) -> str:
-        """SQLite's own verdict on the file: `ok`, or what is wrong."""
-        with self._reading() as connection:
-            return str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-
-    def meta(self, key: str) -> str | None:
-        with self._reading() as connection:
-            found = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return found[0] if found else None
-
-    def set_meta(self, key: str, value: str) -> None:
-        with self._writing() as connection:
-            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+    schema = SqliteFile.schema + _SCHEMA
 
     @property
     def generation(self) -> int:
@@ -216,6 +140,18 @@ class Database:
                 (size, mtime_ns, read_at, document_id),
             )
 
+    def move(
+        self, document_id: str, new_id: str, collection: str, path: str, size: int, mtime_ns: int, read_at: str
+    ) -> None:
+        """Give a document another place; its passages and vectors stay. A document that was there is replaced."""
+        with self._writing() as connection:
+            self._delete(connection, new_id, self._next_generation(connection))
+            connection.execute(
+                "UPDATE documents SET id = ?, collection = ?, path = ?, size = ?, mtime_ns = ?, read_at = ?"
+                " WHERE id = ?",
+                (new_id, collection, path, size, mtime_ns, read_at, document_id),
+            )
+
     @staticmethod
     def _next_generation(connection: sqlite3.Connection) -> int:
         found = connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
@@ -254,6 +190,12 @@ class Database:
         with self._reading() as connection:
             rows = connection.execute(f"{_INFO} WHERE id > ? ORDER BY id LIMIT ?", (after, limit or -1)).fetchall()
         return [_info(row) for row in rows]
+
+    def files(self) -> list[KnownFile]:
+        """The file of every document."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT id, path, sha256, size, mtime_ns, read_at FROM documents").fetchall()
+        return [KnownFile(*row) for row in rows]
 
     def document_info(self, document_id: str) -> DocumentInfo | None:
         with self._reading() as connection:
@@ -305,6 +247,14 @@ class Database:
             found = connection.execute(f"SELECT row FROM passages WHERE document IN ({_numbers(document_rows)})")
             return [row for (row,) in found]
 
+    def passages_in(self, rows: Iterable[int], document_rows: Iterable[int]) -> list[int]:
+        """Those of the passages that stand in these documents, by row id."""
+        with self._reading() as connection:
+            found = connection.execute(
+                f"SELECT row FROM passages WHERE row IN ({_numbers(rows)}) AND +document IN ({_numbers(document_rows)})"
+            )
+            return [row for (row,) in found]
+
     def removed_since(self, kind: str, generation: int) -> list[int]:
         """Row ids of `passages` or `articles` that went after `generation`."""
         with self._reading() as connection:
@@ -316,6 +266,27 @@ class Database:
         for document_row, passage_rows in self._rows_since("passages", generation):
             for passage in self.passages(passage_rows).values():
                 yield document_row, passage
+
+    def passage_rows_since(self, generation: int) -> Iterator[int]:
+        """Row ids of the passages of documents that came after `generation`."""
+        for _, passage_rows in self._rows_since("passages", generation):
+            yield from passage_rows
+
+    def visible(self, rows: Iterable[int]) -> dict[int, str]:
+        """The text of passages as matching sees it, by row id."""
+        with self._reading() as connection:
+            found = connection.execute(f"SELECT row, text, start, hidden FROM passages WHERE row IN ({_numbers(rows)})")
+            return {row: clean(text, start, _spans(hidden)) for row, text, start, hidden in found}
+
+    def changed_vectors(self, generation: int, dim: int) -> int:
+        """About how many vectors came and went after `generation`; one is counted for a passage that went."""
+        with self._reading() as connection:
+            (came,) = connection.execute(
+                "SELECT total(length(p.vectors)) FROM documents d JOIN passages p ON p.document = d.row"
+                " WHERE d.generation > ?",
+                (generation,),
+            ).fetchone()
+        return int(came) // (2 * dim) + len(self.removed_since("passages", generation))
 
     def vectors_since(self, generation: int, dim: int) -> Iterator[PassageVectors]:
         """Vectors of the passages of documents that came after `generation`."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import tantivy
+
+from index.store import AnyOf, Terms
 
 # tantivy insists on at least 15 MB; more only helps very large commits.
 _WRITER_HEAP_BYTES = 64 << 20
@@ -104,17 +106,11 @@ class LexicalIndex:
         if rows and (self.generation or len(self)):
             writer.delete_documents_by_query(tantivy.Query.term_set_query(self._schema, "row", rows))
 
-    def search(
-        self, terms: Sequence[tuple[str, float]], limit: int, documents: list[int] | None = None
-    ) -> list[tuple[int, float]]:
-        """Row ids with their BM25 score, highest first. `terms` are tokens with weights; `documents` limits to rows."""
+    def search(self, terms: Terms, limit: int, documents: list[int] | None = None) -> list[tuple[int, float]]:
+        """Row ids with their BM25 score, highest first. `documents` limits to rows."""
         if not terms or limit < 1 or documents == [] or not len(self):
             return []
-        clauses = []
-        for token, weight in terms:
-            term = tantivy.Query.term_query(self._schema, "tokens", token, "freq")
-            clauses.append((tantivy.Occur.Should, tantivy.Query.boost_query(term, weight)))
-        query = tantivy.Query.boolean_query(clauses)
+        query = self._query(terms)
         if documents is not None:
             admitted = tantivy.Query.const_score_query(
                 tantivy.Query.term_set_query(self._schema, "document", documents), 0.0
@@ -124,6 +120,18 @@ class LexicalIndex:
         rows: list[Any] = self._searcher.fast_field_values("row", [address for _, address in hits])
         found = [(int(row), float(score)) for row, (score, _) in zip(rows, hits, strict=True)]
         return sorted(found, key=lambda item: (-item[1], item[0]))
+
+    def _query(self, terms: Terms) -> tantivy.Query:
+        clauses = []
+        for term in terms:
+            if isinstance(term, AnyOf):
+                clause = tantivy.Query.disjunction_max_query([self._query(way) for way in term.ways])
+            else:
+                token, weight = term
+                found = tantivy.Query.term_query(self._schema, "tokens", token, "freq")
+                clause = tantivy.Query.boost_query(found, weight)
+            clauses.append((tantivy.Occur.Should, clause))
+        return tantivy.Query.boolean_query(clauses)
 
     def document_frequency(self, token: str) -> int:
         """In how many entries the token stands."""

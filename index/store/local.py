@@ -1,8 +1,9 @@
-"""The store on local disk: SQLite for the truth, FAISS and tantivy derived from it.
+"""The store on local disk: SQLite for the truth; vector index, lexical indexes and clusters derived from it.
 
     data_dir/current            name of the folder that is read
     data_dir/write.lock         held by the one writer
-    data_dir/<name>/index.sqlite, vectors.faiss, passages/, articles/
+    data_dir/<name>/index.sqlite, vectors.faiss, clusters.sqlite,
+                                passages-<segmenter>/, articles-<segmenter>/
 
 A rebuild makes a new folder beside the old one and switches `current` when it is complete.
 """
@@ -14,9 +15,10 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -25,11 +27,13 @@ from index.encoder import Vectors
 from index.errors import IndexBusyError, IndexDamagedError, IndexMismatchError, IndexMissingError
 from index.fold import fold_text
 from index.passages import clean
+from index.segmenter import PLAIN, Segmenter
 from index.store import Terms
+from index.store.clusters import Clusters
 from index.store.database import FORMAT, Database, PassageVectors
 from index.store.lexical import Entry, LexicalIndex
 from index.store.vectors import VectorIndex
-from index.tokens import segmenter, tokenize
+from index.tokens import tokenize
 from index.types import Document, DocumentInfo, Filters, Passage
 
 logger = logging.getLogger(__name__)
@@ -40,15 +44,15 @@ _CHECKPOINT_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an index was made with; vectors and tokens made otherwise can't be compared."""
+    """What an index is made with; vectors and tokens made otherwise can't be compared."""
 
     encoder: str
-    segmenter: str
+    segmenter: Segmenter = PLAIN
     format: int = FORMAT
 
-    @classmethod
-    def of(cls, encoder_fingerprint: str) -> Settings:
-        return cls(encoder_fingerprint, segmenter()[0])
+    def stored(self) -> dict[str, str | int]:
+        """As the database keeps it."""
+        return {"encoder": self.encoder, "segmenter": self.segmenter.fingerprint, "format": self.format}
 
 
 class LocalStore:
@@ -57,24 +61,31 @@ class LocalStore:
     Use `open_store`; a store does not change under its reader, who opens it again when `is_stale` says so.
     """
 
-    def __init__(self, folder: Path, database: Database, may_write: bool) -> None:
+    def __init__(self, folder: Path, database: Database, segmenter: Segmenter, may_write: bool) -> None:
         self.folder = folder
+        self.segmenter = segmenter
         self.database = database
         self.dim = int(database.meta("dim") or 0)
         self.encoder = str(json.loads(database.meta("settings") or "{}").get("encoder"))
         self._published = database.meta("published")
         self._counts = database.counts()
         target = database.generation
-        self._vectors = self._load_vectors(target, may_write)
+        self._loading = threading.Lock()
+        self._loaded: VectorIndex | None = None
         self._passages = self._lexical("passages", target, may_write)
         self._articles = self._lexical("articles", target, may_write)
-        if may_write and self._published != str(target):
-            database.set_meta("published", str(target))
-            self._published = str(target)
+        self._clusters = self._load_clusters(target, may_write)
+        if may_write:
+            self._save_vectors(target)
+        published = f"{target} {segmenter.fingerprint}"
+        if may_write and self._published != published:
+            database.set_meta("published", published)
+            self._published = published
 
     @property
     def generation(self) -> int:
-        return min(self._vectors.generation, self._passages.generation, self._articles.generation)
+        # Vectors follow the database when they are loaded.
+        return min(self._passages.generation, self._articles.generation)
 
     def is_stale(self) -> bool:
         """Whether a newer generation has been published, or another folder made current."""
@@ -86,8 +97,11 @@ class LocalStore:
 
     @property
     def units(self) -> int:
-        """How many vectors are held."""
-        return len(self._vectors)
+        """About how many vectors are held; told without loading them."""
+        if self._loaded is not None:
+            return len(self._loaded)
+        since, size = VectorIndex.stamp(self.folder / "vectors.faiss")
+        return size + self.database.changed_vectors(since, self.dim)
 
     def search_passages(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
         return self._passages.search(terms, limit, self._admitted(filters))
@@ -111,6 +125,20 @@ class LocalStore:
     def vectors(self, rows: Iterable[int]) -> list[PassageVectors]:
         return self.database.vectors(rows, self.dim)
 
+    def clusters(self, rows: Iterable[int]) -> dict[int, int]:
+        return self._clusters.leaders(rows)
+
+    def copies(self, rows: Mapping[int, int], limit: int, filters: Filters) -> dict[int, list[Passage]]:
+        # Where a filter hides the first copies of a passage, those beyond them are not looked for.
+        members = self._clusters.members(rows.values(), limit + 1)
+        wanted = {copy for copies in members.values() if len(copies) > 1 for copy in copies}
+        admitted = self._admitted(filters)
+        found = self.passages(wanted if admitted is None else self.database.passages_in(wanted, admitted))
+        return {
+            row: [found[copy] for copy in members.get(leader, ()) if copy != row and copy in found][:limit]
+            for row, leader in rows.items()
+        }
+
     def document_frequency(self, term: str) -> int:
         return self._passages.document_frequency(term)
 
@@ -123,9 +151,18 @@ class LocalStore:
     def documents(self, limit: int | None = None, after: str = "") -> list[DocumentInfo]:
         return self.database.documents(limit, after)
 
-    def _load_vectors(self, target: int, may_write: bool) -> VectorIndex:
+    @property
+    def _vectors(self) -> VectorIndex:
+        """Loaded when it is first asked for: a sync that changes little has no use for it."""
+        with self._loading:
+            if self._loaded is None:
+                self._loaded = self._load_vectors()
+            return self._loaded
+
+    def _load_vectors(self) -> VectorIndex:
         """The checkpoint brought up to date; derived from the database when it can't be read."""
         path = self.folder / "vectors.faiss"
+        target = self.database.generation
         try:
             vectors = VectorIndex.load(path, self.dim)
             if vectors.generation > target:
@@ -134,20 +171,26 @@ class LocalStore:
             if path.exists():
                 logger.warning("%s; deriving the vector index again from the database", exc)
             vectors = VectorIndex(self.dim)
-        changed = 0
         if vectors.generation < target:
-            removed = self.database.removed_since("passages", vectors.generation)
-            before = len(vectors)
-            vectors.remove(removed)
+            vectors.remove(self.database.removed_since("passages", vectors.generation))
             vectors.add(self.database.vectors_since(vectors.generation, self.dim))
             vectors.generation = target
-            changed = len(removed) + abs(len(vectors) - before)
-        if may_write and (changed > _CHECKPOINT_SHARE * vectors.checkpoint_size or not path.exists()):
-            vectors.save(path)
         return vectors
 
+    def _save_vectors(self, target: int) -> None:
+        """Write the checkpoint again when enough has changed since."""
+        path = self.folder / "vectors.faiss"
+        since, size = VectorIndex.stamp(path)
+        if (
+            not path.exists()
+            or since > target
+            or (since < target and self.database.changed_vectors(since, self.dim) > _CHECKPOINT_SHARE * size)
+        ):
+            self._vectors.save(path)
+
     def _lexical(self, kind: str, target: int, may_write: bool) -> LexicalIndex:
-        folder = self.folder / kind
+        # Another segmenter has another folder, so that readers go on with theirs until this one is complete.
+        folder = self.folder / f"{kind}-{self.segmenter.fingerprint}"
         try:
             found = LexicalIndex(folder)
             if found.generation > target:
@@ -163,31 +206,60 @@ class LocalStore:
             found.update(removed, entries(found.generation), target)
         return found
 
+    def _load_clusters(self, target: int, may_write: bool) -> Clusters:
+        path = self.folder / "clusters.sqlite"
+        try:
+            found = Clusters(path)
+            if may_write and found.generation > target:
+                raise ValueError(f"{path}: is ahead of the database")
+        except ValueError as exc:
+            if not may_write:
+                raise IndexDamagedError(f"{exc}; run: qa index") from exc
+            if path.exists():
+                logger.warning("%s; comparing the passages again", exc)
+            found = Clusters.reset(path)
+        since = found.generation
+        if may_write and since < target:
+            added = self.database.passage_rows_since(since)
+            found.update(self.database.removed_since("passages", since), added, self._texts, target)
+        return found
+
+    def _texts(self, rows: Iterable[int]) -> dict[int, str]:
+        return {row: fold_text(text) for row, text in self.database.visible(rows).items()}
+
     def _passage_entries(self, generation: int) -> Iterator[Entry]:
         for document_row, passage in self.database.passages_since(generation):
-            tokens = tokenize(fold_text(clean(passage.text, passage.start, passage.hidden)))
+            tokens = self._tokenize(clean(passage.text, passage.start, passage.hidden))
             # A passage is also found by its article's title and its headings. Words that it repeats count once:
             # captions that repeat the title would win otherwise.
-            context = tokenize(fold_text("\n".join([passage.title, *passage.heading_path])))
+            context = self._tokenize("\n".join([passage.title, *passage.heading_path]))
             tokens.extend(set(context).difference(tokens))
             yield Entry(passage.row, document_row, tokens)
 
     def _article_entries(self, generation: int) -> Iterator[Entry]:
         for article in self.database.articles_since(generation):
-            yield Entry(article.row, article.document_row, tokenize(fold_text(f"{article.title}\n{article.text}")))
+            yield Entry(article.row, article.document_row, self._tokenize(f"{article.title}\n{article.text}"))
+
+    def _tokenize(self, text: str) -> list[str]:
+        return tokenize(fold_text(text), self.segmenter)
 
 
 class Writer:
     """The one process that changes an index. Use `writing`."""
 
-    def __init__(self, folder: Path, database: Database) -> None:
+    def __init__(self, folder: Path, database: Database, settings: Settings) -> None:
         self.folder = folder
         self.database = database
+        self._settings = settings
 
     def finish(self) -> LocalStore:
         """Bring the derived indexes up to date and let readers see the result."""
         self.database.set_meta("complete", "1")
-        store = LocalStore(self.folder, self.database, may_write=True)
+        store = LocalStore(self.folder, self.database, self._settings.segmenter, may_write=True)
+        self.database.set_meta("settings", json.dumps(self._settings.stored()))
+        for old in [*self.folder.glob("passages-*"), *self.folder.glob("articles-*")]:
+            if not old.name.endswith(f"-{self._settings.segmenter.fingerprint}"):
+                shutil.rmtree(old, ignore_errors=True)
         self.database.checkpoint()
         return store
 
@@ -211,9 +283,9 @@ def open_store(data_dir: Path, settings: Settings) -> LocalStore:
     database = Database(folder / "index.sqlite") if folder else None
     if folder is None or database is None or not database.path.exists() or not database.meta("complete"):
         raise IndexMissingError(f"{data_dir}: there is no index here; run: qa index")
-    check_settings(database, settings)
+    _check_settings(database, settings, may_write=False)
     try:
-        store = LocalStore(folder, database, may_write=False)
+        store = LocalStore(folder, database, settings.segmenter, may_write=False)
         if store.generation == database.generation:
             return store
     except IndexDamagedError as exc:
@@ -222,22 +294,24 @@ def open_store(data_dir: Path, settings: Settings) -> LocalStore:
         damage = None
     try:
         with _lock(data_dir):
-            return LocalStore(folder, database, may_write=True)
+            return LocalStore(folder, database, settings.segmenter, may_write=True)
     except (IndexBusyError, OSError):
         if damage is not None:
             raise damage from None
         return store  # someone is writing, or the disk is read-only: read what was published last
 
 
-def check_settings(database: Database, settings: Settings) -> None:
-    """Raise IndexMismatchError when the index was made with other settings."""
+def _check_settings(database: Database, settings: Settings, *, may_write: bool) -> None:
+    """Raise IndexMismatchError when the index was made with other settings that a sync can't change."""
     made = json.loads(database.meta("settings") or "{}")
-    for key, wanted in asdict(settings).items():
-        if made.get(key) != wanted:
-            raise IndexMismatchError(
-                f"{database.path.parent}: the index was made with {key} {made.get(key)!r}, but {wanted!r} is in use; "
-                "run: qa index --rebuild"
-            )
+    for key, wanted in settings.stored().items():
+        is_derived = key == "segmenter"
+        if made.get(key) == wanted or (is_derived and may_write):
+            continue
+        raise IndexMismatchError(
+            f"{database.path.parent}: the index was made with {key} {made.get(key)!r}, but {wanted!r} is in use; "
+            f"run: qa index{'' if is_derived else ' --rebuild'}"
+        )
 
 
 @contextmanager
@@ -260,13 +334,13 @@ def writing(data_dir: Path, settings: Settings, dim: Callable[[], int], *, rebui
         database = Database(folder / "index.sqlite")
         if is_new:
             database.create()
-            database.set_meta("settings", json.dumps(asdict(settings)))
+            database.set_meta("settings", json.dumps(settings.stored()))
             database.set_meta("dim", str(dim()))
         else:
-            check_settings(database, settings)
+            _check_settings(database, settings, may_write=True)
         if is_new and not rebuild:
             _make_current(data_dir, folder)  # so that an interrupted first run goes on where it stopped
-        yield Writer(folder, database)
+        yield Writer(folder, database, settings)
         if rebuild:
             _make_current(data_dir, folder)
         for old in data_dir.glob("index-*"):

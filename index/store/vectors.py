@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from index.encoder import Vectors
 from index.store.database import HalfVectors, PassageVectors
 
 UNITS_PER_PASSAGE = 1 << 12
+# Vectors are added in parts, so that no copy of them all is in memory.
+_BATCH = 2000
 
 
 class VectorIndex:
@@ -27,7 +30,6 @@ class VectorIndex:
     def __init__(self, dim: int) -> None:
         self.dim = dim
         self.generation = 0
-        self.checkpoint_size = 0
         # Several threads a search wait for each other as soon as several searches run.
         faiss.omp_set_num_threads(1)
         flat = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
@@ -46,10 +48,19 @@ class VectorIndex:
             found = cls(dim)
             if loaded.d != dim or loaded.ntotal != stamp["vectors"]:
                 raise ValueError(f"{path}: holds {loaded.ntotal} vectors of {loaded.d}, expected {stamp}")
-            found._index, found.generation, found.checkpoint_size = loaded, int(stamp["generation"]), loaded.ntotal
+            found._index, found.generation = loaded, int(stamp["generation"])
         except (OSError, RuntimeError, KeyError, TypeError) as exc:
             raise ValueError(f"{path}: {exc}") from exc
         return found
+
+    @staticmethod
+    def stamp(path: Path) -> tuple[int, int]:
+        """Generation and number of vectors of a checkpoint; zeros where there is none."""
+        try:
+            stamp = json.loads(_stamp(path).read_text())
+            return int(stamp["generation"]), int(stamp["vectors"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0, 0
 
     def save(self, path: Path) -> None:
         """Write a checkpoint; a reader sees the old one or the new one, never half of one."""
@@ -60,19 +71,18 @@ class VectorIndex:
         stamp = _stamp(path).with_suffix(".new")
         stamp.write_text(json.dumps({"generation": self.generation, "vectors": self._index.ntotal}))
         os.replace(stamp, _stamp(path))
-        self.checkpoint_size = self._index.ntotal
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
     def add(self, batch: Iterable[PassageVectors]) -> None:
         """Add the units of passages."""
-        ids: list[int] = []
-        vectors: list[HalfVectors] = []
-        for passage in batch:
-            ids.extend(passage.row * UNITS_PER_PASSAGE + number for number in range(len(passage.vectors)))
-            vectors.append(passage.vectors)
-        if ids:
+        passages = iter(batch)
+        while part := list(islice(passages, _BATCH)):
+            vectors: list[HalfVectors] = [passage.vectors for passage in part]
+            ids = [
+                passage.row * UNITS_PER_PASSAGE + number for passage in part for number in range(len(passage.vectors))
+            ]
             self._index.add_with_ids(np.concatenate(vectors).astype(np.float32), np.asarray(ids, dtype=np.int64))
 
     def remove(self, rows: Iterable[int]) -> None:

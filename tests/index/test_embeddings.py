@@ -161,9 +161,9 @@ def test_renaming_and_rebuilding_encode_nothing(corpus: Path, tmp_path: Path) ->
     encoder.batches.clear()
     (corpus / "large.txt").rename(corpus / "renamed.txt")
     report = sync({"docs": corpus}, tmp_path / "data", encoder, base=tmp_path)[1]
-    assert (report.added, report.removed) == (["docs/renamed.txt"], ["docs/large.txt"])
+    assert (report.added, report.removed, report.moved) == ([], [], ["docs/renamed.txt"])
     sync({"docs": corpus}, tmp_path / "data", encoder, base=tmp_path, rebuild=True)
     assert encoder.texts == []
     (corpus / "renamed.txt").rename(corpus / "large.txt")
-    for added in (["docs/large.txt"], []):
-        assert sync({"docs": corpus}, tmp_path / "data", UnloadedEncoder(), base=tmp_path)[1].added == added
+    for moved in (["docs/large.txt"], []):
+        assert sync({"docs": corpus}, tmp_path / "data", UnloadedEncoder(), base=tmp_path)[1].moved == moved

@@ -50,7 +50,7 @@ class Corpus:
         return sync(corpus, self.data, self.encoder, base=self.base, only=only, rebuild=rebuild)[1]
 
     def open(self) -> LocalStore:
-        return open_store(self.data, Settings.of(self.encoder.fingerprint))
+        return open_store(self.data, Settings(self.encoder.fingerprint))
 
     def find(self, query: str, **filters: object) -> list[str]:
         hits = search(self.open(), self.encoder, query, top_k=3, filters=Filters(**filters))  # type: ignore[arg-type]
@@ -131,12 +131,13 @@ def test_bad_files_are_reported_and_the_rest_is_indexed(corpus: Corpus) -> None:
     (corpus.folder / "binary.txt").write_bytes(b"\x00\x01\x02" * 50)
     (corpus.folder / "page.xyz").write_text("unknown")
     (corpus.folder / "gone.txt").symlink_to(corpus.folder / "nowhere.txt")
+    (corpus.folder / "loop.txt").symlink_to(corpus.folder / "loop.txt")
     (corpus.folder / "out.txt").symlink_to(SEEDS / "000_ae71b4d254c1ee34.txt")
     os.mkfifo(corpus.folder / "pipe.txt")
     report = corpus.sync()
     assert report.documents == 3
-    assert len(report.skipped) == 5
-    for name in ("binary.txt", "page.xyz", "gone.txt", "out.txt", "pipe.txt"):
+    assert len(report.skipped) == 6
+    for name in ("binary.txt", "page.xyz", "gone.txt", "out.txt", "pipe.txt", "loop.txt"):
         assert sum(name in line for line in report.skipped) == 1
 
 
@@ -156,6 +157,13 @@ def test_same_name_in_two_collections(tmp_path: Path) -> None:
     store, report = sync(folders, tmp_path / "data", BigramEncoder(), base=tmp_path)
     assert report.documents == 2
     assert {info.collection for info in store.documents()} == {"a", "b"}
+
+
+def test_an_index_inside_the_corpus_is_passed_over(corpus: Corpus) -> None:
+    corpus.data = corpus.folder / "index"
+    corpus.sync()
+    again = corpus.sync()
+    assert (again.skipped, again.unchanged) == ([], 3)
 
 
 def test_ids_do_not_change_when_the_index_is_made_again(corpus: Corpus) -> None:
@@ -182,29 +190,31 @@ def test_filters(corpus: Corpus, filters: dict[str, object], allowed: set[str]) 
 
 def test_open_without_an_index(tmp_path: Path) -> None:
     with pytest.raises(IndexMissingError, match="qa index"):
-        open_store(tmp_path, Settings.of("x"))
+        open_store(tmp_path, Settings("x"))
 
 
 def test_an_index_of_another_model_is_refused(corpus: Corpus) -> None:
     corpus.sync()
     with pytest.raises(IndexMismatchError, match="encoder .* qa index --rebuild"):
-        open_store(corpus.data, Settings.of("other"))
+        open_store(corpus.data, Settings("other"))
     with (
         pytest.raises(IndexMismatchError),
-        writing(corpus.data, Settings.of("other"), lambda: 64),
+        writing(corpus.data, Settings("other"), lambda: 64),
     ):
         pass
 
 
 def test_a_second_writer_is_refused_and_readers_go_on(corpus: Corpus) -> None:
     corpus.sync()
-    with writing(corpus.data, Settings.of(corpus.encoder.fingerprint), lambda: 64):
+    with writing(corpus.data, Settings(corpus.encoder.fingerprint), lambda: 64):
         with pytest.raises(IndexBusyError, match="another process"):
             corpus.sync()
         assert corpus.find("兰州大学梦")[0] == "docs/lanzhou.txt"
 
 
-@pytest.mark.parametrize("name", ["vectors.faiss", "vectors.json", "passages", "articles"])
+@pytest.mark.parametrize(
+    "name", ["vectors.faiss", "vectors.json", "passages-rjieba", "articles-rjieba", "clusters.sqlite"]
+)
 @pytest.mark.parametrize("damage", ["gone", "garbage", "cut"])
 def test_damaged_derived_files_are_made_again(corpus: Corpus, name: str, damage: str) -> None:
     corpus.sync()
@@ -326,3 +336,41 @@ def test_vector_checkpoint_is_not_rewritten_for_a_small_change(corpus: Corpus) -
     assert json.loads((folder / "vectors.json").read_text()) == before
     assert corpus.find("长颈鹿")[0] == "docs/one.txt"
     assert len(VectorIndex.load(folder / "vectors.faiss", 64)) == before["vectors"]
+
+
+def test_a_moved_file_keeps_its_passages_and_vectors(corpus: Corpus) -> None:
+    corpus.write("copy.txt", "武威市总工会资助困难学生2436人。")
+    corpus.sync()
+    rows = {p.path: p.row for p in corpus.open().passages(range(20)).values()}
+    (corpus.folder / "lanzhou.txt").rename(corpus.folder / "deep" / "兰州.txt")
+    (corpus.folder / "wuwei.txt").rename(corpus.folder / "copy.txt")
+    corpus.encoder.encode_documents = None  # type: ignore[assignment, method-assign]
+    report = corpus.sync()
+    assert (report.added, report.changed) == ([], [])
+    assert (report.moved, report.removed, report.documents) == (["docs/deep/兰州.txt"], ["docs/wuwei.txt"], 3)
+    passages = {p.path: p for p in corpus.open().passages(range(20)).values()}
+    moved = passages["docs/deep/兰州.txt"]
+    assert moved.row == rows["docs/lanzhou.txt"]
+    assert corpus.open().document(moved.document_id).path == "docs/deep/兰州.txt"  # type: ignore[union-attr]
+    del corpus.encoder.encode_documents
+    assert corpus.find("兰州大学梦")[0] == "docs/deep/兰州.txt"
+    ids = {info.id for info in corpus.open().documents()}
+    corpus.sync(rebuild=True)
+    assert {info.id for info in corpus.open().documents()} == ids
+
+
+def test_a_move_onto_another_file_replaces_it(corpus: Corpus) -> None:
+    corpus.sync()
+    (corpus.folder / "lanzhou.txt").rename(corpus.folder / "wuwei.txt")
+    report = corpus.sync()
+    assert (report.moved, report.removed, report.documents) == (["docs/wuwei.txt"], [], 2)
+    assert corpus.find("兰州大学梦")[0] == "docs/wuwei.txt"
+    assert all("2436" not in p.text for p in corpus.open().passages(range(20)).values())
+
+
+def test_a_file_that_changes_its_type_is_read_again(corpus: Corpus) -> None:
+    corpus.write("notes.txt", "# 备忘\n\n应当每天吃一些水果。")
+    corpus.sync()
+    (corpus.folder / "notes.txt").rename(corpus.folder / "notes.md")
+    report = corpus.sync()
+    assert (report.added, report.moved, report.removed) == (["docs/notes.md"], [], ["docs/notes.txt"])

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from index.fold import fold_text
 from index.pinyin import MARK
-from index.tokens import query_tokens, tagged, tokenize, words
+from index.segmenter import PLAIN
+from index.tokens import query_tokens, tokenize, words
 
 
 @pytest.mark.parametrize(
@@ -50,16 +51,21 @@ def test_a_text_is_found_by_its_own_tokens(text: str) -> None:
 
 def test_words_and_tags() -> None:
     assert words("兰州帮扶中心 2007年") == ["兰州", "帮扶", "中心", "2007", "年"]
-    assert ("兰州", "ns") in tagged("兰州帮扶中心")
+    assert ("兰州", "ns") in PLAIN.tag("兰州帮扶中心")
 
 
 def test_jieba_serves_where_rjieba_is_missing() -> None:
     code = (
         "import sys; sys.modules['rjieba'] = None\n"
-        "from index.tokens import segmenter, tokenize, tagged, is_dictionary_word\n"
-        "assert segmenter()[0] == 'jieba'\n"
-        "assert '总工会' in tokenize('兰州市总工会') and ('兰州市', 'ns') in tagged('兰州市总工会')\n"
-        "assert is_dictionary_word('兰州')"
+        "from index.lexicon import UserWord\n"
+        "from index.segmenter import PLAIN, Segmenter\n"
+        "from index.tokens import tokenize\n"
+        "assert PLAIN.fingerprint == 'jieba'\n"
+        "assert '总工会' in tokenize('兰州市总工会') and ('兰州市', 'ns') in PLAIN.tag('兰州市总工会')\n"
+        "assert PLAIN.knows('兰州')\n"
+        "ours = Segmenter([UserWord('陇原帮扶站', 100, 'nt')])\n"
+        "assert '陇原帮扶站' in ours.cut('在陇原帮扶站') and ('陇原帮扶站', 'nt') in ours.tag('在陇原帮扶站')\n"
+        "assert '陇原帮扶站' not in PLAIN.cut('在陇原帮扶站')\n"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -173,7 +173,9 @@ def test_truncated_database(own):
     assert_fails(run_qa("ask", CANONICAL, folder=own), EXIT_INDEX, REBUILD)
 
 
-@pytest.mark.parametrize("derived", ["vectors.faiss", "vectors.json", "passages/meta.json", "articles/meta.json"])
+@pytest.mark.parametrize(
+    "derived", ["vectors.faiss", "vectors.json", "passages-rjieba/meta.json", "articles-rjieba/meta.json"]
+)
 @pytest.mark.parametrize("damage", ["overwritten", "removed"])
 def test_damaged_derived_index_is_made_again(own, derived, damage):
     file = index_folder(own) / derived

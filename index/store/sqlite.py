@@ -1,0 +1,92 @@
+"""A SQLite file that several threads and processes read while one writes."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from index.errors import CitedQAError, IndexBusyError, IndexDamagedError, IndexUnusableError
+
+
+class SqliteFile:
+    """One SQLite file with a `meta` table, one connection a thread.
+
+    Raises:
+        IndexDamagedError, IndexBusyError, IndexUnusableError: from any method, when SQLite can't go on.
+    """
+
+    schema = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = getattr(self._local, "connection", None)
+            if connection is None:
+                connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+                self._local.connection = connection
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=NORMAL")
+                connection.execute("PRAGMA foreign_keys=ON")
+            yield connection
+        except sqlite3.DatabaseError as exc:
+            raise self._meaning(exc) from exc
+
+    def _meaning(self, error: sqlite3.DatabaseError) -> CitedQAError:
+        # The low byte is the primary code, whatever the extended one adds.
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return IndexBusyError(f"{self.path}: {error}; try again when the other process is done")
+        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
+            return IndexUnusableError(f"{self.path}: {error}; look at the disk's space and permissions")
+        return IndexDamagedError(f"{self.path}: {error}; run: qa index --rebuild")
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._reading() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    def create(self) -> None:
+        """Make the tables where they are missing."""
+        with self._reading() as connection:
+            connection.executescript(self.schema)
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        connection = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+            del self._local.connection
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the file itself, as far as readers let it, so that opening need not read it."""
+        with self._reading() as connection:
+            connection.execute("PRAGMA busy_timeout=1000")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.execute("PRAGMA busy_timeout=30000")
+
+    def check(self) -> str:
+        """SQLite's own verdict on the file: `ok`, or what is wrong."""
+        with self._reading() as connection:
+            return str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+
+    def meta(self, key: str) -> str | None:
+        with self._reading() as connection:
+            found = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return found[0] if found else None
+
+    def set_meta(self, key: str, value: str) -> None:
+        with self._writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from index.build import sync
+from index.duplicates import keys, shared, sketch
+from index.fold import fold_text
+from index.search import MAX_COPIES, search
+from index.store.clusters import Clusters
+from index.store.local import LocalStore
+from index.types import Filters
+from tests.conftest import BigramEncoder, seed
+
+TEXT = "改革工会运行机制,按照中央关于群团改革的要求,把自我革新精神贯穿于工会工作全过程。"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (TEXT, TEXT, True),
+        (TEXT, f"  {TEXT[:20]}\n{TEXT[20:]} ", True),
+        (TEXT, TEXT[:30], True),
+        (TEXT, TEXT.replace("精神", "思想"), True),
+        (TEXT, TEXT[:12] + "从来没有说过这些话,说的是另外一件很不一样的事情。", False),
+        ("帮助1097名困难家庭子女圆了大学梦。", "帮助1098名困难家庭子女圆了大学梦。", False),
+        ("帮助1,097名困难家庭子女圆了大学梦。", "帮助1097名困难家庭子女圆了大学梦。", True),
+        ("在这次代表大会上选出了三十八名代表。", "在这次代表大会上选出了三十九名代表。", False),
+        ("甲县有困难职工38人,乙县有39人,都已经登记在册。", "甲县有困难职工39人,乙县有38人,都已经登记在册。", False),
+        ("第五篇:在市总工会全委扩大会上的讲话", "在市总工会全委扩大会上的讲话", True),
+        ("(一)认真学习会议精神,做好各项工作", "二、认真学习会议精神,做好各项工作", True),
+        ("2.04万份宣传材料发到了职工手里", "3.04万份宣传材料发到了职工手里", False),
+        ("", "", True),
+        ("甲", "乙", False),
+        ("甲", "甲", True),
+    ],
+)
+def test_what_is_a_copy(first: str, second: str, expected: bool) -> None:
+    one, other = sketch(fold_text(first)), sketch(fold_text(second))
+    assert (shared(one, other) > 0) == (shared(other, one) > 0) == expected
+
+
+def test_overlap_is_exactly_that_of_the_sets_of_5_grams() -> None:
+    def grams(text: str) -> set[str]:
+        return {text[start : start + 5] for start in range(len(text) - 4)}
+
+    text = "".join(fold_text(seed(0)).split())
+    for start in range(0, 600, 7):
+        first, second = text[start : start + 60], text[start + 11 : start + 85]
+        common = len(grams(first) & grams(second))
+        one, other = sketch(first), sketch(second)
+        assert (len(one.grams), len(other.grams)) == (len(grams(first)), len(grams(second)))
+        is_copy = common >= 0.8 * min(len(one.grams), len(other.grams))
+        assert shared(one, other) in ((common, 0) if is_copy else (0,))
+
+
+def test_keys_find_copies_cut_to_half_and_few_strangers() -> None:
+    text = "".join(seed(number) for number in range(5))
+    whole = [sketch(fold_text(text[start : start + 250])) for start in range(0, len(text) - 250, 250)]
+    half = [sketch(fold_text(text[start : start + 125])) for start in range(0, len(text) - 250, 250)]
+    shared_keys = (keys(whole)[:, None, :] == keys(half)[None, :, :]).any(axis=2)
+    assert np.diag(shared_keys).mean() > 0.99
+    assert shared_keys.mean() < 0.02 + 1 / len(whole)
+
+
+class Corpus:
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        (base / "docs").mkdir()
+
+    def sync(self, **texts: str | None) -> LocalStore:
+        for name, text in texts.items():
+            path = self.base / "docs" / f"{name}.txt"
+            path.write_text(text, encoding="utf-8") if text is not None else path.unlink()
+        return sync({"docs": self.base / "docs"}, self.base / "data", BigramEncoder(), base=self.base)[0]
+
+    def clusters(self, store: LocalStore, **filters: object) -> set[str]:
+        """Clusters as `a=b` of file names, as a search for everything shows them."""
+        hits = search(store, BigramEncoder(), TEXT + "名", top_k=99, filters=Filters(**filters))  # type: ignore[arg-type]
+        groups = ([hit.passage, *hit.also_in] for hit in hits)
+        return {"=".join(sorted(Path(passage.path).stem for passage in group)) for group in groups}
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Corpus:
+    return Corpus(tmp_path)
+
+
+def test_clusters_follow_added_changed_and_removed_files(corpus: Corpus) -> None:
+    assert corpus.clusters(corpus.sync(a=TEXT, b="改革开放以来变化很大。")) == {"a", "b"}
+    assert corpus.clusters(corpus.sync(c=TEXT, d=TEXT[:30])) == {"a=c=d", "b"}
+    assert corpus.clusters(corpus.sync(a=None)) == {"c=d", "b"}
+    assert corpus.clusters(corpus.sync(d="改革是另一件事,说来话长。")) == {"c", "b", "d"}
+    assert corpus.clusters(corpus.sync(e=TEXT, a=TEXT)) == {"a=c=e", "b", "d"}
+
+
+def test_a_fuller_version_takes_over_from_a_piece(corpus: Corpus) -> None:
+    long = f"{TEXT}这是会议提出的第二项任务,由各级工会组织落实。"
+    assert corpus.clusters(corpus.sync(a=TEXT[:30], b=TEXT[:30])) == {"a=b"}
+    store = corpus.sync(c=long, d=TEXT)
+    assert corpus.clusters(store) == {"a=b=c=d"}
+    (leader,) = set(store.clusters(range(1, 5)).values())
+    assert store.passages([leader])[leader].text == long
+
+
+def test_forms_that_differ_in_figures_alone_stay_apart_and_their_copies_do_not(corpus: Corpus) -> None:
+    def form(number: int) -> str:
+        return f"改革情况表:本年度共有职工{number}名参加了各级工会组织的技能培训和劳动竞赛,取得了好的成绩。"
+
+    texts = {f"f{number}": form(number) for number in range(1000, 1060)}
+    store = corpus.sync(**texts, copy=form(1050))
+    assert {group for group in corpus.clusters(store) if "=" in group} == {"copy=f1050"}
+
+
+def test_also_in_names_copies_beyond_the_candidates_up_to_a_bound(corpus: Corpus) -> None:
+    store = corpus.sync(**{f"{number:03}": TEXT for number in range(220)})
+    (hit,) = search(store, BigramEncoder(), "改革工会运行机制")
+    assert len(hit.also_in) == MAX_COPIES
+    assert hit.passage not in hit.also_in
+
+
+def test_also_in_keeps_to_the_filter(corpus: Corpus) -> None:
+    store = corpus.sync(a=TEXT, b=TEXT, c=TEXT)
+    assert corpus.clusters(store, path="docs/[ab].txt") == {"a=b"}
+
+
+def test_doing_an_update_again_changes_nothing(corpus: Corpus, tmp_path: Path) -> None:
+    store = corpus.sync(a=TEXT, b=TEXT[:30], c="改革开放以来变化很大。")
+    texts = {row: fold_text(passage.text) for row, passage in store.passages(range(9)).items()}
+
+    def of(rows: object) -> dict[int, str]:
+        return {row: texts[row] for row in rows if row in texts}  # type: ignore[attr-defined]
+
+    fresh = Clusters.reset(tmp_path / "again.sqlite")
+    for _ in range(2):
+        fresh.update([], texts, of, generation=3)
+        assert fresh.leaders(texts) == store.clusters(texts)
+    for _ in range(2):
+        fresh.update([1], [], of, generation=4)
+        assert fresh.leaders([2, 3]) == {2: 2, 3: 3}
