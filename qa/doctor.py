@@ -12,6 +12,7 @@ from index.encoder import Encoder
 from index.errors import CitedQAError
 from index.lexicon import read_dictionary, read_synonyms
 from index.segmenter import PLAIN
+from index.types import Filters
 from qa.config import Config, load_config, unknown_variables
 from qa.engine import Engine
 
@@ -86,14 +87,14 @@ def _prompts(encoder: Encoder) -> str:
 
 
 def _self_test(engine: Engine) -> Finding:
-    """Search for the opening of a document: both legs must find that document."""
+    """Search a document for its own opening: both legs must find it."""
     infos = engine.documents(limit=1)
     if not infos:
         return Finding("self-test", False, "the index holds no documents; put some into the corpus and run: qa index")
     document = engine.document(infos[0].id)
     opening = " ".join(document.text[:400].split())[:60]
-    hits = engine.search(opening, top_k=10, explain=True).hits
-    ours = [hit.explain for hit in hits if hit.document_id == document.id and hit.explain]
+    hits = engine.search(opening, top_k=10, filters=Filters(document_id=(document.id,)), explain=True).hits
+    ours = [hit.explain for hit in hits if hit.explain]
     if not any(parts.lexical > 0 for parts in ours):
         return Finding(
             "self-test", False, "lexical search does not find a document's own words; run: qa index --rebuild"
