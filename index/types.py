@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 
 Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to be wary of in a document. `kind` is one stable word, `text` says it in full.
+
+    The place is as exact as it is known: a span of the document's text, a paragraph, a page (both from 1), or none.
+    """
+
+    kind: str
+    text: str
+    page: int | None = None
+    paragraph: int | None = None
+    start: int | None = None
+    end: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +29,8 @@ class Section:
 
     `title` is the article's, `heading_path` the headings above the passage, outermost first. `paragraph` counts from
     1 within the document. `hidden` are document spans that matching must not see, such as a line break in a word.
+    `page` is the page that it begins on, from 1, None where there are none; `page_breaks` are the offsets within it at
+    which further pages begin. `damaged` are document spans that can't be read as they were meant.
     """
 
     article: int
@@ -23,13 +41,20 @@ class Section:
     start: int
     end: int
     hidden: tuple[Span, ...] = ()
+    page_breaks: tuple[int, ...] = ()
+    damaged: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file as it was read: its text is what every offset refers to."""
+    """One document as it was read: its text is what every offset refers to.
+
+    `file` is the id of the file that it came from: its own, or that of the archive or message that holds it.
+    `sha256`, `size`, `mtime_ns` and `read_at` are that file's.
+    """
 
     id: str
+    file: str
     collection: str
     path: str
     title: str
@@ -39,7 +64,7 @@ class Document:
     mtime_ns: int
     read_at: str
     encoding: str | None = None
-    warnings: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +72,7 @@ class DocumentInfo:
     """A document without its text, for listings. `passages` is how many it has."""
 
     id: str
+    file: str
     collection: str
     path: str
     title: str
@@ -55,20 +81,35 @@ class DocumentInfo:
     mtime_ns: int
     read_at: str
     encoding: str | None
-    warnings: tuple[str, ...]
+    notices: tuple[Notice, ...]
     passages: int
 
 
 @dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file, or a member of an archive, that is not in the index, and why."""
+
+    path: str
+    file: str
+    reason: str
+    size: int
+    mtime_ns: int
+    read_at: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class KnownFile:
-    """The file that a document was read from, as it was then."""
+    """A document's file, as it was when the document was read from it; `file` is its id."""
 
     id: str
+    file: str
     path: str
     sha256: str
     size: int
     mtime_ns: int
     read_at: str
+    needs_ocr: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +134,12 @@ class Passage:
     text: str
     hidden: tuple[Span, ...] = ()
     units: tuple[Span, ...] = ()
+    page_breaks: tuple[int, ...] = ()
+    damaged: tuple[Span, ...] = ()
+
+    def page_at(self, offset: int) -> int | None:
+        """The page on which the document's character `offset`, within this passage, stands."""
+        return None if self.page is None else self.page + bisect_right(self.page_breaks, offset)
 
 
 @dataclass(frozen=True, slots=True)

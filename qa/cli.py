@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from index.errors import CitedQAError, ConfigError
+from index.errors import CitedQAError, ConfigError, QueryError
 from qa.errors import EXIT_ANSWERED, EXIT_FAILURE, EXIT_NO_ANSWER, EXIT_USAGE, meaning
 
 if TYPE_CHECKING:
-    from index.build import SyncReport
+    from index.report import SyncReport
     from qa.conversation import Turn
     from qa.engine import Engine
 
@@ -89,6 +89,7 @@ def search(
 def index(
     paths: Annotated[list[Path] | None, typer.Argument(help="Only these files and folders of the corpus")] = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Start afresh beside the old index, then switch")] = False,
+    report_only: Annotated[bool, typer.Option("--report", help="Read nothing; report on the index as it is")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on, and sync whenever a file changes")] = False,
     config: ConfigOption = None,
 ) -> None:
@@ -96,6 +97,13 @@ def index(
     if watch and (paths or rebuild):
         raise ConfigError("--watch follows the whole corpus; leave out the paths and --rebuild")
     engine = _engine(config)
+    if report_only:
+        from qa.terminal import print_report
+
+        if paths or rebuild or watch:
+            raise QueryError("--report: reads nothing, so it takes no paths, no --rebuild and no --watch")
+        print_report(engine.report())
+        return
     if watch:
         from qa.watch import follow
 
@@ -254,7 +262,7 @@ def _index_if_missing(engine: Engine) -> None:
     with _progress() as advance:
         report = engine.index_if_missing(progress=advance)
     if report is not None:
-        _report(report)
+        _report(report, brief=True)
 
 
 def _progress() -> AbstractContextManager[Callable[[str, float, int], None] | None]:
@@ -266,11 +274,14 @@ def _progress() -> AbstractContextManager[Callable[[str, float, int], None] | No
     return progress_bar(stderr)
 
 
-def _report(report: SyncReport) -> None:
-    for message in report.skipped:
-        stderr.print(f"skipped {message}", style="yellow", markup=False)
-    for message in report.warnings:
-        stderr.print(f"warning {message}", style="yellow", markup=False)
+def _report(report: SyncReport, *, brief: bool = False) -> None:
+    if brief and (report.skipped or report.remarks):
+        stderr.print(f"{len(report.skipped)} skipped, {len(report.remarks)} warnings; see them with: qa index --report")
+    elif report.skipped or report.remarks:
+        from qa.terminal import print_remarks, print_skipped
+
+        print_skipped(report.skipped, stderr)
+        print_remarks(report.remarks, stderr)
     moved = f"{len(report.moved)} moved, " if report.moved else ""
     stderr.print(
         f"indexed {report.documents} documents, {report.passages} passages in {report.seconds:.1f} s: "

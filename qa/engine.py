@@ -9,10 +9,11 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from index.build import Progress, SyncReport, sync
+from index.build import Progress, sync
 from index.encoder import Encoder, load_encoder
 from index.errors import ConfigError, DocumentNotFoundError, IndexMismatchError, IndexMissingError, QueryError
 from index.lexicon import Synonyms, read_dictionary, read_synonyms
+from index.report import IndexReport, SyncReport, report_of
 from index.reranker import Reranker
 from index.search import search
 from index.segmenter import PLAIN, Segmenter
@@ -127,6 +128,10 @@ class Engine:
         except IndexMissingError:
             return self.index(progress=progress)
         return None
+
+    def report(self) -> IndexReport:
+        """What the index holds, what could not be read into it, and what to be wary of."""
+        return report_of(self.store)
 
     def search(
         self, query: str, *, top_k: int = DEFAULT_TOP_K, filters: Filters | None = None, explain: bool = False

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from index.placing import within
 from index.store import Store
 from index.types import DocumentInfo, Hit, Span
 from qa.parts import Quote
@@ -51,7 +52,8 @@ def hit_out(hit: Hit, highlights: list[Span], source: Source, parts: ScoreParts 
         rank=hit.rank, score=round(hit.score, 4), passage_id=passage.id, document_id=passage.document_id,
         collection=passage.collection, path=passage.path, title=passage.title, heading_path=list(passage.heading_path),
         page=passage.page, paragraph=passage.paragraph, start=passage.start, end=passage.end, text=passage.text,
-        read_at=source.read_at, stale=source.stale, highlights=highlights, explain=parts,
+        read_at=source.read_at, stale=source.stale, highlights=highlights, damaged=list(passage.damaged),
+        explain=parts,
         also_in=[
             Copy(passage_id=copy.id, document_id=copy.document_id, path=copy.path, paragraph=copy.paragraph,
                  start=copy.start, end=copy.end)
@@ -73,7 +75,8 @@ def citations(quotes: Sequence[Quote], fresh: dict[str, Source]) -> Iterator[Cit
         source = fresh[passage.document_id]
         yield Citation(
             n=n, document_id=passage.document_id, path=passage.path, title=passage.title,
-            heading_path=list(passage.heading_path), page=passage.page, paragraph=passage.paragraph,
-            start=first, end=last, quote=passage.text[start:end], read_at=source.read_at, stale=source.stale,
+            heading_path=list(passage.heading_path), page=passage.page_at(first), paragraph=passage.paragraph,
+            start=first, end=last, quote=passage.text[start:end],
+            damaged=within(passage.damaged, first, last), read_at=source.read_at, stale=source.stale,
             url=f"/v1/documents/{passage.document_id}/text?start={first}&end={last}",
         )  # fmt: skip

@@ -125,6 +125,9 @@ class HitOut(Place):
     collection: str
     text: str
     highlights: list[SpanPair]
+    damaged: list[SpanPair] = Field(
+        default=[], description="Spans of the document's text that can't be read as they were meant"
+    )
     also_in: list[Copy]
     explain: ScoreParts | None = None
 
@@ -134,6 +137,9 @@ class Citation(Place):
 
     n: int
     quote: str
+    damaged: list[SpanPair] = Field(
+        default=[], description="What of the quote can't be read as it was meant; look at the original"
+    )
     url: str
 
 
@@ -207,6 +213,17 @@ class WhyNotResponse(BaseModel):
     reasons: list[str]
 
 
+class DocumentWarning(BaseModel):
+    """Something to be wary of in a document, with its place as far as it is known; pages and paragraphs from 1."""
+
+    kind: str
+    text: str
+    page: int | None
+    paragraph: int | None
+    start: int | None
+    end: int | None
+
+
 class DocumentOut(BaseModel):
     """A document in the index."""
 
@@ -218,7 +235,7 @@ class DocumentOut(BaseModel):
     size: int
     read_at: str
     encoding: str | None
-    warnings: list[str]
+    warnings: list[DocumentWarning]
     passages: int
 
 

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from qa.schemas import AskResponse, HitOut, Place, ScoreParts, WhyNotResponse
+from index.report import IndexReport, Remark, count_kinds
+from qa.schemas import AskResponse, HitOut, Place, ScoreParts, SpanPair, WhyNotResponse
 
 _REASONS = {
     "no_hits": "no passage shares a word or a meaning with the question",
@@ -17,6 +18,7 @@ _REASONS = {
     "missing_terms": "no article brings these together with the rest of the question: ",
     "no_quantity": "the passages that fit hold no number of the kind asked for",
 }
+_DAMAGED = "! damaged in the document, look at the original:"
 _console = Console(highlight=False, soft_wrap=True)
 
 
@@ -28,10 +30,15 @@ def print_answer(response: AskResponse, console: Console = _console) -> None:
         reason = _REASONS[response.reason or "no_hits"] + "、".join(response.missing_terms)
         console.print(Text(f"Not found in the documents: {reason}", style="bold yellow"))
     else:
-        console.print(_emphasised(response.answer.text, response.answer.value))
+        shown = _emphasised(response.answer.text, response.answer.value)
         for citation in response.citations:
-            place = _place(citation.path, citation.title, citation.paragraph)
-            console.print(Text.assemble((f"[{citation.n}] {place}", "cyan"), *_freshness(citation)))
+            if citation.quote == response.answer.text:
+                _mark_damage(shown, citation.damaged, citation.start)
+        console.print(shown)
+        for citation in response.citations:
+            console.print(Text.assemble((f"[{citation.n}] {_place(citation)}", "cyan"), *_freshness(citation)))
+            if citation.damaged:
+                console.print(Text(f"{_DAMAGED} {_pieces(citation.quote, citation.damaged, citation.start)}", "red"))
     console.print()
     print_hits(response.hits, console)
 
@@ -41,7 +48,7 @@ def print_hits(hits: Sequence[HitOut], console: Console = _console) -> None:
     if not hits:
         console.print("No passages found.")
     for hit in hits:
-        place = _place(hit.path, hit.title, hit.paragraph)
+        place = _place(hit)
         stale = _freshness(hit) if hit.stale else []
         console.print(Text.assemble((f"{hit.rank}. ", "bold"), (place, "cyan"), (f" · {hit.score:.2f}", "dim"), *stale))
         if hit.explain:
@@ -50,7 +57,10 @@ def print_hits(hits: Sequence[HitOut], console: Console = _console) -> None:
         body = Text(hit.text)
         for start, end in hit.highlights:
             body.stylize("bold green", start - hit.start, end - hit.start)
+        _mark_damage(body, hit.damaged, hit.start)
         console.print(Text("   ").append_text(Text(" ").join(body.split())))
+        if hit.damaged:
+            console.print(Text(f"   {_DAMAGED} {_pieces(hit.text, hit.damaged, hit.start)}", "red"))
         for copy in hit.also_in:
             console.print(Text(f"   also in {copy.path} · paragraph {copy.paragraph}", "dim"))
 
@@ -64,7 +74,7 @@ def print_why_not(response: WhyNotResponse, console: Console = _console) -> None
     for name, standing in (("first", response.first), ("this document", response.best)):
         if standing is None or (name == "first" and response.rank == 1):
             continue
-        place = _place(standing.path, standing.title, standing.paragraph)
+        place = _place(standing)
         console.print()
         console.print(Text.assemble((f"{name}: ", "bold"), (place, "cyan"), (f" · {standing.score:.2f}", "dim")))
         for line in _explanation(standing.explain):
@@ -102,8 +112,52 @@ def progress_bar(console: Console) -> Iterator[Callable[[str, float, int], None]
         yield advance
 
 
-def _place(path: str, title: str, paragraph: int) -> str:
-    return f"{path} · {title} · paragraph {paragraph}"
+def print_report(report: IndexReport, console: Console = _console) -> None:
+    """What an index holds, what is not in it and why, and what to be wary of."""
+    console.print(f"{report.documents} documents, {report.passages} passages, generation {report.generation}")
+    console.print(f"{len(report.skipped)} skipped")
+    print_skipped([f"{skipped.path}: {skipped.reason}" for skipped in report.skipped], console)
+    print_remarks(report.remarks, console)
+
+
+def print_skipped(messages: Sequence[str], console: Console) -> None:
+    """What could not be read, a line each."""
+    for message in messages:
+        console.print(Text(f"skipped {_one_line(message)}", "yellow"))
+
+
+def print_remarks(remarks: Sequence[Remark], console: Console) -> None:
+    """Warnings with their places, then how many there are of each kind."""
+    for remark in remarks:
+        notice = remark.notice
+        place = [_one_line(remark.path)]
+        place += [f"page {notice.page}"] if notice.page else []
+        place += [f"paragraph {notice.paragraph}"] if notice.paragraph else []
+        place += [f"characters {notice.start}-{notice.end}"] if notice.start is not None else []
+        console.print(Text(f"warning {notice.kind} · {' · '.join(place)}: {notice.text}", "yellow"))
+    kinds = ", ".join(f"{count} {kind}" for kind, count in count_kinds(remarks).items())
+    if remarks:
+        console.print(f"{len(remarks)} warnings: {kinds}")
+
+
+def _one_line(path: str) -> str:
+    """A path that can't break the line or drive the terminal, whatever characters its name has."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in path)
+
+
+def _place(place: Place) -> str:
+    page = "" if place.page is None else f"page {place.page} · "
+    return f"{_one_line(place.path)} · {place.title} · {page}paragraph {place.paragraph}"
+
+
+def _mark_damage(shown: Text, damaged: Sequence[SpanPair], offset: int) -> None:
+    """Strike through what can't be read as it was meant; `offset` is where the text begins in its document."""
+    for start, end in damaged:
+        shown.stylize("red strike", start - offset, end - offset)
+
+
+def _pieces(text: str, damaged: Sequence[SpanPair], offset: int) -> str:
+    return " … ".join(_one_line(text[start - offset : end - offset]) for start, end in damaged)
 
 
 def _emphasised(text: str, value: str | None) -> Text:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 
-from index.build import SyncReport
 from index.errors import CitedQAError
+from index.report import SyncReport
 from index.watch import changes
 from qa.engine import Engine
 
@@ -21,8 +21,8 @@ class _StoppedError(Exception):
 def follow(engine: Engine, tell: Callable[[SyncReport], None], complain: Callable[[str], None]) -> None:
     """Sync now and after every change, until Ctrl-C or SIGTERM. Errors are told, and tried again at the next change.
 
-    `tell` gets the report of the first sync and of each that did something; its `skipped` and `warnings` hold only
-    what the last one didn't.
+    `tell` gets the report of the first sync and of each that did something; its `skipped` holds only what the
+    last one's didn't.
     """
     folders = list(engine.config.corpus_folders.values())
     told: set[str] = set()
@@ -36,9 +36,8 @@ def follow(engine: Engine, tell: Callable[[SyncReport], None], complain: Callabl
             known, told = told, set(problems)
             if report is None:
                 continue
-            told |= {*report.skipped, *report.warnings}
+            told |= {*report.skipped}
             report.skipped = [message for message in report.skipped if message not in known]
-            report.warnings = [message for message in report.warnings if message not in known]
             if is_first or report.added or report.changed or report.moved or report.removed or report.skipped:
                 tell(report)
             is_first = False

@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import unicodedata
 
+from index.readers.found import ReadText
+
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -23,6 +25,18 @@ _COMMON_LEADS = {
 }
 _MIN_COMMON_SHARE = 0.8
 _SAMPLE_CHARS = 20_000
+# A text with so few broken characters, and so many sound ones, is damaged; one with more is in another encoding.
+_MAX_DAMAGED_SHARE = 0.02
+_MIN_SOUND = 8
+
+
+def read_text(data: bytes) -> ReadText:
+    """A plain text file: the decoded bytes themselves.
+
+    Raises:
+        ValueError: see `decode`.
+    """
+    return ReadText(*decode(data))
 
 
 def decode(data: bytes) -> tuple[str, str]:
@@ -61,13 +75,14 @@ def _decode_utf16(data: bytes) -> tuple[str, str]:
 
 
 def _decode_legacy(data: bytes, utf8_error: UnicodeDecodeError) -> tuple[str, str]:
+    text = data.decode("utf-8", "replace")
+    if _is_nearly_sound(text):
+        return text, "utf-8"
     found: list[tuple[float, str, str]] = []
     for encoding in _COMMON_LEADS:
-        try:
-            text = data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        found.append((_common_share(text, encoding), text, encoding))
+        text = data.decode(encoding, "replace")
+        if "\ufffd" not in text or _is_nearly_sound(text):
+            found.append((_common_share(text, encoding), text, encoding))
     if found:
         share, text, encoding = max(found, key=lambda item: item[0])
         if share >= _MIN_COMMON_SHARE:
@@ -80,6 +95,13 @@ def _decode_legacy(data: bytes, utf8_error: UnicodeDecodeError) -> tuple[str, st
             f"the encoding could not be recognised (not UTF-8 at byte {utf8_error.start}); convert it to UTF-8"
         )
     return data.decode(best.encoding), best.encoding
+
+
+def _is_nearly_sound(text: str) -> bool:
+    """Whether a few bytes of a text were lost or changed, and the rest shows that the encoding is right."""
+    damaged = text.count("\ufffd")
+    sound = sum(not char.isascii() for char in text) - damaged
+    return sound >= _MIN_SOUND and damaged <= max(1, _MAX_DAMAGED_SHARE * sound)
 
 
 def _common_share(text: str, encoding: str | None = None) -> float:

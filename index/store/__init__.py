@@ -9,7 +9,7 @@ from typing import Protocol
 from index.encoder import Vectors
 from index.segmenter import Segmenter
 from index.store.database import PassageVectors
-from index.types import Document, DocumentInfo, Filters, Passage
+from index.types import Document, DocumentInfo, Filters, Passage, Skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,5 +69,8 @@ class Store(Protocol):
     def document(self, document_id: str) -> Document | None: ...
 
     def document_info(self, document_id: str) -> DocumentInfo | None: ...
+
+    def skipped(self) -> list[Skipped]:
+        """What could not be read, by path."""
 
     def documents(self, limit: int | None = None, after: str = "") -> list[DocumentInfo]: ...

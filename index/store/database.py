@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,16 @@ from numpy.typing import NDArray
 
 from index.passages import clean
 from index.store.sqlite import SqliteFile
-from index.types import Document, DocumentInfo, Filters, KnownFile, Passage, Section, Span
+from index.types import Document, DocumentInfo, Filters, KnownFile, Notice, Passage, Section, Skipped, Span
 
-FORMAT = 1
+FORMAT = 2
 HalfVectors = NDArray[np.float16]
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
-    row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, collection TEXT NOT NULL, path TEXT NOT NULL,
-    title TEXT NOT NULL, text TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-    read_at TEXT NOT NULL, encoding TEXT, warnings TEXT NOT NULL, generation INTEGER NOT NULL);
+    row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, file TEXT NOT NULL, collection TEXT NOT NULL,
+    path TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL, read_at TEXT NOT NULL, encoding TEXT, notices TEXT NOT NULL,
+    generation INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS articles (
     row INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
     number INTEGER NOT NULL, title TEXT NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL);
@@ -36,10 +37,16 @@ CREATE TABLE IF NOT EXISTS passages (
     row INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
     article INTEGER NOT NULL REFERENCES articles ON DELETE CASCADE, number INTEGER NOT NULL, headings TEXT NOT NULL,
     page INTEGER, paragraph INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL, text TEXT NOT NULL,
-    hidden TEXT NOT NULL, unit_spans TEXT NOT NULL, vectors BLOB NOT NULL);
+    hidden TEXT NOT NULL, unit_spans TEXT NOT NULL, page_breaks TEXT NOT NULL, damaged TEXT NOT NULL,
+    vectors BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS skipped (
+    path TEXT NOT NULL, file TEXT NOT NULL, reason TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    read_at TEXT NOT NULL, sha256 TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS removed (
     kind TEXT NOT NULL, row INTEGER NOT NULL, generation INTEGER NOT NULL, PRIMARY KEY (kind, row)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS documents_generation ON documents (generation);
+CREATE INDEX IF NOT EXISTS documents_file ON documents (file);
+CREATE INDEX IF NOT EXISTS skipped_file ON skipped (file);
 CREATE INDEX IF NOT EXISTS articles_document ON articles (document);
 CREATE INDEX IF NOT EXISTS passages_document ON passages (document);
 CREATE INDEX IF NOT EXISTS passages_article ON passages (article);
@@ -47,11 +54,11 @@ CREATE INDEX IF NOT EXISTS removed_generation ON removed (generation);
 """
 _PASSAGE = """
 SELECT p.row, d.id, p.number, d.collection, d.path, a.title, p.headings, p.article, p.page, p.paragraph, p.start,
-       p."end", p.text, p.hidden, p.unit_spans
+       p."end", p.text, p.hidden, p.unit_spans, p.page_breaks, p.damaged
 FROM passages p JOIN documents d ON d.row = p.document JOIN articles a ON a.row = p.article
 """
 _INFO = """
-SELECT id, collection, path, title, sha256, size, mtime_ns, read_at, encoding, warnings,
+SELECT id, file, collection, path, title, sha256, size, mtime_ns, read_at, encoding, notices,
        (SELECT count(*) FROM passages p WHERE p.document = d.row)
 FROM documents d
 """
@@ -100,25 +107,26 @@ class Database(SqliteFile):
             generation = self._next_generation(connection)
             self._delete(connection, document.id, generation)
             row = connection.execute(
-                "INSERT INTO documents (id, collection, path, title, text, sha256, size, mtime_ns, read_at, encoding,"
-                " warnings, generation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO documents (id, file, collection, path, title, text, sha256, size, mtime_ns, read_at,"
+                " encoding, notices, generation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    document.id, document.collection, document.path, document.title, document.text, document.sha256,
-                    document.size, document.mtime_ns, document.read_at, document.encoding,
-                    json.dumps(document.warnings, ensure_ascii=False), generation,
+                    document.id, document.file, document.collection, document.path, document.title, document.text,
+                    document.sha256, document.size, document.mtime_ns, document.read_at, document.encoding,
+                    json.dumps([asdict(notice) for notice in document.notices], ensure_ascii=False), generation,
                 ),
             ).lastrowid  # fmt: skip
             assert row is not None
             articles = _insert_articles(connection, row, sections)
             connection.executemany(
                 'INSERT INTO passages (document, article, number, headings, page, paragraph, start, "end", text,'
-                " hidden, unit_spans, vectors) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " hidden, unit_spans, page_breaks, damaged, vectors) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     (
                         row, articles[section.article], number, json.dumps(section.heading_path, ensure_ascii=False),
                         section.page, section.paragraph, section.start, section.end,
                         document.text[section.start : section.end], json.dumps(section.hidden),
-                        json.dumps(unit.spans), unit.vectors.astype("<f2").tobytes(),
+                        json.dumps(unit.spans), json.dumps(section.page_breaks), json.dumps(section.damaged),
+                        unit.vectors.astype("<f2").tobytes(),
                     )
                     for number, (section, unit) in enumerate(zip(sections, units, strict=True), start=1)
                 ),
@@ -132,13 +140,26 @@ class Database(SqliteFile):
                 self._delete(connection, document_id, self._next_generation(connection))
         return bool(known)
 
-    def touch(self, document_id: str, size: int, mtime_ns: int, read_at: str) -> None:
-        """Note that a file was read again and found unchanged."""
+    def settle(self, file: str, size: int, mtime_ns: int, read_at: str) -> None:
+        """Note that all of a file was read when it looked like this."""
         with self._writing() as connection:
-            connection.execute(
-                "UPDATE documents SET size = ?, mtime_ns = ?, read_at = ? WHERE id = ?",
-                (size, mtime_ns, read_at, document_id),
-            )
+            for table in ("documents", "skipped"):
+                connection.execute(
+                    f"UPDATE {table} SET size = ?, mtime_ns = ?, read_at = ? WHERE file = ?",
+                    (size, mtime_ns, read_at, file),
+                )
+
+    def skip(self, file: str, skipped: Sequence[Skipped]) -> None:
+        """Note what of a file could not be read, in place of what was noted before."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM skipped WHERE file = ?", (file,))
+            connection.executemany("INSERT INTO skipped VALUES (?, ?, ?, ?, ?, ?, ?)", map(astuple, skipped))
+
+    def skipped(self) -> list[Skipped]:
+        """What is not in the index, by path."""
+        with self._reading() as connection:
+            found = connection.execute("SELECT * FROM skipped ORDER BY path, reason").fetchall()
+        return [Skipped(*row) for row in found]
 
     def move(
         self, document_id: str, new_id: str, collection: str, path: str, size: int, mtime_ns: int, read_at: str
@@ -147,9 +168,9 @@ class Database(SqliteFile):
         with self._writing() as connection:
             self._delete(connection, new_id, self._next_generation(connection))
             connection.execute(
-                "UPDATE documents SET id = ?, collection = ?, path = ?, size = ?, mtime_ns = ?, read_at = ?"
+                "UPDATE documents SET id = ?, file = ?, collection = ?, path = ?, size = ?, mtime_ns = ?, read_at = ?"
                 " WHERE id = ?",
-                (new_id, collection, path, size, mtime_ns, read_at, document_id),
+                (new_id, new_id, collection, path, size, mtime_ns, read_at, document_id),
             )
 
     @staticmethod
@@ -179,7 +200,7 @@ class Database(SqliteFile):
     def document(self, document_id: str) -> Document | None:
         with self._reading() as connection:
             found = connection.execute(
-                "SELECT id, collection, path, title, text, sha256, size, mtime_ns, read_at, encoding, warnings"
+                "SELECT id, file, collection, path, title, text, sha256, size, mtime_ns, read_at, encoding, notices"
                 " FROM documents WHERE id = ?",
                 (document_id,),
             ).fetchone()
@@ -194,7 +215,9 @@ class Database(SqliteFile):
     def files(self) -> list[KnownFile]:
         """The file of every document."""
         with self._reading() as connection:
-            rows = connection.execute("SELECT id, path, sha256, size, mtime_ns, read_at FROM documents").fetchall()
+            rows = connection.execute(
+                "SELECT id, file, path, sha256, size, mtime_ns, read_at, instr(notices, '\"needs-ocr\"') FROM documents"
+            ).fetchall()
         return [KnownFile(*row) for row in rows]
 
     def document_info(self, document_id: str) -> DocumentInfo | None:
@@ -330,13 +353,17 @@ def _insert_articles(connection: sqlite3.Connection, document: int, sections: Se
 
 
 def _document(row: tuple[Any, ...]) -> Document:
-    *columns, warnings = row
-    return Document(*columns, warnings=tuple(json.loads(warnings)))  # type: ignore[misc]
+    *columns, notices = row
+    return Document(*columns, notices=_notices(notices))  # type: ignore[misc]
 
 
 def _info(row: tuple[Any, ...]) -> DocumentInfo:
-    *columns, warnings, passages = row
-    return DocumentInfo(*columns, warnings=tuple(json.loads(warnings)), passages=passages)  # type: ignore[misc]
+    *columns, notices, passages = row
+    return DocumentInfo(*columns, notices=_notices(notices), passages=passages)  # type: ignore[misc]
+
+
+def _notices(stored: str) -> tuple[Notice, ...]:
+    return tuple(Notice(**notice) for notice in json.loads(stored))
 
 
 def _passage(found: tuple[Any, ...]) -> Passage:
@@ -345,6 +372,7 @@ def _passage(found: tuple[Any, ...]) -> Passage:
         id=f"{document_id}-{number}", row=row, document_id=document_id, collection=collection, path=path, title=title,
         heading_path=tuple(json.loads(headings)), article=article, page=page, paragraph=paragraph, start=start, end=end,
         text=rest[0], hidden=_spans(rest[1]), units=_spans(rest[2]),
+        page_breaks=tuple(json.loads(rest[3])), damaged=_spans(rest[4]),
     )  # fmt: skip
 
 

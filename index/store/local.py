@@ -34,7 +34,7 @@ from index.store.database import FORMAT, Database, PassageVectors
 from index.store.lexical import Entry, LexicalIndex
 from index.store.vectors import VectorIndex
 from index.tokens import tokenize
-from index.types import Document, DocumentInfo, Filters, Passage
+from index.types import Document, DocumentInfo, Filters, Passage, Skipped
 
 logger = logging.getLogger(__name__)
 
@@ -150,6 +150,9 @@ class LocalStore:
 
     def documents(self, limit: int | None = None, after: str = "") -> list[DocumentInfo]:
         return self.database.documents(limit, after)
+
+    def skipped(self) -> list[Skipped]:
+        return self.database.skipped()
 
     @property
     def _vectors(self) -> VectorIndex:

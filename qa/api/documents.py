@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
@@ -12,7 +13,7 @@ from index.types import DocumentInfo
 from qa.api.deps import ENGINE_PROBLEMS, ReadyEngine
 from qa.api.models import DocumentsParams, SliceParams
 from qa.api.problems import documented
-from qa.schemas import DocumentOut, DocumentPage
+from qa.schemas import DocumentOut, DocumentPage, DocumentWarning
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
 
@@ -65,5 +66,6 @@ def get_text(engine: ReadyEngine, document_id: DocumentId, span: Annotated[Slice
 def _document(info: DocumentInfo) -> DocumentOut:
     return DocumentOut(
         id=info.id, collection=info.collection, path=info.path, title=info.title, sha256=info.sha256, size=info.size,
-        read_at=info.read_at, encoding=info.encoding, warnings=list(info.warnings), passages=info.passages,
+        read_at=info.read_at, encoding=info.encoding, 
+        warnings=[DocumentWarning(**asdict(notice)) for notice in info.notices], passages=info.passages,
     )  # fmt: skip

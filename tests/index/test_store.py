@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from index.build import SyncReport, sync
+from index.build import sync
 from index.errors import (
     ConfigError,
     IndexBusyError,
@@ -21,6 +21,7 @@ from index.errors import (
     IndexMismatchError,
     IndexMissingError,
 )
+from index.report import SyncReport
 from index.search import search
 from index.store.local import LocalStore, Settings, current_folder, open_store, writing
 from index.store.vectors import VectorIndex

@@ -24,9 +24,10 @@ PLACE = {
     "document_id": str, "path": str, "title": str, "heading_path": list, "page": (int, type(None)), "paragraph": int,
     "start": int, "end": int, "read_at": str, "stale": bool,
 }  # fmt: skip
-CITATION = PLACE | {"n": int, "quote": str, "url": str}
+CITATION = PLACE | {"n": int, "quote": str, "url": str, "damaged": list}
 HIT = PLACE | {
-    "rank": int, "score": float, "passage_id": str, "collection": str, "text": str, "highlights": list, "also_in": list,
+    "rank": int, "score": float, "passage_id": str, "collection": str, "text": str, "highlights": list, "damaged": list,
+    "also_in": list,
     "explain": (dict, type(None)),
 }  # fmt: skip
 SEARCH = {"id": str, "query": str, "hits": list, "index": dict, "timings_ms": dict}

@@ -1,0 +1,112 @@
+"""Passages to the units that are embedded: clauses, so that one figure among twenty-five can be found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from index.embeddings import Advance, Embedder
+from index.encoder import Vectors, unit_length
+from index.fold import HIDDEN
+from index.passages import clean
+from index.sentences import clauses
+from index.store.database import Units
+from index.store.vectors import UNITS_PER_PASSAGE
+from index.types import Section, Span
+
+MIN_UNIT_CHARS = 12
+# Beside 1 for the unit itself; 0.3 to 0.5 measured alike.
+CONTEXT_SHARE = 0.3
+# So many are in memory as float32 at once; enough for an encoder to find texts of like length among them.
+_BATCH_UNITS = 16384
+
+
+def embed(text: str, sections: Sequence[Section], embedder: Embedder, advance: Advance | None = None) -> list[Units]:
+    """The embedded units of each section, its clauses; `advance` is told how many of them are done.
+
+    A unit's vector also holds a share of its passage and of the title and headings above it: the clause alone seldom
+    says which place or year it speaks of.
+    """
+    batches = list(_batches(_cut(text, section) for section in sections))
+    total = sum(len(batch.texts) for batch in batches)
+    found: list[Units] = []
+    done = 0
+    for batch in batches:
+        encoded = embedder.encode(batch.texts, _beyond(done, total, advance))
+        headings = dict(zip(batch.contexts, encoded, strict=False))
+        bounds = np.cumsum([len(cut.spans) for cut in batch.cuts])[:-1]
+        found += [
+            Units(tuple(cut.spans), _in_context(own, headings[cut.context]).astype(np.float16))
+            for cut, own in zip(batch.cuts, np.split(encoded[len(batch.contexts) :], bounds), strict=True)
+        ]
+        done += len(batch.texts)
+    return found
+
+
+def _beyond(before: int, total: int, advance: Advance | None) -> Advance | None:
+    """Progress with a batch as progress with the whole."""
+    return (lambda done, _: advance(before + done, total)) if advance else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A passage's clean text, the spans of its units in it, and what stands above it."""
+
+    passage: str
+    spans: list[Span]
+    context: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Passages that are embedded together, with the distinct headings above them."""
+
+    cuts: list[_Cut]
+
+    @property
+    def contexts(self) -> list[str]:
+        return list(dict.fromkeys(cut.context for cut in self.cuts))
+
+    @property
+    def texts(self) -> list[str]:
+        units = (cut.passage[start:end].replace(HIDDEN, "") for cut in self.cuts for start, end in cut.spans)
+        return [*self.contexts, *units]
+
+
+def _cut(text: str, section: Section) -> _Cut:
+    passage = clean(text[section.start : section.end], section.start, section.hidden)
+    return _Cut(passage, unit_spans(passage), "\n".join([section.title, *section.heading_path]))
+
+
+def _batches(cuts: Iterable[_Cut]) -> Iterator[_Batch]:
+    """Some thousand units at a time."""
+    batch: list[_Cut] = []
+    units = 0
+    for cut in cuts:
+        batch.append(cut)
+        units += len(cut.spans)
+        if units >= _BATCH_UNITS:
+            yield _Batch(batch)
+            batch, units = [], 0
+    if batch:
+        yield _Batch(batch)
+
+
+def _in_context(own: Vectors, heading: Vectors) -> Vectors:
+    """Vectors of a passage's units `(units, dim)` with a share of the whole passage and of its heading `(dim,)`."""
+    whole = unit_length(own.sum(axis=0, keepdims=True))
+    return unit_length(own + CONTEXT_SHARE * (whole + heading))
+
+
+def unit_spans(text: str) -> list[Span]:
+    """Clauses of a passage's clean text; crumbs are joined to the clause before them on the same line."""
+    found: list[Span] = []
+    for start, end in clauses(text):
+        is_crumb = bool(found) and (end - start < MIN_UNIT_CHARS or found[-1][1] - found[-1][0] < MIN_UNIT_CHARS)
+        if is_crumb and "\n" not in text[found[-1][1] : start]:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return found[:UNITS_PER_PASSAGE]
