@@ -135,7 +135,8 @@ class LexicalIndex:
 
     def document_frequency(self, token: str) -> int:
         """In how many entries the token stands."""
-        return int(self._searcher.doc_freq("tokens", token))
+        # tantivy counts removed entries until it merges their segments away.
+        return min(int(self._searcher.doc_freq("tokens", token)), len(self))
 
 
 def _schema() -> tantivy.Schema:

@@ -23,6 +23,7 @@ from index.errors import (
 )
 from index.report import SyncReport
 from index.search import search
+from index.store.lexical import Entry, LexicalIndex
 from index.store.local import LocalStore, Settings, current_folder, open_store, writing
 from index.store.vectors import VectorIndex
 from index.types import Filters
@@ -375,3 +376,13 @@ def test_a_file_that_changes_its_type_is_read_again(corpus: Corpus) -> None:
     (corpus.folder / "notes.txt").rename(corpus.folder / "notes.md")
     report = corpus.sync()
     assert (report.added, report.moved, report.removed) == (["docs/notes.md"], [], ["docs/notes.txt"])
+
+
+def test_document_frequency_of_removed_documents(tmp_path: Path) -> None:
+    """tantivy goes on counting what was removed; more documents than there are would turn weights negative."""
+    lexical = LexicalIndex(tmp_path / "lexical")
+    for generation in range(1, 6):
+        entries = [Entry(10 * generation + row, 1, ["word"]) for row in range(3)]
+        lexical.update([10 * (generation - 1) + row for row in range(3)], entries, generation)
+    assert len(lexical) == 3
+    assert lexical.document_frequency("word") == 3
