@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from index.fold import HIDDEN
+from index.lines import Paragraph
+from index.numbering import bare, is_piece
 from index.sentences import chunks, sentences
-from index.structure import Paragraph, bare, is_front_matter, is_short, opens_article, opens_piece, paragraphs
+from index.structure import paragraphs
+from index.titles import is_front_matter, is_short, opens_article, signature
 from index.types import Section, Span
 
 # About three sentences: long enough to carry a subject, short enough that its figures belong together.
@@ -69,9 +72,13 @@ def _numbered(found: list[Paragraph]) -> list[_Numbered]:
 def _articles(found: list[_Numbered]) -> Iterator[list[_Numbered]]:
     """Cut the paragraphs where a new article opens: at a 第N篇 line, a further H1, or a title block."""
     article: list[_Numbered] = []
-    body_chars = 0
+    body_chars = signed = 0
     for position, (number, line) in enumerate(found):
-        if (article and opens_piece(line)) or (body_chars >= MIN_ARTICLE_CHARS and _opens(found, position)):
+        if position > 0 and is_short(line) and not is_short(found[position - 1][1]):
+            signed = position + _signature(found, position)
+        is_below_text = position == signed or not is_short(found[position - 1][1])
+        opens = body_chars >= MIN_ARTICLE_CHARS and is_below_text and position >= signed and _opens(found, position)
+        if article and (is_piece(line.text) or opens or (body_chars >= MIN_ARTICLE_CHARS and _is_h1(line))):
             yield article
             article, body_chars = [], 0
         article.append((number, line))
@@ -80,15 +87,20 @@ def _articles(found: list[_Numbered]) -> Iterator[list[_Numbered]]:
         yield article
 
 
+def _is_h1(line: Paragraph) -> bool:
+    return line.level == 1 and line.text.startswith("#")
+
+
 def _opens(found: list[_Numbered], position: int) -> bool:
-    """Whether an article opens at `position`, below running text."""
-    line = found[position][1]
-    if line.level == 1 and line.text.startswith("#"):
-        return True
-    if not is_short(line) or is_short(found[position - 1][1]):
-        return False
+    """Whether an article's title block stands at `position`, below running text or a signature."""
     block = [short for _, short in _title_block(found, position)]
     return len(block) > 1 and opens_article(block)
+
+
+def _signature(found: list[_Numbered], position: int) -> int:
+    """How many of the short lines at `position` sign the text above them."""
+    block = _title_block(found, position)
+    return signature([line for _, line in block], ends_text=position + len(block) == len(found))
 
 
 def _title_block(found: list[_Numbered], position: int) -> list[_Numbered]:
