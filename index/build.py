@@ -310,7 +310,7 @@ def embed(text: str, sections: Sequence[Section], embedder: Embedder, advance: A
         for passage, units in zip(cleaned, spans, strict=True)
         for start, end in units
     ]
-    headings = ["\n".join([section.title, *section.heading_path]) for section in sections]
+    headings = ["\n".join([section.title, *section.heading_path, *section.context]) for section in sections]
     distinct = list(dict.fromkeys(headings))
     encoded = embedder.encode([*distinct, *texts], advance)
     contexts = dict(zip(distinct, encoded, strict=False))

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from index.context import context
 from index.fold import HIDDEN
 from index.lines import Paragraph
 from index.numbering import bare, is_piece
@@ -32,12 +33,13 @@ class _Article:
 
     number: int
     title: str
+    context: tuple[str, ...]
     headings: dict[int, str] = field(default_factory=dict)
 
     def enter(self, heading: Paragraph) -> None:
         assert heading.level is not None
         self.headings = {level: name for level, name in self.headings.items() if level < heading.level}
-        self.headings[heading.level] = bare(heading.text)
+        self.headings[heading.level] = bare(_visible(heading))
 
     @property
     def heading_path(self) -> tuple[str, ...]:
@@ -48,8 +50,11 @@ def split(text: str) -> list[Section]:
     """The passages of `text` in order. Every character that is not white space lies in one of them."""
     sections: list[Section] = []
     for number, article in enumerate(_articles(_numbered(paragraphs(text)))):
-        sections.extend(_sections(_Article(number, _title(article)), article))
-    return sections
+        block, signed = _title_lines(article), _signed(article)
+        title = _title(block, signed, article)
+        body = text[article[0][1].start : article[-1][1].end]
+        sections.extend(_sections(_Article(number, title, context(title, block, signed, body)), article))
+    return _absorb_hidden(sections, text)
 
 
 def clean(text: str, start: int, hidden: tuple[Span, ...]) -> str:
@@ -60,6 +65,26 @@ def clean(text: str, start: int, hidden: tuple[Span, ...]) -> str:
         parts += [text[position : hidden_start - start], HIDDEN * (hidden_end - hidden_start)]
         position = hidden_end - start
     return "".join([*parts, text[position:]])
+
+
+def _absorb_hidden(sections: list[Section], text: str) -> list[Section]:
+    """Give passages in which nothing is visible to the one before, or at the start of the text to the one after."""
+    kept: list[Section] = []
+    start: Section | None = None
+    for section in sections:
+        visible = clean(text[section.start : section.end], section.start, section.hidden).replace(HIDDEN, "").strip()
+        if not visible and kept:
+            kept[-1] = replace(kept[-1], end=section.end, hidden=kept[-1].hidden + section.hidden)
+        elif not visible and start is None:
+            start = section
+        elif not visible and start is not None:
+            start = replace(start, end=section.end, hidden=start.hidden + section.hidden)
+        elif start is not None:
+            kept.append(replace(section, start=start.start, hidden=start.hidden + section.hidden))
+            start = None
+        else:
+            kept.append(section)
+    return kept if start is None else [start]
 
 
 _Numbered = tuple[int, Paragraph]
@@ -111,12 +136,26 @@ def _title_block(found: list[_Numbered], position: int) -> list[_Numbered]:
     return found[position:end]
 
 
-def _title(article: list[_Numbered]) -> str:
-    """The article's title; where it has none, its signature or the opening of its first sentence."""
+def _title_lines(article: list[_Numbered]) -> list[Paragraph]:
+    """The lines that an article's title is made of, with those between and right below them."""
     block = [line for _, line in _title_block(article, 0)]
+    return block if opens_article(block) else block[:1]
+
+
+def _signed(article: list[_Numbered]) -> list[Paragraph]:
+    """The lines at the end of an article that sign it."""
+    start = len(article)
+    while start > 1 and is_short(article[start - 1][1]):
+        start -= 1
+    block = [line for _, line in article[start:]]
+    return block[: signature(block, ends_text=True)]
+
+
+def _title(block: list[Paragraph], signed: list[Paragraph], article: list[_Numbered]) -> str:
+    """The article's title; where it has none, its signature or the opening of its first sentence."""
     parts: list[str] = []
-    for line in block if opens_article(block) else block[:1]:
-        words = bare(line.text)
+    for line in block:
+        words = bare(_visible(line))
         known = "".join(parts)
         if not is_front_matter(line) and words and words.lstrip("—-") not in known:
             parts.append(words)
@@ -124,11 +163,15 @@ def _title(article: list[_Numbered]) -> str:
             break
     if parts:
         return " ".join(parts)[:MAX_TITLE_CHARS]
-    first, last = article[0][1].text, article[-1][1].text
-    if len(article) > 1 and last[0] in "(（" and last[-1] in ")）" and len(last) <= MAX_TITLE_CHARS // 2:
-        return last[1:-1]
-    start, end = sentences(first)[0]
-    return first[start:end][:MAX_TITLE_CHARS]
+    if signed:
+        return signed[0].text.strip("()（）")[:MAX_TITLE_CHARS]
+    first = next((line for _, line in article if not line.is_furniture), article[0][1])
+    start, end = sentences(first.text)[0]
+    return first.text[start:end][:MAX_TITLE_CHARS]
+
+
+def _visible(line: Paragraph) -> str:
+    return clean(line.text, line.start, line.hidden).replace(HIDDEN, "")
 
 
 def _sections(article: _Article, found: list[_Numbered]) -> Iterator[Section]:
@@ -156,7 +199,7 @@ def _sections(article: _Article, found: list[_Numbered]) -> Iterator[Section]:
 
 
 def _continues_list(above: Paragraph, line: Paragraph) -> bool:
-    if above.level is not None:
+    if above.level is not None or above.is_furniture:
         return True
     return line.gap == 0 and max(len(above.text), len(line.text)) <= MAX_LIST_LINE_CHARS
 
@@ -165,7 +208,9 @@ def _cut(article: _Article, run: list[_Numbered]) -> Iterator[Section]:
     """Passages of one run of paragraphs: headings with the text under them, cut to size."""
     group: list[_Numbered] = []
     for number, line in run:
-        if group and line.end - group[0][1].start > MAX_PASSAGE_CHARS and group[-1][1].level is None:
+        above = group[-1][1] if group else None
+        is_text = above is not None and above.level is None and not above.is_furniture
+        if is_text and line.end - group[0][1].start > MAX_PASSAGE_CHARS:
             yield from _passages(article, group)
             group = []
         group.append((number, line))
@@ -189,5 +234,12 @@ def _passages(article: _Article, group: list[_Numbered]) -> Iterator[Section]:
             paragraph=group[0][0] if len(group) > 1 and group[0][1].level is None else body_number,
             start=first,
             end=last,
-            hidden=tuple(hidden[bisect_left(hidden, (first, 0)) : bisect_left(hidden, (last, 0))]),
+            hidden=_within(hidden, first, last),
+            context=article.context,
         )
+
+
+def _within(hidden: list[Span], first: int, last: int) -> tuple[Span, ...]:
+    """The hidden spans that lie in a passage, cut to it."""
+    near = hidden[max(0, bisect_left(hidden, (first, 0)) - 1) : bisect_left(hidden, (last, 0))]
+    return tuple((max(start, first), min(end, last)) for start, end in near if end > first)

@@ -12,7 +12,11 @@ from index.lines import Paragraph
 from index.numbering import TERMINATED, bare, is_piece
 
 _SUBTITLE = re.compile("(?:——|--|—|－－)\\S")
-_HAN_NAME = "[\u4e00-\u9fff]{2,4}"
+# Words that stand alone on a line as names do.
+_NO_NAME = "(?!目录|前言|引言|序言|摘要|导语|结语|后记|附录|附件|正文|通知|公告|编者按)"
+_COMPOUND = "(?:欧阳|司马|诸葛|上官|司徒|夏侯|皇甫|尉迟|公孙|慕容|令狐|宇文|长孙|东方|端木|独孤|南宫)"
+_HAN_NAME = f"{_NO_NAME}(?:{_COMPOUND}[\u4e00-\u9fff]{{1,2}}|[\u4e00-\u9fff]{{2,3}})"
+NAME = re.compile(_HAN_NAME)
 _OFFICE = (
     "书记|主席|主任|市长|省长|县长|区长|镇长|部长|厅长|局长|处长|会长|院长|校长|记者|教授|委员|代表|经理|总裁|作者|编辑"
     "|通讯员|研究员|董事长|秘书长|总理|总统|大使"

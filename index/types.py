@@ -13,6 +13,7 @@ class Section:
 
     `title` is the article's, `heading_path` the headings above the passage, outermost first. `paragraph` counts from
     1 within the document. `hidden` are document spans that matching must not see, such as a line break in a word.
+    `context` are dates, names and the place that hold for the whole article, folded.
     """
 
     article: int
@@ -23,6 +24,7 @@ class Section:
     start: int
     end: int
     hidden: tuple[Span, ...] = ()
+    context: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class KnownFile:
 class Passage:
     """A stretch of a document that can be found and cited; `text` is exactly the document's `text[start:end]`.
 
-    `units` are the spans, within `text`, of the clauses that were embedded.
+    `units` are the spans, within `text`, of the clauses that were embedded. `context` is as in `Section`.
     """
 
     id: str
@@ -93,6 +95,7 @@ class Passage:
     text: str
     hidden: tuple[Span, ...] = ()
     units: tuple[Span, ...] = ()
+    context: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

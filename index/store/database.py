@@ -22,7 +22,7 @@ from index.passages import clean
 from index.store.sqlite import SqliteFile
 from index.types import Document, DocumentInfo, Filters, KnownFile, Passage, Section, Span
 
-FORMAT = 1
+FORMAT = 2
 HalfVectors = NDArray[np.float16]
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
@@ -31,7 +31,8 @@ CREATE TABLE IF NOT EXISTS documents (
     read_at TEXT NOT NULL, encoding TEXT, warnings TEXT NOT NULL, generation INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS articles (
     row INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
-    number INTEGER NOT NULL, title TEXT NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL);
+    number INTEGER NOT NULL, title TEXT NOT NULL, context TEXT NOT NULL, start INTEGER NOT NULL,
+    "end" INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS passages (
     row INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
     article INTEGER NOT NULL REFERENCES articles ON DELETE CASCADE, number INTEGER NOT NULL, headings TEXT NOT NULL,
@@ -47,7 +48,7 @@ CREATE INDEX IF NOT EXISTS removed_generation ON removed (generation);
 """
 _PASSAGE = """
 SELECT p.row, d.id, p.number, d.collection, d.path, a.title, p.headings, p.article, p.page, p.paragraph, p.start,
-       p."end", p.text, p.hidden, p.unit_spans
+       p."end", p.text, p.hidden, p.unit_spans, a.context
 FROM passages p JOIN documents d ON d.row = p.document JOIN articles a ON a.row = p.article
 """
 _INFO = """
@@ -314,15 +315,15 @@ class Database(SqliteFile):
 
 def _insert_articles(connection: sqlite3.Connection, document: int, sections: Sequence[Section]) -> dict[int, int]:
     """Row id of each article number."""
-    bounds: dict[int, tuple[str, int, int]] = {}
+    bounds: dict[int, tuple[Section, int]] = {}
     for section in sections:
-        title, start, _ = bounds.get(section.article, (section.title, section.start, 0))
-        bounds[section.article] = (title, start, section.end)
+        first, _ = bounds.get(section.article, (section, 0))
+        bounds[section.article] = (first, section.end)
     rows: dict[int, int] = {}
-    for number, (title, start, end) in bounds.items():
+    for number, (first, end) in bounds.items():
         row = connection.execute(
-            'INSERT INTO articles (document, number, title, start, "end") VALUES (?, ?, ?, ?, ?)',
-            (document, number, title, start, end),
+            'INSERT INTO articles (document, number, title, context, start, "end") VALUES (?, ?, ?, ?, ?, ?)',
+            (document, number, first.title, json.dumps(first.context, ensure_ascii=False), first.start, end),
         ).lastrowid
         assert row is not None
         rows[number] = row
@@ -344,7 +345,7 @@ def _passage(found: tuple[Any, ...]) -> Passage:
     return Passage(
         id=f"{document_id}-{number}", row=row, document_id=document_id, collection=collection, path=path, title=title,
         heading_path=tuple(json.loads(headings)), article=article, page=page, paragraph=paragraph, start=start, end=end,
-        text=rest[0], hidden=_spans(rest[1]), units=_spans(rest[2]),
+        text=rest[0], hidden=_spans(rest[1]), units=_spans(rest[2]), context=tuple(json.loads(rest[3])),
     )  # fmt: skip
 
 
