@@ -23,7 +23,7 @@ _HAN_FULL_LINE = 0.85
 class Paragraph:
     """A paragraph's span in the document. `level` is set for headings only (1 is outermost).
 
-    `hidden` are the line breaks inside it where the page cut a sentence, and page furniture; `is_furniture` when it
+    `hidden` are the line breaks inside it, and page furniture; `is_furniture` when it
     holds nothing else. `gap` is the number of blank lines above.
     """
 
@@ -81,19 +81,18 @@ def _merge(piece: list[Paragraph], text: str, *, is_interrupted: bool = False) -
     """One paragraph of several lines; `is_interrupted` when furniture stands between them."""
     hidden = list(piece[0].hidden)
     for above, line in pairwise(piece):
-        hidden += [*_break(above, line, text, is_interrupted), *line.hidden]
+        hidden += [*_break(above, line, text, is_interrupted=is_interrupted), *line.hidden]
     start, end = piece[0].start, piece[-1].end
     return replace(piece[0], end=end, text=text[start:end], hidden=tuple(hidden))
 
 
-def _break(above: Paragraph, line: Paragraph, text: str, is_interrupted: bool) -> list[Span]:
-    """What to hide between two lines of a sentence: a hyphen, a line break inside a word, furniture."""
-    if added := hyphen(above.text, line.text, text):
-        return [(above.end - added, line.start)]
-    if joins_words(above.text, line.text):
-        return [(above.end, line.start)]
-    # One line break stays, for a space.
-    return [(above.end + 1, line.start)] if is_interrupted else []
+def _break(above: Paragraph, line: Paragraph, text: str, *, is_interrupted: bool) -> list[Span]:
+    """What to hide between two lines of a sentence: the line break, with its hyphen and furniture."""
+    end = above.end - hyphen(above.text, line.text, text)
+    if is_interrupted and end == above.end and not joins_words(above.text, line.text):
+        # The first line break apart from the furniture: a hidden line break between Western words is a space.
+        return [(end, end + 1), (end + 1, line.start)]
+    return [(end, line.start)]
 
 
 def _unwrap(found: list[Paragraph], text: str) -> Iterator[Paragraph]:

@@ -58,12 +58,17 @@ def split(text: str) -> list[Section]:
 
 
 def clean(text: str, start: int, hidden: tuple[Span, ...]) -> str:
-    """A passage's text as matching sees it: as long as the text, with what is hidden blanked out."""
+    """A passage's text as matching sees it: as long as the text, with what is hidden blanked out.
+
+    A hidden line break between Western words is a space, so that sentences run on and words stay apart.
+    """
     parts: list[str] = []
     position = 0
     for hidden_start, hidden_end in hidden:
-        parts += [text[position : hidden_start - start], HIDDEN * (hidden_end - hidden_start)]
-        position = hidden_end - start
+        first, last = hidden_start - start, hidden_end - start
+        is_space = first > 0 and text[first - 1].isascii() and text[first - 1] != "-" and text[first:last].isspace()
+        parts += [text[position:first], (" " if is_space else HIDDEN) * (last - first)]
+        position = last
     return "".join([*parts, text[position:]])
 
 
@@ -100,10 +105,12 @@ def _articles(found: list[_Numbered]) -> Iterator[list[_Numbered]]:
     body_chars = signed = 0
     for position, (number, line) in enumerate(found):
         if position > 0 and is_short(line) and not is_short(found[position - 1][1]):
-            signed = position + _signature(found, position)
-        is_below_text = position == signed or not is_short(found[position - 1][1])
-        opens = body_chars >= MIN_ARTICLE_CHARS and is_below_text and position >= signed and _opens(found, position)
-        if article and (is_piece(line.text) or opens or (body_chars >= MIN_ARTICLE_CHARS and _is_h1(line))):
+            signed = position + _signature(found, position) if _signature(found, position) else signed
+        is_whole = body_chars >= MIN_ARTICLE_CHARS
+        is_below_text = is_whole and position > signed and not is_short(found[position - 1][1])
+        is_below_signature = 0 < signed == position
+        opens = (is_below_text or is_below_signature) and _opens(found, position)
+        if article and (is_piece(line.text) or opens or (is_whole and _is_h1(line))):
             yield article
             article, body_chars = [], 0
         article.append((number, line))
@@ -139,7 +146,15 @@ def _title_block(found: list[_Numbered], position: int) -> list[_Numbered]:
 def _title_lines(article: list[_Numbered]) -> list[Paragraph]:
     """The lines that an article's title is made of, with those between and right below them."""
     block = [line for _, line in _title_block(article, 0)]
-    return block if opens_article(block) else block[:1]
+    return block[: _front(block)] or block[:1]
+
+
+def _front(block: list[Paragraph]) -> int:
+    """How many of an article's first short lines are its title block; a heading right above the body is none."""
+    count = len(block) if opens_article(block) else 0
+    while count > 1 and block[count - 1].level is not None and opens_article(block[: count - 1]):
+        count -= 1
+    return count
 
 
 def _signed(article: list[_Numbered]) -> list[Paragraph]:
@@ -166,8 +181,9 @@ def _title(block: list[Paragraph], signed: list[Paragraph], article: list[_Numbe
     if signed:
         return signed[0].text.strip("()（）")[:MAX_TITLE_CHARS]
     first = next((line for _, line in article if not line.is_furniture), article[0][1])
-    start, end = sentences(first.text)[0]
-    return first.text[start:end][:MAX_TITLE_CHARS]
+    words = clean(first.text, first.start, first.hidden)
+    start, end = sentences(words)[0]
+    return words[start:end].replace(HIDDEN, "")[:MAX_TITLE_CHARS]
 
 
 def _visible(line: Paragraph) -> str:
@@ -175,10 +191,7 @@ def _visible(line: Paragraph) -> str:
 
 
 def _sections(article: _Article, found: list[_Numbered]) -> Iterator[Section]:
-    block = [line for _, line in _title_block(found, 0)]
-    front = len(block) if opens_article(block) else 0
-    while front > 1 and block[front - 1].level is not None and opens_article(block[: front - 1]):
-        front -= 1  # a heading right above the body belongs to the body
+    front = _front([line for _, line in _title_block(found, 0)])
     if front:
         yield from _cut(article, found[:front])
     pending: list[_Numbered] = []

@@ -36,13 +36,14 @@ _BYLINE = re.compile(
 )
 _LABELLED = re.compile(
     "[\\[(]?(?:新闻|文章|信息)?(?:作者|记者|来源|译者|摄影|编辑|责任编辑|单位|主讲人?|报告人|发言人|演讲人|日期|时间|地点"
-    "|(?:添加|发布|更新|发文)(?:时间|日期)|文号|发文字号|发文机关|索引号|author|date|source|speaker|place|published|updated)\\s?:.*"
+    "|(?:添加|发布|更新|发文)(?:时间|日期)|文号|发文字号|发文机关|索引号|作成日|発行日|日付|日時|場所|著者|author|date|source|speaker|place|published|updated)\\s?:.*"
 )
 _DOCUMENT_NUMBER = re.compile("[\u4e00-\u9fff]{1,12}\\s?[〔\\[(【]?[12][0-9]{3}[〕\\])】]?\\s?(?:年第?)?[0-9]{1,5}号")
 _SALUTATION = re.compile("[^。!?,]{1,18}:|各[^。!?]{1,70}:|dear .{1,40}[,:]|(?:ladies and gentlemen|各位.{1,30})[,:]")
 _ORGANISATION = re.compile(
     "[(]?[^,。;:]{1,30}(?:局|厅|部|委|(?<![大例晚议])会|院|府|处|室|所|社|公司|集团|校|大学|中心|组|署|ministry|office|committee)[)]?"
 )
+_REMARK = re.compile("[(](?:此件.{1,20}|完|全文完|未完待续)[)]")
 _MAX_FRONT_CHARS = 80
 
 
@@ -50,6 +51,7 @@ def opens_article(block: Sequence[Paragraph]) -> bool:
     """Whether a run of short lines reads like the top of an article: a title, then a subtitle, byline or date."""
     if any(is_piece(line.text) for line in block):
         return True
+    block = [line for line in block if not line.is_furniture]
     return len(block) > 1 and any(is_front_matter(line) or _SUBTITLE.match(bare(line.text)) for line in block[1:])
 
 
@@ -70,7 +72,7 @@ def _is_front_text(text: str) -> bool:
     folded = fold_text(text)
     if _SALUTATION.fullmatch(folded) or _LABELLED.fullmatch(folded):
         return True
-    short = (_BYLINE, DATE_LINE, _DOCUMENT_NUMBER)
+    short = (_BYLINE, DATE_LINE, _DOCUMENT_NUMBER, _REMARK)
     return len(text) <= MAX_SHORT_LINE_CHARS and any(pattern.fullmatch(folded) for pattern in short)
 
 
@@ -90,7 +92,7 @@ def signature(block: Sequence[Paragraph], *, ends_text: bool) -> int:
     for line in block[:4]:
         folded = fold_text(line.text)
         is_date = bool(DATE_LINE.fullmatch(folded))
-        if not is_date and not _ORGANISATION.fullmatch(folded) and not _BYLINE.fullmatch(folded):
+        if not is_date and not any(pattern.fullmatch(folded) for pattern in (_ORGANISATION, _BYLINE, _REMARK)):
             break
         count += 1
         if is_date:

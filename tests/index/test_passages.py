@@ -129,7 +129,7 @@ def test_wrapped_paragraphs_are_one_passage() -> None:
     )
     sections = split(text)
     assert [text[s.start : s.end].split()[0] for s in sections] == ["The", "A"]
-    assert "with new\njobs" in matching_text(text, sections[0])
+    assert "with new jobs" in matching_text(text, sections[0])
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
