@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from index.fold import fold_text
 from index.lines import Paragraph
-from index.titles import DATE, NAME, is_front_matter, is_salutation
+from index.titles import DATE, NAME, is_formula, is_front_matter
 from index.tokens import is_dictionary_word, tagged
 
 # A place named less often is one of which the article says something, not the place that it is about.
@@ -50,7 +50,7 @@ def _front(block: Sequence[Paragraph]) -> list[Paragraph]:
 
 def _telling(line: Paragraph) -> list[str]:
     """What a line says of the article: its dates, or else the line itself."""
-    if line.is_furniture or is_salutation(line) or len(line.text) > _MAX_LINE_CHARS:
+    if line.is_furniture or is_formula(line) or len(line.text) > _MAX_LINE_CHARS:
         return []
     folded = fold_text(line.text)
     return [match.group().strip() for match in DATE.finditer(folded)] or [folded.strip(" ()[]")]

@@ -17,6 +17,9 @@ from index.tokens import HAN, is_dictionary_word, tagged
 MAX_SHORT_LINE_CHARS = 45
 # No page cuts a sentence so often; a text that goes on longer has no punctuation at all.
 MAX_JOINED_CHARS = 5000
+# A line's end is looked at no further back than this.
+_END_CHARS = 20
+_LONGEST_WORD = 60
 _CONTINUES = re.compile("[”’」』》)）】〕，,、。；;：:！？!?]")
 # A line that opens like this starts something new, whatever the line before it looks like.
 _OPENER = re.compile("——|--|[□■◎●○◇◆★▲•·]|[-*+]\\s|[>|]|[\\[【]")
@@ -35,12 +38,12 @@ def opens(line: str) -> bool:
 
 
 def is_cut(line: str, following: str, text: str) -> bool:
-    """Whether a sentence goes on from `line` to `following`; `text` is the document that both stand in."""
+    """Whether a sentence goes on from `line` to `following`; `text` is what they stand in."""
     if len(line) > MAX_JOINED_CHARS:
         return False
-    if heading_level(line) is not None and not INNER_STOP.search(line) and not _CONTINUES.match(following):
+    if heading_level(line) is not None and not _CONTINUES.match(following) and not INNER_STOP.search(line):
         return False
-    if TERMINATED.search(line) or opens(following) or heading_level(following) is not None:
+    if TERMINATED.search(line[-_END_CHARS:]) or opens(following) or heading_level(following) is not None:
         return False
     if _CONTINUES.match(following) or line[-1] in "，,、":
         return True
@@ -52,10 +55,10 @@ def is_cut(line: str, following: str, text: str) -> bool:
 def belong_together(line: str, following: str, text: str) -> bool:
     """Whether two lines that meet without punctuation show that nothing is missing between them.
 
-    Signs: a word that the break splits, three characters round the break that stand together elsewhere in the
-    document, or a quotation or bracket that opens above and closes below. What is not Han text needs no sign.
+    Signs: a word that the break splits, three characters round the break that stand together elsewhere in `text`, or
+    a quotation or bracket that opens above and closes below. What is not Han text needs no sign.
     """
-    tail, head = _TAIL.search(line), _HEAD.match(following)
+    tail, head = _TAIL.search(line[-_END_CHARS:]), _HEAD.match(following)
     if not tail or not head or _KANA.search(line[-40:] + following[:40]):
         return True
     left, right = tail[0], head[0]
@@ -72,7 +75,7 @@ def hyphen(line: str, following: str, text: str) -> int:
     """How many characters at the end of `line` the break added to a word: 1 for a hyphen as in exam-|ple, else 0."""
     if line.endswith("\u00ad"):
         return 1
-    first, second = _HYPHENATED.search(line), _LOWER_WORD.match(following)
+    first, second = _HYPHENATED.search(line[-_LONGEST_WORD:]), _LOWER_WORD.match(following)
     if not first or not second or not second[0][0].islower():
         return 0
     # long-|term keeps its hyphen where the document writes it so elsewhere.

@@ -13,6 +13,7 @@ from index.sentences import sentences
 from index.types import Span
 
 MAX_NOTICE_CHARS = 60
+_MAX_LATIN_NOTICE_CHARS = 160
 # A notice forbids or allows copying; it takes a word of copying, one of permission or an address, and one of what
 # may be copied. A speech that warns against 照搬照抄 has only the first two.
 _COPYING = re.compile("转载|照搬|照抄|抄袭|翻印|盗用|盗版|侵权|复制|reproduc|redistribut|republish")
@@ -64,7 +65,7 @@ def is_furniture(line: str, spans: list[Span]) -> bool:
 def _notices(text: str) -> Iterator[Span]:
     for start, end in sentences(text):
         sentence = text[start:end]
-        if len(sentence) > MAX_NOTICE_CHARS:
+        if len(sentence) > (_MAX_LATIN_NOTICE_CHARS if sentence.isascii() else MAX_NOTICE_CHARS):
             continue
         is_notice = _COPYING.search(sentence) and _PERMISSION.search(sentence) and _OWNED.search(sentence)
         if is_notice or _WHOLE_NOTICE.search(sentence):

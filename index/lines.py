@@ -17,6 +17,9 @@ MIN_HAN_COLUMNS = 11
 # Lines of one width are this share of the widest at least, the last of a paragraph apart.
 _FULL_LINE = 0.75
 _HAN_FULL_LINE = 0.85
+_INDENT_CHARS = 2
+# So far round a break the same words are looked for elsewhere.
+_NEARBY_CHARS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ def join(found: Iterator[Paragraph], text: str) -> Iterator[Paragraph]:
     for line in _unwrap(list(found), text):
         if line.is_furniture and current is not None:
             between.append(line)
-        elif current is not None and not _ends_in_furniture(current) and is_cut(current.text, line.text, text):
+        elif current is not None and _goes_on(current, line, text):
             current = _merge([current, line], text, is_interrupted=bool(between))
             between = []
         else:
@@ -73,8 +76,11 @@ def join(found: Iterator[Paragraph], text: str) -> Iterator[Paragraph]:
     yield from between
 
 
-def _ends_in_furniture(line: Paragraph) -> bool:
-    return bool(line.hidden) and line.hidden[-1][1] == line.end
+def _goes_on(line: Paragraph, following: Paragraph, text: str) -> bool:
+    if line.hidden and line.hidden[-1][1] == line.end:
+        return False  # what ends in furniture was not cut
+    nearby = text[max(0, line.start - _NEARBY_CHARS) : following.end + _NEARBY_CHARS]
+    return is_cut(line.text, following.text, nearby)
 
 
 def _merge(piece: list[Paragraph], text: str, *, is_interrupted: bool = False) -> Paragraph:
@@ -130,11 +136,15 @@ def _wrapped_pieces(block: list[Paragraph], full: float) -> Iterator[list[Paragr
     piece: list[Paragraph] = []
     for line in block:
         starts = (line.is_indented and not all(one.is_indented for one in block)) or _opens_alone(line)
-        if piece and (starts or _opens_alone(piece[-1]) or len(piece[-1].text) < full):
+        if piece and (starts or _opens_alone(piece[-1]) or _width(piece[-1]) < full):
             yield piece
             piece = []
         piece.append(line)
     yield piece
+
+
+def _width(line: Paragraph) -> int:
+    return len(line.text) + (_INDENT_CHARS if line.is_indented else 0)
 
 
 def _opens_alone(line: Paragraph) -> bool:

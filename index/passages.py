@@ -66,7 +66,8 @@ def clean(text: str, start: int, hidden: tuple[Span, ...]) -> str:
     position = 0
     for hidden_start, hidden_end in hidden:
         first, last = hidden_start - start, hidden_end - start
-        is_space = first > 0 and text[first - 1].isascii() and text[first - 1] != "-" and text[first:last].isspace()
+        around = text[max(0, first - 1) : first] + text[last : last + 1]
+        is_space = around.isascii() and not around.startswith("-") and text[first:last].isspace()
         parts += [text[position:first], (" " if is_space else HIDDEN) * (last - first)]
         position = last
     return "".join([*parts, text[position:]])
@@ -105,7 +106,8 @@ def _articles(found: list[_Numbered]) -> Iterator[list[_Numbered]]:
     body_chars = signed = 0
     for position, (number, line) in enumerate(found):
         if position > 0 and is_short(line) and not is_short(found[position - 1][1]):
-            signed = position + _signature(found, position) if _signature(found, position) else signed
+            count = _signature(found, position)
+            signed = position + count if count else signed
         is_whole = body_chars >= MIN_ARTICLE_CHARS
         is_below_text = is_whole and position > signed and not is_short(found[position - 1][1])
         is_below_signature = 0 < signed == position
@@ -158,12 +160,16 @@ def _front(block: list[Paragraph]) -> int:
 
 
 def _signed(article: list[_Numbered]) -> list[Paragraph]:
-    """The lines at the end of an article that sign it."""
-    start = len(article)
-    while start > 1 and is_short(article[start - 1][1]):
-        start -= 1
-    block = [line for _, line in article[start:]]
-    return block[: signature(block, ends_text=True)]
+    """The lines that sign an article, at its end or above what is attached to it."""
+    starts = (
+        position
+        for position in range(len(article) - 1, 0, -1)
+        if is_short(article[position][1]) and not is_short(article[position - 1][1])
+    )
+    for start in starts:
+        if count := _signature(article, start):
+            return [line for _, line in article[start : start + count]]
+    return []
 
 
 def _title(block: list[Paragraph], signed: list[Paragraph], article: list[_Numbered]) -> str:

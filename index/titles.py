@@ -60,9 +60,10 @@ def is_front_matter(line: Paragraph) -> bool:
     return line.is_furniture or _is_front_text(line.text)
 
 
-def is_salutation(line: Paragraph) -> bool:
-    """Whether a line only addresses those who listen or read."""
-    return bool(_SALUTATION.fullmatch(fold_text(line.text)))
+def is_formula(line: Paragraph) -> bool:
+    """Whether a line says nothing of its article: it addresses the readers, or allows publication."""
+    folded = fold_text(line.text)
+    return bool(_SALUTATION.fullmatch(folded) or _REMARK.fullmatch(folded))
 
 
 @lru_cache(maxsize=4096)
