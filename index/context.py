@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from index.fold import fold_text
 from index.lines import Paragraph
+from index.segmenter import PLAIN
 from index.titles import DATE, NAME, is_formula, is_front_matter
-from index.tokens import is_dictionary_word, tagged
 
 # A place named less often is one of which the article says something, not the place that it is about.
 MIN_PLACE_MENTIONS = 3
@@ -59,8 +59,8 @@ def _telling(line: Paragraph) -> list[str]:
 def _places(folded: str) -> Counter[str]:
     return Counter(
         word
-        for word, tag in tagged(folded)
-        if tag == "ns" and len(word) > 1 and word not in _WIDE and is_dictionary_word(word)
+        for word, tag in PLAIN.tag(folded)
+        if tag == "ns" and len(word) > 1 and word not in _WIDE and PLAIN.knows(word)
     )
 
 

@@ -12,7 +12,8 @@ import re
 
 from index.fold import fold_text
 from index.numbering import INNER_STOP, TERMINATED, heading_level, item
-from index.tokens import HAN, is_dictionary_word, tagged
+from index.segmenter import PLAIN
+from index.tokens import HAN
 
 MAX_SHORT_LINE_CHARS = 45
 # No page cuts a sentence so often; a text that goes on longer has no punctuation at all.
@@ -89,9 +90,9 @@ def joins_words(line: str, following: str) -> bool:
 
 def _splits_word(left: str, right: str) -> bool:
     position = 0
-    for word, _ in tagged(left + right):
+    for word, _ in PLAIN.tag(left + right):
         end = position + len(word)
-        if position < len(left) < end and is_dictionary_word(word):
+        if position < len(left) < end and PLAIN.knows(word):
             return True
         position = end
     return False
