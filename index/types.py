@@ -31,6 +31,7 @@ class Section:
     1 within the document. `hidden` are document spans that matching must not see, such as a line break in a word.
     `page` is the page that it begins on, from 1, None where there are none; `page_breaks` are the offsets within it at
     which further pages begin. `damaged` are document spans that can't be read as they were meant.
+    `context` are dates, names and the place that hold for the whole article, folded.
     """
 
     article: int
@@ -43,6 +44,7 @@ class Section:
     hidden: tuple[Span, ...] = ()
     page_breaks: tuple[int, ...] = ()
     damaged: tuple[Span, ...] = ()
+    context: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class KnownFile:
 class Passage:
     """A stretch of a document that can be found and cited; `text` is exactly the document's `text[start:end]`.
 
-    `units` are the spans, within `text`, of the clauses that were embedded.
+    `units` are the spans, within `text`, of the clauses that were embedded. `context` is as in `Section`.
     """
 
     id: str
@@ -136,6 +138,7 @@ class Passage:
     units: tuple[Span, ...] = ()
     page_breaks: tuple[int, ...] = ()
     damaged: tuple[Span, ...] = ()
+    context: tuple[str, ...] = ()
 
     def page_at(self, offset: int) -> int | None:
         """The page on which the document's character `offset`, within this passage, stands."""

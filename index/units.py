@@ -77,7 +77,7 @@ class _Batch:
 
 def _cut(text: str, section: Section) -> _Cut:
     passage = clean(text[section.start : section.end], section.start, section.hidden)
-    return _Cut(passage, unit_spans(passage), "\n".join([section.title, *section.heading_path]))
+    return _Cut(passage, unit_spans(passage), "\n".join([section.title, *section.heading_path, *section.context]))
 
 
 def _batches(cuts: Iterable[_Cut]) -> Iterator[_Batch]:

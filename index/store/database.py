@@ -32,7 +32,8 @@ CREATE TABLE IF NOT EXISTS documents (
     generation INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS articles (
     row INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
-    number INTEGER NOT NULL, title TEXT NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL);
+    number INTEGER NOT NULL, title TEXT NOT NULL, context TEXT NOT NULL, start INTEGER NOT NULL,
+    "end" INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS passages (
     row INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
     article INTEGER NOT NULL REFERENCES articles ON DELETE CASCADE, number INTEGER NOT NULL, headings TEXT NOT NULL,
@@ -54,7 +55,7 @@ CREATE INDEX IF NOT EXISTS removed_generation ON removed (generation);
 """
 _PASSAGE = """
 SELECT p.row, d.id, p.number, d.collection, d.path, a.title, p.headings, p.article, p.page, p.paragraph, p.start,
-       p."end", p.text, p.hidden, p.unit_spans, p.page_breaks, p.damaged
+       p."end", p.text, p.hidden, p.unit_spans, p.page_breaks, p.damaged, a.context
 FROM passages p JOIN documents d ON d.row = p.document JOIN articles a ON a.row = p.article
 """
 _INFO = """
@@ -337,15 +338,15 @@ class Database(SqliteFile):
 
 def _insert_articles(connection: sqlite3.Connection, document: int, sections: Sequence[Section]) -> dict[int, int]:
     """Row id of each article number."""
-    bounds: dict[int, tuple[str, int, int]] = {}
+    bounds: dict[int, tuple[Section, int]] = {}
     for section in sections:
-        title, start, _ = bounds.get(section.article, (section.title, section.start, 0))
-        bounds[section.article] = (title, start, section.end)
+        first, _ = bounds.get(section.article, (section, 0))
+        bounds[section.article] = (first, section.end)
     rows: dict[int, int] = {}
-    for number, (title, start, end) in bounds.items():
+    for number, (first, end) in bounds.items():
         row = connection.execute(
-            'INSERT INTO articles (document, number, title, start, "end") VALUES (?, ?, ?, ?, ?)',
-            (document, number, title, start, end),
+            'INSERT INTO articles (document, number, title, context, start, "end") VALUES (?, ?, ?, ?, ?, ?)',
+            (document, number, first.title, json.dumps(first.context, ensure_ascii=False), first.start, end),
         ).lastrowid
         assert row is not None
         rows[number] = row
@@ -372,7 +373,7 @@ def _passage(found: tuple[Any, ...]) -> Passage:
         id=f"{document_id}-{number}", row=row, document_id=document_id, collection=collection, path=path, title=title,
         heading_path=tuple(json.loads(headings)), article=article, page=page, paragraph=paragraph, start=start, end=end,
         text=rest[0], hidden=_spans(rest[1]), units=_spans(rest[2]),
-        page_breaks=tuple(json.loads(rest[3])), damaged=_spans(rest[4]),
+        page_breaks=tuple(json.loads(rest[3])), damaged=_spans(rest[4]), context=tuple(json.loads(rest[5])),
     )  # fmt: skip
 
 

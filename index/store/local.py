@@ -233,9 +233,9 @@ class LocalStore:
     def _passage_entries(self, generation: int) -> Iterator[Entry]:
         for document_row, passage in self.database.passages_since(generation):
             tokens = self._tokenize(clean(passage.text, passage.start, passage.hidden))
-            # A passage is also found by its article's title and its headings. Words that it repeats count once:
-            # captions that repeat the title would win otherwise.
-            context = self._tokenize("\n".join([passage.title, *passage.heading_path]))
+            # A passage is also found by its headings and by its article's title, date and place. Words that it repeats
+            # count once: captions that repeat the title would win otherwise.
+            context = self._tokenize("\n".join([passage.title, *passage.heading_path, *passage.context]))
             tokens.extend(set(context).difference(tokens))
             yield Entry(passage.row, document_row, tokens)
 

@@ -108,9 +108,83 @@ def test_headings_stand_above_their_text_only() -> None:
     assert caption.heading_path[0].startswith("站在经济转型")
 
 
-def test_a_heading_at_the_end_of_a_paragraph_belongs_to_the_next() -> None:
-    (section,) = [s for s in holding(4, "幫職工維權、為職工服務既是工會的基本職能")]
-    assert section.heading_path == ("第三、提供職工維權服務有新提升",)
+@pytest.mark.parametrize(
+    ("phrase", "heading"),
+    [
+        ("發揮X“X”產業優勢", "一是緊扣主題,以職工技能競賽引領廣大職工崗位練兵。"),
+        ("積極開展創建勞模創新工作室", "二是擴面提質,深入實施職工技術創新工程。"),
+        ("加強與教育、人社等部門協作聯動", "三是多措并舉,大力提升產業工人素質。"),
+        ("要擔起省總對X工會寄予的厚望", "四是找準定位,助力X協同發展區建設。"),
+        ("幫職工維權、為職工服務既是工會的基本職能", "第三、提供職工維權服務有新提升"),
+        ("要堅決完成百人以上企業的普遍建會任務", "一是聚焦難點,建會要明顯突破。"),
+        ("要將是否建立勞動法律監督委員會", "二是注重實效,建家要日益規范。"),
+        ("指導和推動企事業單位民主管理工作", "三是立足規范,建制要持續完善。"),
+        ("繼續深化工會改革", "四是抓住重點,自身建設要有力推進。"),
+    ],
+)
+def test_a_heading_at_the_end_of_a_paragraph_belongs_to_the_next(phrase: str, heading: str) -> None:
+    (section,) = holding(4, phrase)
+    assert section.heading_path[-1] == heading
+
+
+@pytest.mark.parametrize(
+    ("number", "phrase"),
+    [
+        (1, "制度,实行\n\n民营企业跻身"),
+        (3, "实施系\n\n难帮扶"),
+        (3, "活动和困\n\n经济组织"),
+        (1, "“五送三百”活\n\n##"),
+    ],
+)
+def test_lines_with_text_missing_between_lie_in_two_passages(number: int, phrase: str) -> None:
+    assert phrase in seed(number)
+    assert not holding(number, phrase)
+
+
+@pytest.mark.parametrize(
+    ("number", "phrase", "known"),
+    [
+        (4, "1-3月份,實現地區生產總值", {"2004年4月22日", "2004-4-23", "赵国庆"}),
+        (4, "剛過,區總工會在此召開", {"2006年1月11日", "叶海波", "海陵"}),
+        (4, "預計全市實現地區生產總值2350億元", {"2006年1月12日", "市委常务副书记 邓川"}),
+        (4, "城際間維權聯動機制,在全國", {"四川"}),
+        (4, "積極開展創建勞模創新工作室", {"2019年"}),
+        (0, "要牢牢把握工会工作的政治方向", {"甘肃省委常委、兰州市委书记 陆武成"}),
+        (0, "要立足于发挥服务群众的作用", {"甘肃省政协副主席、兰州市市长 张津梁"}),
+        (1, "今年5月,横跨长江天堑", {"南通市人大副主任、南通市总工会主席 陆玉明"}),
+        (3, "紧紧围绕建设“丝绸之路经济带”", {"□康劲 冯继波 王小虎"}),
+    ],
+)
+def test_dates_names_and_places_travel_with_every_passage(number: int, phrase: str, known: set[str]) -> None:
+    (section,) = holding(number, phrase)
+    assert set(section.context) == known
+
+
+def test_a_signature_names_an_article_without_a_title() -> None:
+    (section,) = holding(2, "资助困难学生2436人")
+    assert section.title == "武威市总工会"
+
+
+@pytest.mark.parametrize(
+    ("phrase", "hidden"),
+    [
+        ("及時發現和化解不穩定因素", "原創文秘材料"),
+        ("履職盡責\n擔當作為", "請勿照搬"),
+        ("添加時間:2004-4-23", "字體:大 中 小"),
+    ],
+)
+def test_furniture_is_set_aside_from_matching_and_stays_in_the_text(phrase: str, hidden: str) -> None:
+    (section,) = holding(4, phrase)
+    text = seed(4)
+    assert hidden in text[section.start : section.end]
+    assert fold_text(hidden) not in matching_text(text, section)
+    assert fold_text(phrase) in matching_text(text, section)
+
+
+@pytest.mark.parametrize("words", ["2.04万份", "213场(次)", "109.2万人次"])
+def test_spaces_round_numbers_do_not_matter(words: str) -> None:
+    text = seed(3)
+    assert any(words in matching_text(text, section) for section in split(text))
 
 
 def test_markdown_headings_nest() -> None:
@@ -129,7 +203,7 @@ def test_wrapped_paragraphs_are_one_passage() -> None:
     )
     sections = split(text)
     assert [text[s.start : s.end].split()[0] for s in sections] == ["The", "A"]
-    assert "with new\njobs" in matching_text(text, sections[0])
+    assert "with new jobs" in matching_text(text, sections[0])
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -139,11 +213,30 @@ def test_line_ends_do_not_matter(end: str) -> None:
     assert [s.paragraph for s in split(text)] == [s.paragraph for s in split(unix)]
 
 
-@given(st.text(alphabet="工会兰州第一篇章。,:;#(二)—\n\r 1a.", max_size=300))
+_PARTS = [
+    "工会帮扶职工,发放慰问金。", "推动科", "学发展的要求", "一是抓好生产。", "第一篇:讲话", "(2004年4月22日)", "王小明",
+    "某市总工会", "[字体:大 中 小]", "- 12 -", "版权所有 翻印必究", "# 标题", "exam-", "ple text that goes on",
+    "同志们:", "一、", "。", "   ", "X" * 400, "年" * 320,
+]  # fmt: skip
+
+
+@given(
+    st.one_of(
+        st.text(alphabet="工会兰州第一篇章。,:;#(二)—\n\r 1a.", max_size=300),
+        st.lists(st.sampled_from(_PARTS), max_size=25).map("\n".join),
+        st.lists(st.sampled_from(_PARTS), max_size=12).map("".join),
+    )
+)
 def test_any_text_can_be_split(text: str) -> None:
     sections = split(text)
-    covered = {position for section in sections for position in range(section.start, section.end)}
-    assert all(char.isspace() or position in covered for position, char in enumerate(text))
+    seen = [0] * len(text)
     for section in sections:
-        assert text[section.start : section.end].strip()
-        assert all(section.start <= start <= end <= section.end for start, end in section.hidden)
+        seen[section.start : section.end] = [count + 1 for count in seen[section.start : section.end]]
+    assert all(count == 1 or (count == 0 and char.isspace()) for char, count in zip(text, seen, strict=True))
+    assert sections == sorted(sections, key=lambda section: section.start)
+    for section in sections:
+        shown = text[section.start : section.end]
+        assert shown.strip()
+        assert len(clean(shown, section.start, section.hidden)) == len(shown)
+        bounds = [section.start, *(edge for span in section.hidden for edge in span), section.end]
+        assert bounds == sorted(bounds)
