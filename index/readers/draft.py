@@ -25,6 +25,7 @@ class _Block:
     level: int = 0
     gap: int = 1
     caption: str = ""
+    glue: str | None = None
 
 
 class Draft:
@@ -42,6 +43,10 @@ class Draft:
 
     def paragraph(self, text: str) -> None:
         self._add(_Block(text))
+
+    def continued(self, text: str, glue: str) -> None:
+        """The rest of a paragraph that began on the page before; `glue` stands between: a space, or nothing."""
+        self._add(_Block(text, glue=glue))
 
     def line(self, text: str) -> None:
         """A line that belongs to the one above it: an item of a list, a line of verse or address."""
@@ -87,7 +92,7 @@ class Draft:
         position = 0
         for block in self._blocks:
             level = min(block.level + deeper, _MAX_MARKDOWN_LEVEL)
-            breaks = "\n" * (block.gap + 1) if parts else ""
+            breaks = ("\n" * (block.gap + 1) if block.glue is None else block.glue) if parts else ""
             text = f"{'#' * level} {block.text}" if block.level else block.text
             parts.append(breaks + text)
             spans.append((position + len(breaks), position + len(breaks) + len(text)))

@@ -81,15 +81,27 @@ def write(pages: Sequence[list[Line]], draft: Draft) -> None:
             sizes[round(line.size)] += len(line.text)
     usual = sizes.most_common(1)[0][0] if sizes else 0
     levels = {size: level for level, size in enumerate(sorted((s for s in sizes if s > usual), reverse=True), start=1)}
+    above: list[Line] = []
     for lines in pages:
         draft.page()
-        for paragraph in _paragraphs(lines):
+        for number, paragraph in enumerate(_paragraphs(lines)):
             text = _joined(paragraph)
             size = round(paragraph[0].size)
-            if size > usual * _HEADING_SCALE and 1 < len(text) <= _MAX_HEADING_CHARS and not text.isdigit():
+            if number == 0 and above and _runs_on(above, lines):
+                draft.continued(text, "" if _is_han(above[-1].text, text) else " ")
+            elif size > usual * _HEADING_SCALE and 1 < len(text) <= _MAX_HEADING_CHARS and not text.isdigit():
                 draft.heading(levels[size], text)
             else:
                 draft.paragraph(text)
+        above = lines or above
+
+
+def _runs_on(above: Sequence[Line], lines: Sequence[Line]) -> bool:
+    """Whether the last sentence of a page goes on at the top of the next one."""
+    line, following = above[-1], lines[0]
+    if _SENTENCE_END.search(line.text) or following.left > min(other.left for other in lines) + following.char_width:
+        return False
+    return not _ends(line, following, _margin(line, above), usual_step=0)
 
 
 def _paragraphs(lines: Sequence[Line]) -> Iterator[list[Line]]:
@@ -132,9 +144,13 @@ def _ends(line: Line, following: Line, margin: float, usual_step: float) -> bool
 def _joined(lines: Sequence[Line]) -> str:
     text = lines[0].text
     for line in lines[1:]:
-        is_han = _HAN.match(text[-1]) or _HAN.match(line.text[0])
         if text.endswith(("-", "\ufffe", "\u00ad")) and text[-2:-1].isalpha() and line.text[0].islower():
             text = text[:-1] + line.text
         else:
-            text += line.text if is_han else f" {line.text}"
+            text += line.text if _is_han(text, line.text) else f" {line.text}"
     return text
+
+
+def _is_han(text: str, following: str) -> bool:
+    """Whether no space belongs between two stretches of a line."""
+    return bool(_HAN.match(text[-1]) or _HAN.match(following[0]))
