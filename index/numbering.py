@@ -30,7 +30,7 @@ PLAIN_HEADING_LEVEL = _MARKDOWN_LEVELS + len(_NUMBERING) + 1
 ITEM_HEADING_LEVEL = PLAIN_HEADING_LEVEL + 1
 _MARKDOWN = re.compile("(#{1,6})\\s+")
 _PIECE = re.compile(f"第{_NUMERAL}篇[:：\\s]?")
-TERMINATED = re.compile("[。！？!?…；;：:][”’\"'」』》)）】〕]*$|[.][”’\"')]*$")
+TERMINATED = re.compile("[。！？!?…；;：:][”’\"'」』》)）】〕]*$|[.][”’\"')]*$|(?:——|--)$")
 INNER_STOP = re.compile("[。！？!?；;]")
 _ITEMS = {
     "{}是": re.compile(f"({_SHORT_NUMERAL})[是要]"),

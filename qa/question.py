@@ -103,7 +103,12 @@ class Question:
     @cached_property
     def names(self) -> list[str]:
         """`places`, and words that may be names of people or things: an answer's article had better mention them."""
-        guessed = [word for word, tag in self.segmenter.tag(self.wanted) if tag in _NAME_TAGS and len(word) > 1]
+        guessed = [
+            word
+            for word, tag in self.segmenter.tag(self.wanted)
+            # A place that the dictionary doesn't have may be another one, written wrongly.
+            if len(word) > 1 and (tag in _NAME_TAGS or (tag == "ns" and not self.segmenter.knows(word)))
+        ]
         latin = _LATIN_WORD.findall(self.wanted)
         if _HAN.search(self.wanted):
             guessed.extend(word for word in latin if len(word) > 1)
