@@ -117,7 +117,7 @@ def _by_name(question: Question, hits: Sequence[Hit], store: Store) -> tuple[dic
     weights = {
         name: 1.0 if name in question.places else _GUESSED_NAME
         for name, rows in mentions.items()
-        if rows or name in question.places
+        if rows or not name.startswith(MARK)
     }
     total = sum(weights.values()) or 1.0
     articles = {hit.passage.article for hit in hits}

@@ -9,6 +9,7 @@ from itertools import takewhile
 
 _HAN = re.compile("[\u3400-\u9fff]")
 _NUMBER = re.compile("[-+±~约]?[0-9０-９][0-9０-９.,，:/%％年月日-]*\\S{0,2}")
+_YEAR = re.compile("(?:19|20)[0-9]{2}(?![0-9.,])")
 _MAX_HEADER_CHARS = 30
 _END = re.compile("[。！？!?.；;]$")
 
@@ -46,10 +47,18 @@ def _opens_with_header(rows: Sequence[Sequence[str]]) -> bool:
     names = [cell for cell in rows[0] if cell]
     if len(names) < 2 or len(set(names)) < len(names):
         return False
-    if any(_NUMBER.fullmatch(name) or len(name) > _MAX_HEADER_CHARS for name in names):
+    if any(len(name) > _MAX_HEADER_CHARS for name in names) or any(
+        _NUMBER.fullmatch(name) and not _is_year_above(name, [row[column] for row in rows[1:] if column < len(row)])
+        for column, name in enumerate(rows[0])
+    ):
         return False
     # Two columns of words are as likely a form, with the name of each field at its left.
     return len(names) > 2 or any(_NUMBER.fullmatch(cell) for row in rows[1:] for cell in row[1:])
+
+
+def _is_year_above(name: str, below: Sequence[str]) -> bool:
+    """Whether a cell is a year as a column's name, 2023年收入, above cells that are no years."""
+    return bool(_YEAR.match(name)) and not any(_YEAR.match(cell) for cell in below)
 
 
 def _merged(header: Sequence[Sequence[str]]) -> list[str]:
