@@ -125,6 +125,8 @@ def _han_tokens(run: str, segmenter: Segmenter, is_document: bool) -> Iterator[s
                 yield reading(word)
     for part in [run.replace(" ", "")] if is_document else parts:
         yield from _bigrams(part)
+    if is_document and len(parts) > 1:
+        yield from (part for part in parts if len(part) == 1)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -132,13 +134,16 @@ def _word_tokens(word: str) -> tuple[str, ...]:
     parts = [part for part in _JOINTS.split(word) if part]
     if len(parts) > 1:
         return word, *(token for part in parts for token in _word_tokens(part))
-    stem = _stem(word)
-    prefix = "".join(char for char in unicodedata.normalize("NFD", stem) if not unicodedata.combining(char))
+    root = stem(word)
+    prefix = "".join(char for char in unicodedata.normalize("NFD", root) if not unicodedata.combining(char))
     # An asterisk keeps a prefix from being taken for a short word.
-    return (stem, f"{prefix[:_PREFIX_CHARS]}*") if len(prefix) > _PREFIX_CHARS else (stem,)
+    return (root, f"{prefix[:_PREFIX_CHARS]}*") if len(prefix) > _PREFIX_CHARS else (root,)
 
 
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
+    """A folded word without its ending, by the script of its first letter; codes and other words as they are."""
+    if _JOINTS.search(word):
+        return word
     language = next((name for first, last, name in _STEMMERS if first <= word[0] <= last), None)
     return str(_stemmer(language).stemWord(word)) if language else word
 

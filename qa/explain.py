@@ -7,6 +7,7 @@ from index.passages import clean
 from index.pinyin import MARK
 from index.search import Weights, known_tokens
 from index.store import Store
+from index.tokens import stem
 from index.types import Filters, Hit, Passage
 from qa.answer import NAME_BONUS, Reading
 from qa.clauses import CLAUSE_WEIGHT, COSINE_WEIGHT, COVERAGE_WEIGHT, FIT_WEIGHT
@@ -34,7 +35,7 @@ def terms_of(question: Question, passage: Passage, store: Store) -> tuple[list[s
     folded = fold_text("\n".join([visible, passage.title, *passage.heading_path]))
     matched, in_article, missing = [], [], []
     for term in question.terms:
-        if term in folded:
+        if stem(term) in folded:
             matched.append(term)
         elif is_in_article(term, passage, store):
             in_article.append(term)

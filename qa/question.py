@@ -11,7 +11,7 @@ from index.fold import fold, fold_text
 from index.lexicon import Synonyms
 from index.pinyin import spelled
 from index.segmenter import PLAIN, Segmenter
-from index.tokens import HAN, words
+from index.tokens import HAN, stem, words
 from index.types import Hit, Span
 from qa.kinds import CLASSIFIER, PEOPLE, Kind, kind_of
 from qa.names import organisations, people, places
@@ -82,8 +82,8 @@ class Question:
 
     @cached_property
     def concepts(self) -> list[tuple[str, ...]]:
-        """For each term all ways to say it, itself first."""
-        return [self.synonyms.ways(term) for term in self.terms]
+        """For each term all ways to say it, itself first, without their endings."""
+        return [tuple(stem(way) for way in self.synonyms.ways(term)) for term in self.terms]
 
     @cached_property
     def wordings(self) -> list[str]:
@@ -237,7 +237,7 @@ class Question:
         folded = fold(hit.passage.text)
         spans = [
             folded.span(match.start(), match.end())
-            for word in {way for ways in self.concepts for way in ways}
+            for word in {way for term in self.terms for way in self.synonyms.ways(term)}
             for match in re.finditer(re.escape(word), folded.text)
         ]
         merged: list[Span] = []
