@@ -22,7 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from index.encoder import Encoder, load_encoder
-from index.search import search
+from index.search import encode_wordings, search
 from index.store.local import LocalStore
 from qa.answer import read
 from qa.confidence import FEATURES, features
@@ -40,9 +40,9 @@ def rows(store: LocalStore, encoder: Encoder, asked: Sequence[Asked]) -> Iterato
     """Features of the best clause for each question, and whether it is right."""
     for text, answers in asked:
         question = Question.of(text)
-        reading = read(
-            question, search(store, encoder, question.wanted, top_k=30, names=question.names), store, encoder
-        )
+        wordings = encode_wordings(encoder, question.wordings)
+        hits = search(store, encoder, question.wanted, top_k=30, names=question.names, wordings=wordings)
+        reading = read(question, hits, store, wordings)
         if reading.clauses and not reading.missing:
             said = squeeze(reading.clauses[0].folded.text)
             is_right = any(squeeze(answer) in said for answer in answers)

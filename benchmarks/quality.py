@@ -21,7 +21,7 @@ from statistics import fmean
 
 from index.build import sync
 from index.encoder import Encoder, load_encoder
-from index.search import Weights, search
+from index.search import Weights, encode_wordings, search
 from index.store.local import LocalStore
 from index.types import Hit
 from qa.answer import read
@@ -73,8 +73,9 @@ def by(weights: Weights) -> Ranker:
 def ranked(store: LocalStore, encoder: Encoder, text: str) -> Sequence[Hit]:
     """What `qa search` and `qa ask` show."""
     question = Question.of(text)
-    hits = search(store, encoder, question.wanted, top_k=POOL, names=question.names)
-    return read(question, hits, store, encoder).hits
+    wordings = encode_wordings(encoder, question.wordings)
+    hits = search(store, encoder, question.wanted, top_k=POOL, names=question.names, wordings=wordings)
+    return read(question, hits, store, wordings).hits
 
 
 RANKERS = {

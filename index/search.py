@@ -52,16 +52,19 @@ def search(
     weights: Weights = Weights(),
     names: Sequence[str] = (),
     synonyms: Synonyms = Synonyms(),  # noqa: B008 - frozen
+    wordings: Vectors | None = None,
 ) -> list[Hit]:
     """The `top_k` passages that fit `query` best; fewer when fewer share a word or a meaning with it.
 
     `names` are folded words of the query that say which article is meant; they count more in finding it.
-    `synonyms` are looked for in the place of the query's own words.
+    `synonyms` are looked for in the place of the query's own words. `wordings` are the query's vectors, see
+    `encode_wordings`, where the caller has them already.
     """
     folded = fold_text(query)
     terms = _terms(store, folded, synonyms)
     naming = {token for name in names for token in known_tokens(store, name)}
-    wordings = encode_wordings(encoder, [query, *synonyms.wordings(folded)[1:]])
+    if wordings is None:
+        wordings = encode_wordings(encoder, [query, *synonyms.wordings(folded)[1:]])
     lexical = dict(store.search_passages(terms, LEXICAL_CANDIDATES, filters))
     articles = dict(store.search_articles([_weighted(term, naming) for term in terms], ARTICLE_CANDIDATES, filters))
     dense = {
@@ -113,7 +116,12 @@ def _ideal(store: Store, terms: Iterable[tuple[str, float]]) -> float:
     """The sum of the terms' inverse document frequencies."""
     passages = store.counts()[1]
     counts = (store.document_frequency(token) for token, _ in terms)
-    return sum(math.log(1 + (passages - count + 0.5) / (count + 0.5)) for count in counts)
+    return sum(inverse_frequency(count, passages) for count in counts)
+
+
+def inverse_frequency(count: int, passages: int) -> float:
+    """BM25's inverse document frequency of a token that `count` of `passages` hold."""
+    return math.log(1 + (passages - count + 0.5) / (count + 0.5))
 
 
 def _terms(store: Store, folded: str, synonyms: Synonyms) -> list[Term]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from index.encoder import Encoder
+from index.encoder import Encoder, Vectors
 from index.pinyin import MARK
-from index.search import encode_wordings, known_tokens
+from index.search import known_tokens
 from index.store import Store
 from index.types import Filters, Hit
 from qa.clauses import Clause, Idf, idf_of, rank_clauses, rerank
@@ -64,8 +64,11 @@ class Reading:
     idf: Idf
 
 
-def read(question: Question, hits: Sequence[Hit], store: Store, encoder: Encoder) -> Reading:
-    """Look through the best of `hits`, passages in the order that search gave them, for what answers."""
+def read(question: Question, hits: Sequence[Hit], store: Store, wordings: Vectors) -> Reading:
+    """Look through the best of `hits`, passages in the order that search gave them, for what answers.
+
+    `wordings`, `(n, dim)`, are the vectors of `question.wordings`.
+    """
     idf = idf_of(store.document_frequency, store.counts()[1])
     if not hits:
         return Reading([], [], [], (), {}, idf)
@@ -77,7 +80,7 @@ def read(question: Question, hits: Sequence[Hit], store: Store, encoder: Encoder
     pool = hits[:ANSWER_POOL]
     vectors = {found.row: found.vectors for found in store.vectors(hit.passage.row for hit in pool)}
     pool = [hit for hit in pool if hit.passage.row in vectors]
-    clauses = rank_clauses(question, pool, vectors, encode_wordings(encoder, question.wordings), idf)
+    clauses = rank_clauses(question, pool, vectors, wordings, idf)
     ranked = rerank(pool, clauses, hits)
     # Only an article that mentions the places of the question answers it, where there is one.
     fitting = [clause for clause in clauses if clause.hit.passage.article in about]
@@ -99,7 +102,7 @@ def answer(question: Question, reading: Reading, store: Store, encoder: Encoder)
     passage = best.hit.passage
     value = value_of(question, best, reading.idf, encoder.encode_documents)
     shown = passage.text[slice(*value)] if value else None
-    quotes = list_parts(question, best, store.article_passages(passage.article)) or [
+    quotes = list_parts(question, best, store) or [
         (passage, best.span if question.asks_quantity or question.asks_name else prose(best))
     ]
     return Answer("\n".join(part.text[slice(*span)] for part, span in quotes), shown, certainty, tuple(quotes))
@@ -108,10 +111,11 @@ def answer(question: Question, reading: Reading, store: Store, encoder: Encoder)
 def _by_name(question: Question, hits: Sequence[Hit], store: Store) -> tuple[dict[int, float], set[int], list[str]]:
     """Each article's share of the question's names; articles that mention all its places; places that none has.
 
-    What the segmenter only guesses to be a name counts half, and not at all where no article mentions it.
+    What the segmenter only guesses to be a name counts half; what only looks like pinyin counts where an article reads
+    so.
     """
     mentions = {
-        name: set().union(*(_articles_with(way, store) for way in question.synonyms.ways(name)))
+        name: set().union(*(articles_with(way, store) for way in question.synonyms.ways(name)))
         for name in question.names
     }
     weights = {
@@ -132,7 +136,8 @@ def _by_name(question: Question, hits: Sequence[Hit], store: Store) -> tuple[dic
     return named, about, missing
 
 
-def _articles_with(name: str, store: Store) -> set[int]:
+def articles_with(name: str, store: Store, filters: Filters = Filters(), limit: int = _NAME_ARTICLES) -> set[int]:  # noqa: B008
+    """Rows of the articles, at most `limit` a token, that hold all tokens of a folded word or read like a pinyin."""
     tokens = [name] if name.startswith(MARK) else known_tokens(store, name)
-    found = [{row for row, _ in store.search_articles([(token, 1.0)], _NAME_ARTICLES, Filters())} for token in tokens]
+    found = [{row for row, _ in store.search_articles([(token, 1.0)], limit, filters)} for token in tokens]
     return set.intersection(*found) if found else set()

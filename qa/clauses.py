@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ import numpy as np
 from index.encoder import Vectors
 from index.fold import Folded, fold, fold_text
 from index.passages import clean
+from index.search import inverse_frequency
 from index.store.database import HalfVectors
 from index.types import Hit, Span
 from qa.question import Question
@@ -109,24 +109,28 @@ def rerank(pool: Sequence[Hit], clauses: Sequence[Clause], hits: Sequence[Hit]) 
     for clause in clauses:
         row = clause.hit.passage.row
         best[row] = max(best.get(row, 0.0), clause.score - clause.hit.score / top)
-    scored = [(hit.score + CLAUSE_WEIGHT * best[hit.passage.row], hit) for hit in pool if hit.passage.row in best]
-    scored.sort(key=lambda pair: (-pair[0], pair[1].rank))
-    # The rest are on the retriever's own scale; below the pool they keep their order and distances.
-    floor = min((score for score, _ in scored), default=0.0)
-    rest = [hit for hit in hits if hit.passage.row not in best]
+    first = [
+        replace(hit, score=hit.score + CLAUSE_WEIGHT * best[hit.passage.row]) for hit in pool if hit.passage.row in best
+    ]
+    return put_first(first, [hit for hit in hits if hit.passage.row not in best])
+
+
+def put_first(first: Sequence[Hit], rest: Sequence[Hit]) -> list[Hit]:
+    """Hits with new ranks: `first` by their scores, then `rest`, scores of another scale, scaled to fit below."""
+    ordered = sorted(first, key=lambda hit: (-hit.score, hit.rank))
+    floor = ordered[-1].score if ordered else 1.0
     ceiling = max((hit.score for hit in rest), default=0.0) or 1.0
-    scored.extend((floor * min(1.0, hit.score / ceiling), hit) for hit in rest)
-    return [replace(hit, rank=rank, score=score) for rank, (score, hit) in enumerate(scored, start=1)]
+    below = [replace(hit, score=floor * min(1.0, hit.score / ceiling)) for hit in rest]
+    return [replace(hit, rank=rank) for rank, hit in enumerate([*ordered, *below], start=1)]
 
 
 def idf_of(frequency: Callable[[str], int], passages: int) -> Idf:
-    """BM25's inverse document frequency, from how many of `passages` hold a token; tokens of no passage weigh most."""
+    """The weight of a token, from how many of `passages` hold it; tokens of no passage weigh most."""
     known: dict[str, float] = {}
 
     def idf(token: str) -> float:
         if token not in known:
-            count = frequency(token)
-            known[token] = math.log(1 + (passages - count + 0.5) / (count + 0.5))
+            known[token] = inverse_frequency(frequency(token), passages)
         return known[token]
 
     return idf

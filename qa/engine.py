@@ -15,7 +15,7 @@ from index.errors import ConfigError, DocumentNotFoundError, IndexMismatchError,
 from index.lexicon import Synonyms, read_dictionary, read_synonyms
 from index.report import IndexReport, SyncReport, report_of
 from index.reranker import Reranker
-from index.search import search
+from index.search import encode_wordings, search
 from index.segmenter import PLAIN, Segmenter
 from index.store.local import LocalStore, Settings, open_store
 from index.types import Document, DocumentInfo, Filters
@@ -197,6 +197,7 @@ class Engine:
         return Question.of(text, store.segmenter, self._synonyms)
 
     def _read(self, question: Question, store: LocalStore, top_k: int, filters: Filters | None) -> Reading:
+        wordings = encode_wordings(self.encoder, question.wordings)
         hits = search(
             store,
             self.encoder,
@@ -205,8 +206,9 @@ class Engine:
             filters=filters or Filters(),
             names=question.names,
             synonyms=question.synonyms,
+            wordings=wordings,
         )
-        reading = read(question, hits, store, self.encoder)
+        reading = read(question, hits, store, wordings)
         return reordered(reading, question, self.reranker) if self.reranker else reading
 
     def why_not(self, document: str, query: str) -> WhyNotResponse:

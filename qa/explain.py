@@ -5,11 +5,11 @@ from __future__ import annotations
 from index.fold import fold_text
 from index.passages import clean
 from index.pinyin import MARK
-from index.search import Weights, known_tokens
+from index.search import Weights
 from index.store import Store
 from index.tokens import stem
 from index.types import Filters, Hit, Passage
-from qa.answer import NAME_BONUS, Reading
+from qa.answer import NAME_BONUS, Reading, articles_with
 from qa.clauses import CLAUSE_WEIGHT, COSINE_WEIGHT, COVERAGE_WEIGHT, FIT_WEIGHT
 from qa.question import Question
 from qa.schemas import ScoreParts
@@ -52,11 +52,7 @@ def names_of(question: Question, passage: Passage, store: Store) -> list[str]:
 def is_in_article(word: str, passage: Passage, store: Store) -> bool:
     """Whether all tokens of a folded word, or a reading in pinyin, stand in a passage's article."""
     here = Filters(document_id=(passage.document_id,))
-    tokens = [word] if word.startswith(MARK) else known_tokens(store, word)
-    return bool(tokens) and all(
-        any(row == passage.article for row, _ in store.search_articles([(token, 1.0)], _MAX_ARTICLES, here))
-        for token in tokens
-    )
+    return passage.article in articles_with(word, store, here, _MAX_ARTICLES)
 
 
 def _points(hit: Hit, reading: Reading) -> dict[str, float]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from index.fold import fold_text
 from index.passages import clean
 from index.sentences import sentences
+from index.store import Store
 from index.types import Passage, Span
 from qa.clauses import Clause
 from qa.question import Question
@@ -54,7 +55,7 @@ def prose(clause: Clause) -> Span:
     return first, last
 
 
-def list_parts(question: Question, clause: Clause, article: Sequence[Passage]) -> list[Quote]:
+def list_parts(question: Question, clause: Clause, store: Store) -> list[Quote]:
     """Every part of the list that is asked for, in order; empty where the clause itself holds it or there is none.
 
     Parts are clauses numbered alike (一是 … 二是 …), clauses that begin alike, or short openings that end in the word
@@ -63,7 +64,7 @@ def list_parts(question: Question, clause: Clause, article: Sequence[Passage]) -
     """
     if not question.asks_list or any(question.holds_list(clause.folded.text[slice(*span)]) for span in clause.fitting):
         return []
-    units = list(_units(article))
+    units = list(_units(store.article_passages(clause.hit.passage.article)))
     at = next(
         (n for n, unit in enumerate(units) if unit.passage.row == clause.hit.passage.row and unit.span == clause.span),
         None,

@@ -9,7 +9,7 @@ from index.passages import clean
 from index.reranker import Reranker
 from index.types import Hit, Passage
 from qa.answer import Reading
-from qa.clauses import Clause
+from qa.clauses import Clause, put_first
 from qa.question import Question
 
 # What its passage's score, 0 to 1, adds to a clause: as much as the retriever's own.
@@ -48,13 +48,7 @@ def _ranked(hits: list[Hit], by_row: dict[int, float]) -> list[Hit]:
         for hit in hits
         if hit.passage.row in by_row
     ]
-    first.sort(key=lambda hit: (-hit.score, hit.rank))
-    rest = [hit for hit in hits if hit.passage.row not in by_row]
-    # On another scale: below the others they keep their order and distances.
-    floor = min((hit.score for hit in first), default=1.0)
-    ceiling = max((hit.score for hit in rest), default=0.0) or 1.0
-    below = [replace(hit, score=floor * hit.score / ceiling) for hit in rest]
-    return [replace(hit, rank=rank) for rank, hit in enumerate([*first, *below], start=1)]
+    return put_first(first, [hit for hit in hits if hit.passage.row not in by_row])
 
 
 def _text(passage: Passage) -> str:

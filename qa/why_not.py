@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from index.encoder import Encoder
+from index.encoder import Encoder, Vectors
 from index.errors import DocumentNotFoundError
-from index.search import search
+from index.search import encode_wordings, search
 from index.store import Store
 from index.types import DocumentInfo, Filters, Hit
 from qa.answer import Reading, read
@@ -63,10 +64,11 @@ def why_not(
     question: Question, wanted: DocumentInfo, reading: Reading, store: Store, encoder: Encoder
 ) -> WhyNotResponse:
     """Compare the best passage of a document with the first hit of a reading."""
+    wordings = encode_wordings(encoder, question.wordings)
     found, rank, stands_for = _find(question, wanted, reading, store, encoder)
     first = reading.hits[0] if reading.hits else None
-    ahead = _standing(question, first, 1, store, encoder) if first else None
-    behind = _standing(question, found, rank, store, encoder) if found else None
+    ahead = _standing(question, first, 1, store, wordings) if first else None
+    behind = _standing(question, found, rank, store, wordings) if found else None
     response = WhyNotResponse(
         query=question.text, document_id=wanted.id, path=wanted.path, rank=rank, first=ahead, best=behind, reasons=[]
     )
@@ -93,22 +95,25 @@ def _find(
             return hit, hit.rank, None
         if any(copy.document_id == wanted.id for copy in hit.also_in):
             return hit, hit.rank, hit
-    wide = search(store, encoder, question.wanted, top_k=WIDE_POOL, names=question.names)
-    for hit in wide:
+    widely = partial(
+        search, store, encoder, question.wanted, top_k=WIDE_POOL, names=question.names, synonyms=question.synonyms
+    )
+    for hit in widely():
         if hit.passage.document_id == wanted.id:
             return hit, hit.rank, None
     # Not even a candidate: compared beside the first alone, where its parts are on the same scale.
     ids = (wanted.id, *(hit.passage.document_id for hit in reading.hits[:1]))
-    pair = search(
-        store, encoder, question.wanted, top_k=WIDE_POOL, filters=Filters(document_id=ids), names=question.names
+    return (
+        next((hit for hit in widely(filters=Filters(document_id=ids)) if hit.passage.document_id == wanted.id), None),
+        None,
+        None,
     )
-    return next((hit for hit in pair if hit.passage.document_id == wanted.id), None), None, None
 
 
-def _standing(question: Question, hit: Hit, rank: int | None, store: Store, encoder: Encoder) -> Standing:
+def _standing(question: Question, hit: Hit, rank: int | None, store: Store, wordings: Vectors) -> Standing:
     """A passage with its parts as if it were read for an answer, whether it was or not."""
     retrieved = replace(hit, score=hit.scores.total, scores=replace(hit.scores, reranker=None))
-    parts = explained(question, retrieved, read(question, [retrieved], store, encoder), store)
+    parts = explained(question, retrieved, read(question, [retrieved], store, wordings), store)
     passage = hit.passage
     return Standing(
         rank=rank, score=round(sum(parts.points.values()), 4), passage_id=passage.id,

@@ -221,3 +221,12 @@ def test_top_k_limits_what_is_shown_not_what_is_read(engine):
     few, many = engine.ask("医院有多少护士", top_k=1), engine.ask("医院有多少护士", top_k=100)
     assert (len(few.hits), few.answer) == (1, many.answer)
     assert [hit.rank for hit in many.hits] == list(range(1, len(many.hits) + 1))
+
+
+def test_a_question_is_encoded_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an endpoint for an encoder each time is a request."""
+    asked: list[str] = []
+    encode = engine.encoder.encode_query
+    monkeypatch.setattr(engine.encoder, "encode_query", lambda text: asked.append(text) or encode(text))
+    engine.ask("鼓楼有多少级台阶")
+    assert len(asked) == 1
