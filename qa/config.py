@@ -9,66 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from index.encoder import BUNDLED, EncoderOptions
 from index.errors import ConfigError
+from qa.settings import EncoderConfig, RerankerConfig, ServerConfig
 
 DEFAULT_FILE = Path("config.yaml")
 ENV_PREFIX = "QA_"
 _SECRETS = frozenset({"api_key"})
-
-
-class EncoderConfig(BaseModel):
-    """Which model turns text into vectors."""
-
-    model_config = ConfigDict(extra="forbid")
-    model: str = Field(default=BUNDLED, min_length=1)
-    base_url: str | None = Field(default=None, pattern="^https?://[^/]")
-    api_key: SecretStr | None = None
-    timeout_s: float = Field(default=60.0, gt=0, le=3600)
-    batch_size: int | None = Field(default=None, ge=1, le=4096)
-    device: str | None = Field(default=None, min_length=1)
-    query_prompt: str | None = None
-    document_prompt: str | None = None
-    trust_remote_code: bool = False
-
-    @field_validator("base_url", "api_key", "device", mode="before")
-    @classmethod
-    def _nothing_is_none(cls, value: object) -> object:
-        """So that a variable can undo what the file says."""
-        return None if value == "" else value
-
-    @model_validator(mode="after")
-    def _check_named(self) -> EncoderConfig:
-        if self.base_url and self.model == BUNDLED:
-            raise ValueError(f"base_url is set, but model is {BUNDLED!r}; name the model that the endpoint serves")
-        return self
-
-
-class RerankerConfig(BaseModel):
-    """Which cross-encoder puts the best passages in order; none when empty."""
-
-    model_config = ConfigDict(extra="forbid")
-    model: str = ""
-
-
-class ServerConfig(BaseModel):
-    """Where `qa serve` listens."""
-
-    model_config = ConfigDict(extra="forbid")
-    host: str = Field(default="127.0.0.1", min_length=1)
-    port: int = Field(default=8000, ge=0, le=65535)
 
 
 class Config(BaseSettings):

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from index.build import Progress, sync
@@ -25,7 +25,7 @@ from qa.conversation import Turn, interpret
 from qa.explain import explained
 from qa.parts import Quote
 from qa.question import Question
-from qa.render import citations, highlights, hit_out, sources
+from qa.render import citations, highlights, hit_out, sources_of
 from qa.reranking import reordered
 from qa.schemas import (
     DEFAULT_TOP_K,
@@ -34,9 +34,11 @@ from qa.schemas import (
     AnswerOut,
     AskResponse,
     Citation,
+    Delta,
     HitOut,
     IndexOut,
     SearchResponse,
+    Sources,
     WhyNotResponse,
 )
 from qa.why_not import find_document, why_not
@@ -168,6 +170,24 @@ class Engine:
         Raises:
             QueryError: the query is empty or too long, or `top_k` is out of range.
         """
+        *_, done = self.stream(query, top_k=top_k, filters=filters, explain=explain, history=history)
+        assert isinstance(done, AskResponse)
+        return done
+
+    def stream(
+        self,
+        query: str,
+        *,
+        top_k: int = DEFAULT_TOP_K,
+        filters: Filters | None = None,
+        explain: bool = False,
+        history: Sequence[Turn] = (),
+    ) -> Iterator[Sources | Delta | AskResponse]:
+        """What `ask` returns, as it comes: the sources first, then the text in parts, then the whole response.
+
+        Raises:
+            QueryError: as `ask`, when the first part is asked for.
+        """
         started = time.perf_counter()
         check(query, top_k)
         store = self.store
@@ -178,14 +198,17 @@ class Engine:
         found = answer(question, reading, store, self.encoder)
         cited = found.quotes if isinstance(found, Answer) else ()
         shown, cites = self._shown(question, reading, store, top_k, cited, explain)
-        return AskResponse(
-            id=uuid.uuid4().hex, query=query, interpreted_as=asked if asked != query else None,
+        sources = Sources(id=uuid.uuid4().hex, query=query, citations=cites, hits=shown, index=_index(store))
+        yield sources
+        if isinstance(found, Answer):
+            yield Delta(text=found.text)
+        yield AskResponse(
+            **dict(sources), interpreted_as=asked if asked != query else None,
             status="answered" if isinstance(found, Answer) else "no_answer",
             reason=None if isinstance(found, Answer) else found.reason,
             missing_terms=[] if isinstance(found, Answer) else list(found.missing_terms),
             answer=AnswerOut(text=found.text, value=found.value, confidence=round(found.confidence, 4))
             if isinstance(found, Answer) else None,
-            citations=cites, hits=shown, index=_index(store),
             timings_ms={"search": searched, "total": _elapsed_ms(started)},
         )  # fmt: skip
 
@@ -230,7 +253,7 @@ class Engine:
         """The first `top_k` hits and the quotes, as responses hold them."""
         hits = reading.hits[:top_k]
         places = [*(hit.passage for hit in hits), *(passage for passage, _ in cited)]
-        fresh = sources((passage.document_id for passage in places), store, self.config.base)
+        fresh = sources_of((passage.document_id for passage in places), store, self.config.base)
         shown = [
             hit_out(
                 hit,

@@ -22,7 +22,7 @@ class Source:
     stale: bool
 
 
-def sources(document_ids: Iterable[str], store: Store, base: Path) -> dict[str, Source]:
+def sources_of(document_ids: Iterable[str], store: Store, base: Path) -> dict[str, Source]:
     """The freshness of documents, by id. `base` is the folder that their paths count from."""
     found = {}
     for document_id in dict.fromkeys(document_ids):

@@ -188,6 +188,22 @@ class AskResponse(BaseModel):
     timings_ms: dict[str, float]
 
 
+class Sources(BaseModel):
+    """The first part of a streamed answer: what it is drawn from, chosen before a word of it is written."""
+
+    id: str
+    query: str
+    citations: list[Citation]
+    hits: list[HitOut]
+    index: IndexOut
+
+
+class Delta(BaseModel):
+    """A further part of a streamed answer's text."""
+
+    text: str
+
+
 class Standing(Place):
     """A passage compared with another. `score` is what it would have if it were read for an answer."""
 

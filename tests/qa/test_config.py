@@ -6,7 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 from index.errors import ConfigError
-from qa.config import Config, EncoderConfig, load_config, unknown_variables
+from qa.config import Config, load_config, unknown_variables
+from qa.settings import EncoderConfig
 
 
 @pytest.fixture(autouse=True)
