@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import opencc
 
@@ -52,6 +52,12 @@ def fold(text: str) -> Folded:
     if _special.isdisjoint(text) and (spaceless or not _IRREGULAR_SPACE.search(text)):
         return Folded(regular)
     return _fold_with_map(text)
+
+
+@lru_cache(maxsize=8192)
+def fold_kept(text: str) -> Folded:
+    """The same as `fold`, remembered: for passages and their clauses, which question after question compares."""
+    return fold(text)
 
 
 def fold_text(text: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from index.encoder import Vectors
-from index.fold import Folded, fold, fold_text
+from index.fold import Folded, fold_kept, fold_text
 from index.passages import clean
 from index.search import inverse_frequency
 from index.store.database import HalfVectors
@@ -78,7 +78,7 @@ def rank_clauses(
         named = " ".join(name for name in question.names if name in heading)
         cosines = (vectors[passage.row].astype(np.float32) @ wordings.T).max(axis=1).tolist()
         for span, cosine in zip(passage.units, cosines, strict=True):
-            folded = fold(visible[slice(*span)])
+            folded = fold_kept(visible[slice(*span)])
             coverage = overlap(question.concepts, f"{folded.text} {named}", idf)
             fitting = question.fitting(folded.text)
             fit = _fit(question, folded.text, fitting, heading_letters)

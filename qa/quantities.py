@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from index.types import Span
@@ -153,8 +154,12 @@ class Quantity:
     value: float | None
 
 
-def quantities(folded: str) -> list[Quantity]:
-    """The quantities of a folded text in order; where two readings overlap, the more specific one is kept."""
+@lru_cache(maxsize=8192)
+def quantities(folded: str) -> tuple[Quantity, ...]:
+    """The quantities of a folded text in order; where two readings overlap, the more specific one is kept.
+
+    Remembered, because question after question reads the same clauses.
+    """
     taken: list[Quantity] = []
     for kind, pattern in _PATTERNS:
         for match in pattern.finditer(folded):
@@ -163,7 +168,7 @@ def quantities(folded: str) -> list[Quantity]:
             if _is_word_part(folded, match.span()) or _IDIOM.match(folded, match.start()):
                 continue
             taken.append(_quantity(match, kind))
-    return sorted(taken, key=lambda quantity: quantity.span)
+    return tuple(sorted(taken, key=lambda quantity: quantity.span))
 
 
 def number(text: str) -> float | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from index.fold import fold, fold_text
+from index.fold import fold_kept, fold_text
 from index.lexicon import Synonyms
 from index.pinyin import spelled
 from index.segmenter import PLAIN, Segmenter
@@ -234,7 +234,7 @@ class Question:
 
     def highlights(self, hit: Hit) -> list[Span]:
         """Spans of the document's text where the topic's words stand in the hit, joined where they touch."""
-        folded = fold(hit.passage.text)
+        folded = fold_kept(hit.passage.text)
         spans = [
             folded.span(match.start(), match.end())
             for word in {way for term in self.terms for way in self.synonyms.ways(term)}
