@@ -176,6 +176,7 @@ def why_not(
 def serve(
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on")] = None,
     port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one")] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Let others reach it without API keys")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Serve questions over HTTP."""
@@ -183,7 +184,7 @@ def serve(
     from qa.config import load_config
 
     loaded = load_config(config)
-    run(loaded, host or loaded.server.host, loaded.server.port if port is None else port)
+    run(loaded, host or loaded.server.host, loaded.server.port if port is None else port, insecure=insecure)
 
 
 @app.command()

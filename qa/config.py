@@ -18,7 +18,7 @@ from qa.settings import EncoderConfig, RerankerConfig, ServerConfig
 
 DEFAULT_FILE = Path("config.yaml")
 ENV_PREFIX = "QA_"
-_SECRETS = frozenset({"api_key"})
+_SECRETS = frozenset({"api_key", "api_keys"})
 
 
 class Config(BaseSettings):
@@ -123,6 +123,11 @@ class Config(BaseSettings):
     def synonyms_file(self) -> Path | None:
         """The synonyms file, absolute; None without one."""
         return self._base / self.synonyms.expanduser() if self.synonyms else None
+
+    @property
+    def api_keys_file(self) -> Path | None:
+        """The file of API keys, absolute; None without one."""
+        return self._base / self.server.api_keys_file.expanduser() if self.server.api_keys_file else None
 
     @property
     def index_dir(self) -> Path:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode
 
 from index.encoder import BUNDLED
+from qa.keys import FORM, ApiKey, parse_keys
+
+Origin = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s]+$")]
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$|^\[[0-9A-Fa-f:.]+\]$")]
 
 
 class EncoderConfig(BaseModel):
@@ -42,8 +50,44 @@ class RerankerConfig(BaseModel):
 
 
 class ServerConfig(BaseModel):
-    """Where `qa serve` listens."""
+    """Where `qa serve` listens, and whom it answers."""
 
     model_config = ConfigDict(extra="forbid")
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8000, ge=0, le=65535)
+    public_url: Annotated[str, Field(pattern=r"^https?://[^/\s]")] | None = None
+    api_keys: Annotated[tuple[ApiKey, ...], NoDecode] = ()
+    api_keys_file: Path | None = None
+    allowed_hosts: Annotated[tuple[HostName, ...], NoDecode] = ()
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode] = ()
+
+    @field_validator("public_url", "api_keys_file", mode="before")
+    @classmethod
+    def _nothing_is_none(cls, value: object) -> object:
+        """So that a variable can undo what the file says."""
+        return None if value == "" else value
+
+    @field_validator("allowed_hosts", "cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return _listed(value)
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _parse_keys(cls, value: object) -> object:
+        """Accept a list of `name:role:KEY`, and the same separated by commas."""
+        entries = _listed(value)
+        if not isinstance(entries, list | tuple):
+            raise ValueError(f"must be a list of {FORM}")
+        if any(isinstance(entry, ApiKey) for entry in entries):
+            return entries
+        if not all(isinstance(entry, str) for entry in entries):
+            raise ValueError(f"must be a list of {FORM}, without spaces and in quotes if need be")
+        return parse_keys(entries)
+
+
+def _listed(value: object) -> object:
+    """A list from `a,b`, as the environment gives it, and an empty one from nothing."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return [] if value is None else value

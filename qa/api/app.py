@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from anyio import to_thread
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
 from qa.api import documents, health, questions
+from qa.api.access import Access, keys_of, require_read
 from qa.api.docs import DESCRIPTION, TAGS, Api, add_pages
 from qa.api.middleware import BodyLimit, RequestId
 from qa.api.problems import add_handlers
@@ -24,8 +25,12 @@ def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> Fa
     Nothing is loaded before the application starts. Then it answers at once; the engine comes up in the background,
     indexing the corpus first where there is no index, and until `/readyz` says 200 questions are refused with 503 and
     the reason. `on_ready` is called once when that is over.
+
+    Raises:
+        ConfigError: the API keys can't be used.
     """
     startup = Startup(config, on_ready)
+    keys = keys_of(config)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -38,11 +43,13 @@ def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> Fa
         docs_url=None, redoc_url=None, generate_unique_id_function=_operation_id,
     )  # fmt: skip
     app.state.startup = startup
-    for routes in (questions, documents, health):
-        app.include_router(routes.router)
+    for routes in (questions, documents):
+        app.include_router(routes.router, dependencies=[Depends(require_read)])
+    app.include_router(health.router)
     add_pages(app)
     add_handlers(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Access, server=config.server, keys=keys)
     app.add_middleware(RequestId)  # added last, so it wraps all the rest
     return app
 

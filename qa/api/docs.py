@@ -12,7 +12,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
-from qa.api.problems import problem_table
+from qa.api.problems import documented, problem_table
 from qa.schemas import EXAMPLE_QUESTION, Problem
 
 DOCS = "/docs"
@@ -30,10 +30,15 @@ curl -s http://127.0.0.1:8000/v1/ask -H 'Content-Type: application/json' -d '{{"
 `text[start:end]` is exactly the quote. Having no answer is not an error: the status is 200 and `status` is `no_answer`.
 Each response carries an `X-Request-ID`; one that you send is echoed.
 
+Where keys are configured, `/v1` needs one: `Authorization: Bearer KEY`, or `X-API-Key: KEY`.
+
 Errors are [problem+json](https://www.rfc-editor.org/rfc/rfc9457): `type` is stable, `detail` says what to do.
 
 {problem_table()}
 """
+
+_COMMON = ("foreign-origin", "wrong-host")
+_KEYED = ("unauthorized", "forbidden")
 
 TAGS: list[dict[str, Any]] = [
     {"name": "questions", "description": "Answers and passages"},
@@ -55,12 +60,21 @@ class Api(FastAPI):
             for path in found["paths"].values():
                 for operation in path.values():
                     _drop_default_422(operation["responses"])
+                    _add_common(operation)
         return super().openapi()
 
 
 def _drop_default_422(responses: dict[str, Any]) -> None:
     if "application/json" in responses.get("422", {}).get("content", {}):
         del responses["422"]
+
+
+def _add_common(operation: dict[str, Any]) -> None:
+    """Add the problems that any request can meet before a route sees it, and those of keys where one is asked for."""
+    for status, response in documented(*_COMMON, *(_KEYED if operation.get("security") else ())).items():
+        known = operation["responses"].setdefault(str(status), response)
+        if known is not response:
+            known["description"] += f"; {response['description']}"
 
 
 def add_pages(app: FastAPI) -> None:

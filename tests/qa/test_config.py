@@ -7,6 +7,7 @@ from pydantic import SecretStr
 
 from index.errors import ConfigError
 from qa.config import Config, load_config, unknown_variables
+from qa.keys import ApiKey, Role
 from qa.settings import EncoderConfig
 
 
@@ -27,6 +28,10 @@ def value_of(config: Config, key: str) -> object:
     for part in key.split("."):
         found = getattr(found, part)
     return found
+
+
+def api_key(name: str, role: Role, key: str) -> ApiKey:
+    return ApiKey(name=name, role=role, key=SecretStr(key))
 
 
 ENDPOINT = "{model: x, base_url: 'http://here/v1'}"
@@ -50,6 +55,17 @@ KEYS = [
     ("store", "store: local", "local", "local", "local"),
     ("server.host", "server: {host: 0.0.0.0}", "0.0.0.0", "::1", "::1"),
     ("server.port", "server: {port: 9000}", 9000, "9001", 9001),
+    ("server.public_url", "server: {public_url: 'https://a.b/c'}", "https://a.b/c", "", None),
+    (
+        "server.api_keys",
+        f"server: {{api_keys: ['a:read:{'k' * 24}']}}",
+        (api_key("a", "read", "k" * 24),),
+        f"b:admin:{'x' * 24},c:read:{'y' * 24}",
+        (api_key("b", "admin", "x" * 24), api_key("c", "read", "y" * 24)),
+    ),
+    ("server.api_keys_file", "server: {api_keys_file: keys}", Path("keys"), "", None),
+    ("server.allowed_hosts", "server: {allowed_hosts: [a.b]}", ("a.b",), "c,d", ("c", "d")),
+    ("server.cors_origins", "server: {cors_origins: ['http://a']}", ("http://a",), "", ()),
 ]
 
 
@@ -158,6 +174,10 @@ def test_collections_are_named(tmp_path, yaml, names):
         ("server: {port: 70000}", "server.port: input should be less than or equal to 65535 (got 70000)"),
         ("server: {port: many}", "server.port: input should be a valid integer"),
         ("server: {prot: 1}", "unknown key 'server.prot'; did you mean 'port'?"),
+        ("server: {cors_origins: ['*']}", "server.cors_origins.0: string should match pattern"),
+        ("server: {api_keys: [5]}", "server.api_keys: must be a list of name:role:KEY"),
+        ("server: {api_keys: {a: b}}", "server.api_keys: must be a list of name:role:KEY"),
+        ("server: {api_keys: ['a:read:short']}", "server.api_keys: the key of 'a' must be 24 to 256 "),
         ("corpsu: [a]", "unknown key 'corpsu'; did you mean 'corpus'?"),
         (
             "zzz: 1",

@@ -1,0 +1,194 @@
+"""Who may ask: API keys, and which web pages may reach a server that needs none.
+
+`Access` looks at each request once, before anything else does, and leaves what it finds on `request.state.caller`;
+routes then say with `require_read` or `require_admin` what they need.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import logging
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPBearer
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from index.errors import ConfigError
+from qa.api.problems import FOREIGN_ORIGIN, UNAUTHORIZED, WRONG_HOST, problem
+from qa.config import Config
+from qa.keys import ApiKey, Role, parse_keys, read_keys
+from qa.settings import ServerConfig
+
+logger = logging.getLogger(__name__)
+
+KEY_HEADER = "X-API-Key"
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+_ASK_FOR_KEY = f"send a valid API key: `Authorization: Bearer KEY` or `{KEY_HEADER}: KEY`"
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose request it is. Without keys everyone is an admin without a name; `role` is None for a wrong or no key."""
+
+    name: str | None = None
+    role: Role | None = None
+
+
+class Keys:
+    """The keys that are configured, as digests: none is kept in memory that could be shown."""
+
+    def __init__(self, keys: Iterable[ApiKey]) -> None:
+        self._callers = [(_digest(key.key.get_secret_value()), Caller(key.name, key.role)) for key in keys]
+
+    def __bool__(self) -> bool:
+        return bool(self._callers)
+
+    def caller(self, key: str) -> Caller:
+        """Whose key it is. Every key is compared, in a time that tells nothing of them."""
+        digest, found = _digest(key), Caller()
+        for known, caller in self._callers:
+            if hmac.compare_digest(known, digest):
+                found = caller
+        return found
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+
+
+def keys_of(config: Config) -> Keys:
+    """The keys in the configuration and in its file of keys.
+
+    Raises:
+        ConfigError: the file can't be used, or a name or key is there twice.
+    """
+    file = config.api_keys_file
+    if file is None:
+        return Keys(config.server.api_keys)
+    together = [*config.server.api_keys, *read_keys(file)]
+    try:
+        parse_keys(f"{key.name}:{key.role}:{key.key.get_secret_value()}" for key in together)
+    except ValueError as exc:
+        raise ConfigError(f"server.api_keys and {file}: {exc}") from exc
+    if file.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
+        logger.warning("%s: every user of this machine can read the keys; run: chmod 600 %s", file, file)
+    return Keys(together)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address or host name."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host in _LOOPBACK_NAMES
+
+
+def admitted_hosts(server: ServerConfig, keys: Keys) -> frozenset[str] | None:
+    """The host names that a request may be addressed to, in small letters; None for any.
+
+    A server without keys trusts what reaches it on loopback. A web page reaches it too, in its reader's browser, under
+    a name of its own that leads to 127.0.0.1 (DNS rebinding); so it is asked for by names that no page can have.
+    """
+    named = {host.strip("[]").lower() for host in server.allowed_hosts}
+    if not named and (keys or not is_loopback(server.host)):
+        return None
+    public = urlsplit(server.public_url or "").hostname
+    return frozenset(named.union(_LOOPBACK_NAMES, {server.host.lower()}, {public} if public else ()))
+
+
+class Access:
+    """Says whose a request is; refuses one that a foreign web page sent, or that is meant for another host."""
+
+    def __init__(self, app: ASGIApp, server: ServerConfig, keys: Keys) -> None:
+        self._app = app
+        self._keys = keys
+        self._hosts = admitted_hosts(server, keys)
+        public = urlsplit(server.public_url or "")
+        self._origins = {*server.cors_origins, *([f"{public.scheme}://{public.netloc}"] if public.netloc else [])}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        host, origin = headers.get("host", ""), headers.get("origin")
+        scope.setdefault("state", {})["caller"] = self._caller(headers)
+        if self._hosts is not None and _name_of(host) not in self._hosts:
+            detail = "this server is not known by the name that was asked for; add it to server.allowed_hosts"
+            await problem(WRONG_HOST, detail)(scope, receive, send)
+        elif origin is not None and origin not in self._origins and _authority(origin) != host.lower():
+            detail = "a web page of another origin sent this; add its origin to server.cors_origins to allow it"
+            await problem(FOREIGN_ORIGIN, detail)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _caller(self, headers: Headers) -> Caller:
+        if not self._keys:
+            return Caller(role="admin")
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        sent = token.strip() if scheme.lower() == "bearer" else ""
+        return self._keys.caller(sent or headers.get(KEY_HEADER, "").strip())
+
+
+def _name_of(host: str) -> str:
+    """The host name in a Host header, without the port; empty when it makes no sense."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _authority(origin: str) -> str:
+    """Host and port of an origin. The scheme is left out: a proxy may speak TLS for a server that doesn't."""
+    return origin.partition("://")[2].lower()
+
+
+_BEARER = HTTPBearer(auto_error=False, description="`Authorization: Bearer KEY`; needed when keys are configured")
+_HEADER = APIKeyHeader(name=KEY_HEADER, auto_error=False, description="The same key, for clients that can't send that")
+
+
+async def require_read(
+    request: Request, _bearer: Annotated[object, Security(_BEARER)], _header: Annotated[object, Security(_HEADER)]
+) -> Caller:
+    """Whose request it is, once a valid key came with it or none is needed.
+
+    Raises:
+        HTTPException: 401 without a valid key.
+    """
+    caller = request.state.caller
+    assert isinstance(caller, Caller)
+    if caller.role is None:
+        raise HTTPException(401, _ASK_FOR_KEY, _CHALLENGE)
+    return caller
+
+
+async def require_admin(caller: Annotated[Caller, Depends(require_read)]) -> Caller:
+    """As `require_read`, and the key must be an admin's.
+
+    Raises:
+        HTTPException: 401 without a valid key, 403 with one that may only read.
+    """
+    if caller.role != "admin":
+        raise HTTPException(403, f"the key {caller.name!r} may only read; use one with the role admin")
+    return caller
+
+
+class Guarded:
+    """A mounted application that needs what `require_read` needs; dependencies do not reach one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._app if scope["state"]["caller"].role else problem(UNAUTHORIZED, _ASK_FOR_KEY, _CHALLENGE)
+        await app(scope, receive, send)
