@@ -1,0 +1,1 @@
+"""Answers in the tools where people chat: each module speaks one protocol over the same Engine."""

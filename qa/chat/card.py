@@ -1,0 +1,160 @@
+"""An answer as people read it in a chat: the short value, the text with its marks, numbered sources with links.
+
+`card_of` makes a card of any response, `render` writes it in a dialect; `qa.chat.dialects` has Markdown and plain text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from qa.chat.words import Words, words_for
+from qa.links import absolute, passage_link
+from qa.schemas import AskResponse, Citation, HitOut, Place
+
+# What a reader is shown where there is no answer.
+_NEAREST = 3
+_EXCERPT_CHARS = 120
+_MARK = re.compile(r"\[(\d{1,3})\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One numbered source. `excerpt` is one line of what it says; `url` opens it at that place."""
+
+    n: int
+    title: str
+    place: str
+    excerpt: str
+    url: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What to show. `parts` are the text in order: strings, and numbers where source n is to be marked.
+
+    `value` is the short answer or None. Where nothing was found, `is_answered` is false, `parts` say so in a sentence
+    with the reason, and `sources` are the nearest passages.
+    """
+
+    words: Words
+    is_answered: bool
+    value: str | None
+    parts: tuple[str | int, ...]
+    sources: tuple[Source, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The text alone, with marks as [n]."""
+        return "".join(part if isinstance(part, str) else f" [{part}]" for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one kind of chat writes things. `link` takes a label that is escaped already, and a URL."""
+
+    escape: Callable[[str], str]
+    link: Callable[[str, str], str]
+    strong: Callable[[str], str]
+    mark: Callable[[int], str]
+
+
+def card_of(response: AskResponse, base_url: str = "") -> Card:
+    """The card of a response; `base_url` is put before links that count from the server's root."""
+    words = words_for(response.query)
+    notes = (words.understood.format(response.interpreted_as),) if response.interpreted_as else ()
+    if response.answer is None:
+        missing = words.join.join(response.missing_terms)
+        reason = words.missing.format(missing) if missing else words.reasons[response.reason or "no_hits"]
+        gap = "" if words.language == "zh" else " "
+        nearest = tuple(nearest_source(hit, words, base_url) for hit in response.hits[:_NEAREST])
+        return Card(words, False, None, (f"{words.not_found}{gap}{reason}",), nearest, notes)
+    sources = tuple(cited_source(citation, words, base_url) for citation in response.citations)
+    return Card(words, True, response.answer.value, tuple(_parts(response)), sources, notes)
+
+
+def cited_source(citation: Citation, words: Words, base_url: str = "") -> Source:
+    """A citation as a source."""
+    damaged = [citation.quote[start - citation.start : end - citation.start] for start, end in citation.damaged]
+    notes = (words.damaged.format(one_line(" … ".join(damaged))),) if damaged else ()
+    return _source(citation.n, citation, citation.quote, absolute(citation.url, base_url), words, notes)
+
+
+def nearest_source(hit: HitOut, words: Words, base_url: str = "") -> Source:
+    """A passage that was found but not cited as a source."""
+    return _source(hit.rank, hit, hit.text, passage_link(hit.document_id, hit.start, hit.end, base_url), words)
+
+
+def one_line(text: str, limit: int | None = None) -> str:
+    """A text with its white space as single spaces, cut after `limit` characters."""
+    line = " ".join(text.split())
+    return line if limit is None or len(line) <= limit else f"{line[:limit].rstrip()}…"
+
+
+def render(card: Card, dialect: Dialect) -> str:
+    """The whole card: value, text, sources, notes."""
+    head = [dialect.strong(dialect.escape(card.value))] if card.value else []
+    return "\n\n".join([*head, written(card.parts, dialect), *ending(card, dialect)])
+
+
+def written(parts: tuple[str | int, ...], dialect: Dialect) -> str:
+    """The text of a card with its marks."""
+    return "".join(dialect.escape(part) if isinstance(part, str) else dialect.mark(part) for part in parts)
+
+
+def ending(card: Card, dialect: Dialect) -> list[str]:
+    """What follows the text, block by block: the list of sources, then notes."""
+    blocks = []
+    if card.sources:
+        title = card.words.sources if card.is_answered else card.words.nearest
+        colon = ":" if card.words.language == "en" else "："
+        blocks.append("\n".join([f"{dialect.strong(title)}{colon}", "", *_list(card, dialect)]))
+    return blocks + [dialect.escape(note) for note in card.notes]
+
+
+def _list(card: Card, dialect: Dialect) -> Iterator[str]:
+    for source in card.sources:
+        label = dialect.escape(f"{source.title} · {source.place}")
+        notes = [dialect.escape(note) for note in source.notes]
+        yield f"{source.n}. {' · '.join([dialect.link(label, source.url), *notes])}"
+        if not card.is_answered:
+            yield f"   {dialect.escape(source.excerpt)}"
+
+
+def _parts(response: AskResponse) -> Iterator[str | int]:
+    """The answer's text and the numbers of what it cites."""
+    assert response.answer is not None
+    text = response.answer.text
+    quotes = [(citation.quote, citation.n) for citation in response.citations]
+    if response.answer.kind != "extractive":
+        known = {n for _, n in quotes}
+        yield from _marked(text, known)
+    elif text == "\n".join(quote for quote, _ in quotes):
+        for number, (quote, n) in enumerate(quotes):
+            yield f"\n{quote}" if number else quote
+            yield n
+    else:
+        yield text
+        yield from (n for _, n in quotes)
+
+
+def _marked(text: str, known: set[int]) -> Iterator[str | int]:
+    """A text that holds its own [n] marks; one that names no source stays text."""
+    start = 0
+    for match in _MARK.finditer(text):
+        if int(match[1]) in known:
+            yield text[start : match.start()].rstrip(" ")
+            yield int(match[1])
+            start = match.end()
+    yield text[start:]
+
+
+def _source(n: int, place: Place, text: str, url: str, words: Words, notes: tuple[str, ...] = ()) -> Source:
+    where = [words.page.format(place.page)] if place.page is not None else []
+    where.append(words.paragraph.format(place.paragraph))
+    stale = (words.stale,) if place.stale else ()
+    title = one_line(place.title) or place.path.rpartition("/")[2]
+    return Source(n, title, words.join.join(where), one_line(text, _EXCERPT_CHARS), url, (*notes, *stale))

@@ -1,0 +1,77 @@
+"""The sentences that chat tools add around an answer, in the language of the question."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from qa.schemas import Reason
+
+_HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
+_KANA_OR_HANGUL = re.compile("[\u3040-\u30ff\uac00-\ud7af]")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One language's sentences. Those with `{}` are completed with `str.format`."""
+
+    language: str
+    sources: str
+    nearest: str
+    not_found: str
+    reasons: dict[Reason, str]
+    missing: str
+    page: str
+    paragraph: str
+    understood: str
+    stale: str
+    damaged: str
+    join: str
+    stop: str
+
+
+CHINESE = Words(
+    language="zh",
+    sources="来源",
+    nearest="最接近的段落",
+    not_found="文档中没有找到答案。",
+    reasons={
+        "no_hits": "没有与问题相关的段落。",
+        "low_confidence": "没有哪个段落与问题足够吻合。",
+        "missing_terms": "没有哪篇文档把问题里的这些内容放在一起讲。",
+        "no_quantity": "相关的段落里没有所问的那种数字。",
+    },
+    missing="没有哪篇文档把这些与问题的其余部分放在一起讲：{}。",
+    page="第{}页",
+    paragraph="第{}段",
+    understood="按“{}”理解。",
+    stale="此后文件已改动或移除",
+    damaged="原文此处有损坏，请核对原件：{}",
+    join="、",
+    stop="。",
+)
+ENGLISH = Words(
+    language="en",
+    sources="Sources",
+    nearest="Nearest passages",
+    not_found="The documents hold no answer to this.",
+    reasons={
+        "no_hits": "No passage has to do with the question.",
+        "low_confidence": "No passage fits the question well enough.",
+        "missing_terms": "No document brings together what the question names.",
+        "no_quantity": "The passages that fit hold no number of the kind asked for.",
+    },
+    missing="No document brings these together with the rest of the question: {}.",
+    page="page {}",
+    paragraph="paragraph {}",
+    understood="Understood as “{}”.",
+    stale="the file has been changed or removed since",
+    damaged="damaged in the document, look at the original: {}",
+    join=", ",
+    stop=". ",
+)
+
+
+def words_for(question: str) -> Words:
+    """Chinese for a question with Chinese characters, unless kana or hangul say otherwise; else English."""
+    return CHINESE if _HAN.search(question) and not _KANA_OR_HANGUL.search(question) else ENGLISH
