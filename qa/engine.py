@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,24 +18,19 @@ from index.search import encode_wordings, search
 from index.segmenter import PLAIN, Segmenter
 from index.store.local import LocalStore, Settings, open_store
 from index.types import Document, DocumentInfo, Filters
-from qa.answer import Answer, Reading, answer, read
+from qa.answer import Reading, read
+from qa.asking import Asked, found, quoted
 from qa.config import Config, load_config
 from qa.conversation import Turn, interpret
-from qa.explain import explained
-from qa.parts import Quote
 from qa.question import Question
-from qa.render import citations, highlights, hit_out, sources_of
 from qa.reranking import reordered
 from qa.schemas import (
     DEFAULT_TOP_K,
     MAX_QUERY_CHARS,
     MAX_TOP_K,
-    AnswerOut,
+    AnswerKind,
     AskResponse,
-    Citation,
     Delta,
-    HitOut,
-    IndexOut,
     SearchResponse,
     Sources,
     WhyNotResponse,
@@ -145,14 +139,7 @@ class Engine:
         """
         started = time.perf_counter()
         check(query, top_k)
-        store = self.store
-        question = self._question(query, store)
-        reading = self._read(question, store, top_k, filters)
-        shown, _ = self._shown(question, reading, store, top_k, (), explain)
-        return SearchResponse(
-            id=uuid.uuid4().hex, query=query, hits=shown, index=_index(store),
-            timings_ms={"total": _elapsed_ms(started)},
-        )  # fmt: skip
+        return found(self._asked(query, query, top_k, filters, explain, started))
 
     def ask(
         self,
@@ -162,15 +149,17 @@ class Engine:
         filters: Filters | None = None,
         explain: bool = False,
         history: Sequence[Turn] = (),
+        answer: AnswerKind | None = None,
     ) -> AskResponse:
         """The answer to `query` with its citations, or the reason why the documents give none.
 
-        `history` are earlier questions, oldest first: 那武威呢 is understood from them.
+        `history` are earlier questions, oldest first: 那武威呢 is understood from them. `answer` is quoted from the
+        documents or written by the language model; None lets the model write where one is configured.
 
         Raises:
-            QueryError: the query is empty or too long, or `top_k` is out of range.
+            QueryError: the query is empty or too long, `top_k` is out of range, or there is no model to write.
         """
-        *_, done = self.stream(query, top_k=top_k, filters=filters, explain=explain, history=history)
+        *_, done = self.stream(query, top_k=top_k, filters=filters, explain=explain, history=history, answer=answer)
         assert isinstance(done, AskResponse)
         return done
 
@@ -182,39 +171,45 @@ class Engine:
         filters: Filters | None = None,
         explain: bool = False,
         history: Sequence[Turn] = (),
+        answer: AnswerKind | None = None,
+        stop: threading.Event | None = None,
     ) -> Iterator[Sources | Delta | AskResponse]:
         """What `ask` returns, as it comes: the sources first, then the text in parts, then the whole response.
+
+        A part of the text with `replace` takes the place of all that came before; the whole response is what counts.
+        Where nobody waits for it any more, set `stop`, from any thread: then nothing more comes.
 
         Raises:
             QueryError: as `ask`, when the first part is asked for.
         """
         started = time.perf_counter()
         check(query, top_k)
-        store = self.store
-        asked = self._interpreted(query, history)
-        question = self._question(asked, store)
-        reading = self._read(question, store, top_k, filters)
-        searched = _elapsed_ms(started)
-        found = answer(question, reading, store, self.encoder)
-        cited = found.quotes if isinstance(found, Answer) else ()
-        shown, cites = self._shown(question, reading, store, top_k, cited, explain)
-        sources = Sources(id=uuid.uuid4().hex, query=query, citations=cites, hits=shown, index=_index(store))
-        yield sources
-        if isinstance(found, Answer):
-            yield Delta(text=found.text)
-        yield AskResponse(
-            **dict(sources), interpreted_as=asked if asked != query else None,
-            status="answered" if isinstance(found, Answer) else "no_answer",
-            reason=None if isinstance(found, Answer) else found.reason,
-            missing_terms=[] if isinstance(found, Answer) else list(found.missing_terms),
-            answer=AnswerOut(text=found.text, value=found.value, confidence=round(found.confidence, 4))
-            if isinstance(found, Answer) else None,
-            timings_ms={"search": searched, "total": _elapsed_ms(started)},
-        )  # fmt: skip
+        self.check_kind(answer)
+        asked = self._asked(query, self._interpreted(query, history), top_k, filters, explain, started)
+        for part in quoted(asked):
+            if stop is not None and stop.is_set():
+                return
+            yield part
+
+    def check_kind(self, kind: AnswerKind | None) -> None:
+        """Raise QueryError when this kind of answer can't be given."""
+        if kind == "generated":
+            raise QueryError("answer: no language model is configured; set llm.model, or ask for an extractive answer")
 
     def _interpreted(self, query: str, history: Sequence[Turn]) -> str:
         asked = interpret(query, history, self.encoder.encode_documents) if history else query
         return asked if len(asked) <= MAX_QUERY_CHARS else query
+
+    def _asked(
+        self, query: str, interpreted: str, top_k: int, filters: Filters | None, explain: bool, started: float
+    ) -> Asked:
+        store = self.store
+        question = self._question(interpreted, store)
+        return Asked(
+            query=query, interpreted=interpreted, question=question,
+            reading=self._read(question, store, top_k, filters), store=store, encoder=self.encoder,
+            base=self.config.base, top_k=top_k, explain=explain, started=started,
+        )  # fmt: skip
 
     def _question(self, text: str, store: LocalStore) -> Question:
         return Question.of(text, store.segmenter, self._synonyms)
@@ -247,24 +242,6 @@ class Engine:
         wanted = find_document(document, store, self.config.base)
         return why_not(question, wanted, self._read(question, store, 1, None), store, self.encoder)
 
-    def _shown(
-        self, question: Question, reading: Reading, store: LocalStore, top_k: int, cited: Sequence[Quote], explain: bool
-    ) -> tuple[list[HitOut], list[Citation]]:
-        """The first `top_k` hits and the quotes, as responses hold them."""
-        hits = reading.hits[:top_k]
-        places = [*(hit.passage for hit in hits), *(passage for passage, _ in cited)]
-        fresh = sources_of((passage.document_id for passage in places), store, self.config.base)
-        shown = [
-            hit_out(
-                hit,
-                highlights(hit, question, cited),
-                fresh[hit.passage.document_id],
-                explained(question, hit, reading, store) if explain else None,
-            )
-            for hit in hits
-        ]
-        return shown, list(citations(cited, fresh))
-
     def documents(self, limit: int | None = None, after: str = "") -> list[DocumentInfo]:
         """Documents by id, those after the id `after`."""
         return self.store.documents(limit, after)
@@ -294,11 +271,3 @@ def check(query: str, top_k: int) -> None:
         raise QueryError(f"query: has {len(query)} characters; at most {MAX_QUERY_CHARS} are accepted")
     if not 1 <= top_k <= MAX_TOP_K:
         raise QueryError(f"top_k: must be from 1 to {MAX_TOP_K}, not {top_k}")
-
-
-def _elapsed_ms(started: float) -> float:
-    return round((time.perf_counter() - started) * 1000, 2)
-
-
-def _index(store: LocalStore) -> IndexOut:
-    return IndexOut(generation=store.generation, model=store.encoder, passages=store.counts()[1])

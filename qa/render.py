@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,9 +68,9 @@ def highlights(hit: Hit, question: Question, cited: Sequence[Quote]) -> list[Spa
     return quoted or question.highlights(hit)
 
 
-def citations(quotes: Sequence[Quote], fresh: dict[str, Source]) -> Iterator[Citation]:
-    """Where each quote stands."""
-    for n, (passage, (start, end)) in enumerate(quotes, start=1):
+def citations(numbered: Iterable[tuple[int, Quote]], fresh: Mapping[str, Source]) -> Iterator[Citation]:
+    """Where each quote stands; with the number that each citation is to have."""
+    for n, (passage, (start, end)) in numbered:
         first, last = passage.start + start, passage.start + end
         source = fresh[passage.document_id]
         yield Citation(

@@ -18,6 +18,11 @@ MAX_ANSWER_CHARS = 100_000
 EXAMPLE_QUESTION = "兰州帮扶中心资助了多少学生"
 
 Reason = Literal["no_hits", "low_confidence", "missing_terms", "no_quantity"]
+AnswerKind = Literal["extractive", "generated"]
+Doubt = Literal["unknown_source", "no_source", "number_not_in_source", "name_not_in_source"]
+Failure = Literal[
+    "timeout", "unreachable", "rate_limited", "refused", "server_error", "interrupted", "empty", "filtered", "invalid"
+]
 SpanPair = tuple[int, int]
 FilterText = Annotated[str, StringConstraints(max_length=MAX_FILTER_CHARS)]
 
@@ -34,16 +39,19 @@ class FilterSpec(BaseModel):
         return Filters(tuple(self.collection), tuple(self.document_id), self.path)
 
 
-class SearchRequest(BaseModel):
-    """A query for passages."""
-
+class _QueryRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"query": EXAMPLE_QUESTION, "top_k": 5}]})
     query: str = Field(description="The question or keywords, in any language")
     top_k: int = Field(default=DEFAULT_TOP_K, ge=1, le=MAX_TOP_K, description="How many passages to return")
     filters: FilterSpec | None = None
     explain: bool = Field(default=False, description="Add the parts of each score")
-    answer: Literal["extractive"] = Field(default="extractive", description="Answers are quoted from the documents")
-    stream: Literal[False] = Field(default=False, description="The response comes in one piece")
+
+
+class SearchRequest(_QueryRequest):
+    """A query for passages."""
+
+    answer: Literal["extractive"] = Field(default="extractive", description="As in a question; passages need none")
+    stream: Literal[False] = Field(default=False, description="The passages come in one piece")
 
 
 class HistoryTurn(BaseModel):
@@ -62,9 +70,14 @@ HistoryItem = Annotated[
 ]
 
 
-class AskRequest(SearchRequest):
+class AskRequest(_QueryRequest):
     """A question to be answered from the documents."""
 
+    answer: AnswerKind | None = Field(
+        default=None,
+        description="Quoted from the documents, or written by the language model; absent: by the model if there is one",
+    )
+    stream: bool = Field(default=False, description="Send the answer as server-sent events while it is made")
     history: list[HistoryItem] = Field(
         default=[], max_length=MAX_TURNS, description="Earlier questions of the conversation, oldest first"
     )
@@ -143,13 +156,39 @@ class Citation(Place):
     url: str
 
 
+class Unsupported(BaseModel):
+    """A sentence of a generated answer that its sources don't bear out: `answer.text[start:end] == text`.
+
+    `what` are the marks, numbers or names in it that stand in no passage it cites; empty with `no_source`.
+    """
+
+    start: int
+    end: int
+    text: str
+    reason: Doubt
+    what: list[str] = []
+
+
+class Fallback(BaseModel):
+    """Why the language model's answer could not be had, so that the answer is quoted from the documents instead."""
+
+    reason: Failure
+    detail: str
+
+
 class AnswerOut(BaseModel):
-    """The answer: verbatim text, and the short value where the question asks for one."""
+    """The answer, and the short value where the question asks for one.
+
+    An extractive answer is verbatim. A generated one holds marks such as [2] for the citation with that `n`, and after
+    each unsupported sentence a plain remark that says so.
+    """
 
     text: str
-    kind: Literal["extractive"] = "extractive"
+    kind: AnswerKind = "extractive"
     value: str | None
-    confidence: float
+    confidence: float = Field(description="Chance, 0 to 1, that the best passage answers the question")
+    unsupported: list[Unsupported] = []
+    fallback: Fallback | None = None
 
 
 class IndexOut(BaseModel):
@@ -199,9 +238,10 @@ class Sources(BaseModel):
 
 
 class Delta(BaseModel):
-    """A further part of a streamed answer's text."""
+    """A further part of a streamed answer's text; with `replace` it takes the place of all that came before."""
 
     text: str
+    replace: bool = False
 
 
 class Standing(Place):

@@ -11,6 +11,7 @@ from qa.schemas import (
     EXAMPLE_QUESTION,
     MAX_TOP_K,
     MAX_TURNS,
+    AnswerKind,
     AskRequest,
     FilterSpec,
     HistoryText,
@@ -25,6 +26,7 @@ class _QuestionParams(BaseModel):
     q: str = Field(description="The question, in any language", json_schema_extra={"example": EXAMPLE_QUESTION})
     top_k: int = Field(default=DEFAULT_TOP_K, ge=1, le=MAX_TOP_K, description="How many passages to return")
     explain: bool = Field(default=False, description="Add the parts of each score")
+    answer: AnswerKind | None = Field(default=None, description="As in the body of `POST /v1/ask`")
     history: list[HistoryText] = Field(
         default=[], max_length=MAX_TURNS, description="Earlier questions of the conversation, oldest first"
     )
@@ -37,8 +39,9 @@ class AskParams(FilterSpec, _QuestionParams):
 
     def to_request(self) -> AskRequest:
         return AskRequest(
-            query=self.q, top_k=self.top_k, filters=self, explain=self.explain, history=list(self.history)
-        )
+            query=self.q, top_k=self.top_k, filters=self, explain=self.explain, answer=self.answer,
+            history=list(self.history),
+        )  # fmt: skip
 
 
 class DocumentsParams(BaseModel):

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "/problems/"
 RETRY_AFTER_S = 5
+INTERNAL = "something failed in the server; its log says what, under this X-Request-ID"
 
 _MALFORMED = Meaning(400, EXIT_USAGE, "malformed-json", "The body is not JSON")
 _NOT_FOUND = Meaning(404, EXIT_USAGE, "not-found", "There is nothing at this address")
@@ -44,17 +45,22 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 Responses = dict[int | str, dict[str, Any]]
 
 
-def problem(found: Meaning, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """The response for one problem; `detail` is made one line of valid Unicode."""
+def problem_body(found: Meaning, detail: str) -> Problem:
+    """One problem; `detail` is made one line of valid Unicode."""
     line = " ".join(detail.encode("utf-8", "backslashreplace").decode().split())
-    body = Problem(type=TYPE_PREFIX + found.type, title=found.title, status=found.status, detail=line)
+    return Problem(type=TYPE_PREFIX + found.type, title=found.title, status=found.status, detail=line)
+
+
+def problem(found: Meaning, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The response for one problem."""
+    body = problem_body(found, detail)
     extra = {"Retry-After": str(RETRY_AFTER_S)} if found.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     return JSONResponse(body.model_dump(), found.status, {**extra, **(headers or {})}, MEDIA_TYPE)
 
 
 def internal_problem() -> JSONResponse:
     """The response to an error that nobody expected; what it was stands in the log only."""
-    return problem(MEANINGS[CitedQAError], "something failed in the server; its log says what, under this X-Request-ID")
+    return problem(MEANINGS[CitedQAError], INTERNAL)
 
 
 def documented(*types: str) -> Responses:

@@ -2,42 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from threading import Event
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query
+from fastapi.responses import StreamingResponse
 
 from index.types import Filters
 from qa.api.deps import ENGINE_PROBLEMS, ReadyEngine
 from qa.api.examples import EXAMPLE_RESPONSE
 from qa.api.models import AskParams
 from qa.api.problems import Responses, documented
+from qa.api.sse import EVENTS_CONTENT, event_stream
+from qa.asking import Part
 from qa.conversation import Turn
+from qa.engine import Engine
 from qa.schemas import AskRequest, AskResponse, SearchRequest, SearchResponse
 
 router = APIRouter(prefix="/v1", tags=["questions"])
 
+_RESPONSE = {"example": EXAMPLE_RESPONSE.model_dump()}
 _ANSWERED: Responses = {
     200: {
         "description": "An answer with its citations, or the reason why there is none",
-        "content": {"application/json": {"example": EXAMPLE_RESPONSE.model_dump()}},
+        "content": {"application/json": _RESPONSE},
     }
+}
+_ANSWERED_OR_STREAMED: Responses = {
+    200: {**_ANSWERED[200], "content": {"application/json": _RESPONSE, **EVENTS_CONTENT}}
 }
 _BODY_PROBLEMS = documented("malformed-json", "body-too-large", "invalid-request", *ENGINE_PROBLEMS)
 
 
-@router.post("/ask", summary="Answer a question", responses={**_ANSWERED, **_BODY_PROBLEMS})
-def ask(engine: ReadyEngine, request: Annotated[AskRequest, Body()]) -> AskResponse:
+@router.post(
+    "/ask", summary="Answer a question", response_model=AskResponse,
+    responses={**_ANSWERED_OR_STREAMED, **_BODY_PROBLEMS},
+)  # fmt: skip
+def ask(engine: ReadyEngine, request: Annotated[AskRequest, Body()]) -> AskResponse | StreamingResponse:
     """Answer a question from the documents.
 
-    The answer is quoted from the documents, never composed. Each citation says where its quote stands:
-    `text[start:end]` of `GET /v1/documents/{id}/text`, in code points, is exactly `quote`; its `url` returns just that.
-    When the documents hold no answer, `status` is `no_answer` and `reason` says why; the nearest passages are listed
-    all the same. A follow-up such as 那武威呢 is understood from `history`; `interpreted_as` says how.
+    An extractive answer is quoted from the documents, never composed. A generated one is written by the configured
+    language model from passages chosen before: its text holds marks such as [2] for the citation with that `n`, and
+    what its sources don't bear out is listed in `unsupported` and marked in the text. When the model fails, the answer
+    is extractive and `fallback` says why. Each citation says where its quote stands: `text[start:end]` of
+    `GET /v1/documents/{id}/text`, in code points, is exactly `quote`; its `url` returns just that. When the documents
+    hold no answer, `status` is `no_answer` and `reason` says why; the nearest passages are listed all the same. A
+    follow-up such as 那武威呢 is understood from `history`; `interpreted_as` says how.
+
+    With `stream` the answer comes as server-sent events: `sources`, `delta` (any number), then `done` with the whole
+    response, or `error` with a problem. A `delta` with `replace` takes the place of the text so far.
     """
-    history = [Turn(turn) if isinstance(turn, str) else Turn(turn.question, turn.answer) for turn in request.history]
-    return engine.ask(
-        request.query, top_k=request.top_k, filters=_filters(request), explain=request.explain, history=history
-    )
+    if not request.stream:
+        return _answer(engine, request)
+    stop = Event()
+    return event_stream(_parts(engine, request, stop), stop)
 
 
 @router.get(
@@ -47,7 +66,7 @@ def ask(engine: ReadyEngine, request: Annotated[AskRequest, Body()]) -> AskRespo
 )
 def ask_by_address(engine: ReadyEngine, params: Annotated[AskParams, Query()]) -> AskResponse:
     """Answer a question without a body, as in `/v1/ask?q=兰州帮扶中心资助了多少学生`."""
-    return ask(engine, params.to_request())
+    return _answer(engine, params.to_request())
 
 
 @router.post("/search", summary="Find passages", responses=_BODY_PROBLEMS)
@@ -56,5 +75,19 @@ def search(engine: ReadyEngine, request: Annotated[SearchRequest, Body()]) -> Se
     return engine.search(request.query, top_k=request.top_k, filters=_filters(request), explain=request.explain)
 
 
-def _filters(request: SearchRequest) -> Filters | None:
+def _answer(engine: Engine, request: AskRequest) -> AskResponse:
+    *_, done = _parts(engine, request)
+    assert isinstance(done, AskResponse)
+    return done
+
+
+def _parts(engine: Engine, request: AskRequest, stop: Event | None = None) -> Iterator[Part]:
+    history = [Turn(turn) if isinstance(turn, str) else Turn(turn.question, turn.answer) for turn in request.history]
+    return engine.stream(
+        request.query, top_k=request.top_k, filters=_filters(request), explain=request.explain, history=history,
+        answer=request.answer, stop=stop,
+    )  # fmt: skip
+
+
+def _filters(request: AskRequest | SearchRequest) -> Filters | None:
     return request.filters.to_filters() if request.filters else None

@@ -1,0 +1,90 @@
+"""An answer as server-sent events while it is made.
+
+What makes it, `Engine.stream`, waits for a model: it runs in a worker thread, and ends when the client goes away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from threading import Event
+from typing import Any, TypeVar
+
+from anyio import CancelScope, to_thread
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+
+from index.errors import CitedQAError
+from qa.api.problems import INTERNAL, problem_body
+from qa.asking import Part
+from qa.errors import MEANINGS, meaning
+from qa.schemas import AskResponse, Delta, Sources
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "text/event-stream"
+# While nothing comes a comment is sent this often, so that no proxy takes the connection for dead.
+HEARTBEAT_S = 10.0
+# Proxies are not to keep events back; X-Accel-Buffering says so to nginx.
+HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+EVENTS_CONTENT: dict[str, Any] = {
+    MEDIA_TYPE: {
+        "schema": {"type": "string", "description": "With `stream`: the events sources, delta, done and error"},
+        "example": 'event: sources\ndata: {"id": "…", "citations": […], "hits": […], …}\n\n'
+        'event: delta\ndata: {"text": "帮助1097名困难家庭子女", "replace": false}\n\n'
+        'event: done\ndata: {"id": "…", "status": "answered", "answer": {…}, …}\n\n',
+    }
+}
+_HEARTBEAT = b": waiting\n\n"
+_NAMES: dict[type[BaseModel], str] = {Sources: "sources", Delta: "delta", AskResponse: "done"}
+
+T = TypeVar("T")
+
+
+def event_stream(parts: Iterator[Part], stop: Event) -> StreamingResponse:
+    """The parts as events. `stop` is set when nobody reads them any more.
+
+    Raises:
+        CitedQAError: there is not even a first part, so that the error can still be an ordinary response.
+    """
+    first = next(parts)
+    return StreamingResponse(_events(first, parts, stop), media_type=MEDIA_TYPE, headers=HEADERS)
+
+
+async def _events(first: Part, parts: Iterator[Part], stop: Event) -> AsyncIterator[bytes]:
+    yield event(_NAMES[type(first)], first)
+    try:
+        async for part in in_thread(parts, stop):
+            yield _HEARTBEAT if part is None else event(_NAMES[type(part)], part)
+    except CitedQAError as exc:
+        yield event("error", problem_body(meaning(exc), str(exc)))
+    except Exception:
+        logger.exception("a streamed answer failed")
+        yield event("error", problem_body(MEANINGS[CitedQAError], INTERNAL))
+
+
+def event(name: str, data: BaseModel) -> bytes:
+    """One event with JSON on one line, as JSON text has no line break."""
+    return f"event: {name}\ndata: {data.model_dump_json()}\n\n".encode()
+
+
+async def in_thread(parts: Iterator[T], stop: Event, heartbeat_s: float = HEARTBEAT_S) -> AsyncIterator[T | None]:
+    """What an iterator that blocks gives, made in a worker thread; None whenever nothing came for `heartbeat_s`.
+
+    However this ends, `stop` is set, which ends the iterator's own waiting, and its work is over.
+    """
+    waiting: asyncio.Task[T | None] | None = None
+    try:
+        while True:
+            waiting = asyncio.create_task(to_thread.run_sync(next, parts, None))
+            while not (await asyncio.wait({waiting}, timeout=heartbeat_s))[0]:
+                yield None
+            if (part := waiting.result()) is None:
+                return
+            yield part
+    finally:
+        stop.set()
+        if waiting is not None and not waiting.done():
+            with CancelScope(shield=True):
+                await asyncio.wait({waiting})
