@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from qa.explain import explained
 from qa.parts import Quote
 from qa.question import Question
 from qa.render import Source, citations, highlights, hit_out, sources_of
-from qa.schemas import AnswerOut, AskResponse, Delta, HitOut, IndexOut, SearchResponse, Sources
+from qa.schemas import AnswerOut, AskResponse, Delta, Fallback, HitOut, IndexOut, SearchResponse, Sources
 
 Part = Sources | Delta | AskResponse
 
@@ -24,6 +23,7 @@ Part = Sources | Delta | AskResponse
 class Asked:
     """`query` is the question as it was typed, `interpreted` as it was understood; `started` by `perf_counter`."""
 
+    id: str
     query: str
     interpreted: str
     question: Question
@@ -68,33 +68,42 @@ class Asked:
 def found(asked: Asked) -> SearchResponse:
     """The passages alone."""
     return SearchResponse(
-        id=uuid.uuid4().hex, query=asked.query, hits=asked.hits(asked.fresh()), index=asked.index(),
+        id=asked.id, query=asked.query, hits=asked.hits(asked.fresh()), index=asked.index(),
         timings_ms={"total": asked.elapsed_ms()},
     )  # fmt: skip
 
 
-def quoted(asked: Asked) -> Iterator[Part]:
-    """The answer that stands in the passages, or the reason why none does."""
+def quoted(asked: Asked, found: Answer | NoAnswer | None = None) -> Iterator[Part]:
+    """The answer that stands in the passages, or the reason why none does; `found` where that is known already."""
     searched = asked.elapsed_ms()
-    found = asked.answer()
-    quotes = found.quotes if isinstance(found, Answer) else ()
-    fresh = asked.fresh(quotes)
-    sources = Sources(
-        id=uuid.uuid4().hex, query=asked.query, citations=list(citations(enumerate(quotes, start=1), fresh)),
-        hits=asked.hits(fresh, quotes), index=asked.index(),
-    )  # fmt: skip
+    found = found or asked.answer()
+    sources = quoted_sources(asked, found)
     yield sources
     if isinstance(found, Answer):
         yield Delta(text=found.text)
     yield respond(asked, sources, found, {"search": searched})
 
 
+def quoted_sources(asked: Asked, found: Answer | NoAnswer) -> Sources:
+    """Where each quote of an extractive answer stands, beside the hits."""
+    quotes = found.quotes if isinstance(found, Answer) else ()
+    fresh = asked.fresh(quotes)
+    return Sources(
+        id=asked.id, query=asked.query, citations=list(citations(enumerate(quotes, start=1), fresh)),
+        hits=asked.hits(fresh, quotes), index=asked.index(),
+    )  # fmt: skip
+
+
 def respond(
-    asked: Asked, sources: Sources, found: AnswerOut | Answer | NoAnswer, timings_ms: Mapping[str, float]
+    asked: Asked,
+    sources: Sources,
+    found: AnswerOut | Answer | NoAnswer,
+    timings_ms: Mapping[str, float],
+    fallback: Fallback | None = None,
 ) -> AskResponse:
     """The whole response; `sources` hold its citations and hits."""
     if isinstance(found, Answer):
-        found = AnswerOut(text=found.text, value=found.value, confidence=round(found.confidence, 4))
+        found = AnswerOut(text=found.text, value=found.value, confidence=rounded(found.confidence), fallback=fallback)
     is_refusal = isinstance(found, NoAnswer)
     return AskResponse(
         **dict(sources), interpreted_as=asked.interpreted if asked.interpreted != asked.query else None,
@@ -104,3 +113,8 @@ def respond(
         answer=None if isinstance(found, NoAnswer) else found,
         timings_ms={**timings_ms, "total": asked.elapsed_ms()},
     )  # fmt: skip
+
+
+def rounded(confidence: float) -> float:
+    """A confidence as responses hold it."""
+    return round(confidence, 4)

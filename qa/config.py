@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from index.encoder import BUNDLED, EncoderOptions
 from index.errors import ConfigError
-from qa.settings import EncoderConfig, RerankerConfig, ServerConfig
+from qa.settings import EncoderConfig, LlmConfig, RerankerConfig, ServerConfig
 
 DEFAULT_FILE = Path("config.yaml")
 ENV_PREFIX = "QA_"
@@ -31,6 +31,7 @@ class Config(BaseSettings):
     data_dir: Path = Path("data")
     encoder: EncoderConfig = EncoderConfig()
     reranker: RerankerConfig = RerankerConfig()
+    llm: LlmConfig = LlmConfig()
     dictionary: Path | None = None
     synonyms: Path | None = None
     store: Literal["local"] = "local"

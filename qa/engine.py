@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from index.build import Progress, sync
 from index.encoder import Encoder, load_encoder
@@ -37,6 +39,9 @@ from qa.schemas import (
 )
 from qa.why_not import find_document, why_not
 
+if TYPE_CHECKING:
+    from qa.model import Model
+
 logger = logging.getLogger(__name__)
 
 # So many passages are looked through for those whose article is the one that the question names.
@@ -54,6 +59,7 @@ class Engine:
         self.config = config
         self.encoder: Encoder = load_encoder(config.encoder_model, config.encoder_options)
         self.reranker = Reranker(config.reranker_model) if config.reranker_model else None
+        self.model = _model(config)
         self._opening = threading.Lock()
         self._opened: LocalStore | None = None
         self._is_outdated = False
@@ -177,7 +183,7 @@ class Engine:
         """What `ask` returns, as it comes: the sources first, then the text in parts, then the whole response.
 
         A part of the text with `replace` takes the place of all that came before; the whole response is what counts.
-        Where nobody waits for it any more, set `stop`, from any thread: then nothing more comes.
+        Where nobody waits for it any more, set `stop`, from any thread: the model's work ends, and nothing more comes.
 
         Raises:
             QueryError: as `ask`, when the first part is asked for.
@@ -186,14 +192,16 @@ class Engine:
         check(query, top_k)
         self.check_kind(answer)
         asked = self._asked(query, self._interpreted(query, history), top_k, filters, explain, started)
-        for part in quoted(asked):
-            if stop is not None and stop.is_set():
-                return
-            yield part
+        if self.model and answer != "extractive":
+            from qa.generate import Writing, generated
+
+            yield from generated(asked, Writing(self.model, self.config.llm.passages, history, stop))
+        else:
+            yield from quoted(asked)
 
     def check_kind(self, kind: AnswerKind | None) -> None:
         """Raise QueryError when this kind of answer can't be given."""
-        if kind == "generated":
+        if kind == "generated" and self.model is None:
             raise QueryError("answer: no language model is configured; set llm.model, or ask for an extractive answer")
 
     def _interpreted(self, query: str, history: Sequence[Turn]) -> str:
@@ -206,7 +214,7 @@ class Engine:
         store = self.store
         question = self._question(interpreted, store)
         return Asked(
-            query=query, interpreted=interpreted, question=question,
+            id=uuid.uuid4().hex, query=query, interpreted=interpreted, question=question,
             reading=self._read(question, store, top_k, filters), store=store, encoder=self.encoder,
             base=self.config.base, top_k=top_k, explain=explain, started=started,
         )  # fmt: skip
@@ -259,6 +267,15 @@ class Engine:
         if found is None:
             raise DocumentNotFoundError(f"no document has the id {document_id!r}; list them with GET /v1/documents")
         return found
+
+
+def _model(config: Config) -> Model | None:
+    if not config.llm.model:
+        return None
+    # Whoever has no language model need not wait for what it takes to use one.
+    from qa.model import Model
+
+    return Model(config.llm)
 
 
 def check(query: str, top_k: int) -> None:

@@ -24,6 +24,14 @@ _SURNAMES = frozenset(
 )
 # Common words that the segmenter takes for names because they begin like one.
 _NOT_PEOPLE = re.compile("[的了是在和与]|(?:工|职|会|年|度|性|化|制|率|量|力)$")
+# What a place's name may end in or go without.
+PLACE_KIND = re.compile("(?<=..)[省市县区州镇乡]$")
+# Words that the dictionary calls places and that name none.
+VAGUE_PLACE = re.compile("[外国东西内海各本当全世界中南北部省市县区乡镇村地方]+|.*(?:城市|地区|国家|社区|大桥|公路)")
+_PROPER_TAGS = frozenset({"ns", "nt", "nz", "nr", "nrt", "nrfg"})
+_PLACE_TAGS = frozenset({"ns", "nt", "nz"})
+_LONG_NAME_CHARS = 3
+_TITLE = re.compile("《([^》]{2,40})》")
 
 
 def people(folded: str, segmenter: Segmenter = PLAIN) -> Iterator[Span]:
@@ -64,3 +72,24 @@ def organisations(folded: str, segmenter: Segmenter = PLAIN) -> Iterator[Span]:
         start = first if start is None else start
         if position - start > 2 and _ORGANISATION_END.search(folded[start:position]):
             yield start, position
+
+
+def proper_names(folded: str, segmenter: Segmenter = PLAIN) -> list[str]:
+    """Names of places, people, organisations and works in a folded Han text: words that another text must share.
+
+    An organisation named by several words is each of those words.
+    """
+    found = [match[1] for match in _TITLE.finditer(folded)]
+    tagged = segmenter.tag(folded)
+    for word, tag in tagged:
+        is_place = tag in _PLACE_TAGS and len(word) > 1 and not VAGUE_PLACE.fullmatch(word)
+        is_long = tag in _PROPER_TAGS and len(word) >= _LONG_NAME_CHARS
+        if (is_place or is_long) and segmenter.knows(word):
+            found.append(PLACE_KIND.sub("", word))
+    found += [folded[slice(*span)] for span in people(folded, segmenter)]
+    proper = {word for word, tag in tagged if tag in _PROPER_TAGS}
+    for start, end in organisations(folded, segmenter):
+        parts = [word for word, _ in segmenter.tag(folded[start:end])]
+        if proper.intersection(parts):
+            found += [PLACE_KIND.sub("", part) for part in parts if len(part) > 1]
+    return list(dict.fromkeys(found))

@@ -266,3 +266,9 @@ def counts_in(asked: str, unit: str) -> bool:
     if asked == "个":
         return unit in _PEOPLE | _THINGS | _BODIES
     return any(asked in family and unit in family for family in _UNIT_FAMILIES)
+
+
+def differ(one: str, other: str) -> bool:
+    """Whether two units surely count different things: 名 and 次 do, 名 and 人 don't, and of 户 and 米 nobody knows."""
+    known = all(any(unit in family for family in _UNIT_FAMILIES) for unit in (one, other))
+    return known and not counts_in(one, other) and not counts_in(other, one)

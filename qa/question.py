@@ -14,7 +14,7 @@ from index.segmenter import PLAIN, Segmenter
 from index.tokens import HAN, stem, words
 from index.types import Hit, Span
 from qa.kinds import CLASSIFIER, PEOPLE, Kind, kind_of
-from qa.names import organisations, people, places
+from qa.names import PLACE_KIND, VAGUE_PLACE, organisations, people, places
 from qa.quantities import COUNT_UNITS, Quantity, counts_in, quantities
 
 _ASKING = re.compile(
@@ -36,9 +36,6 @@ _EXCLUDING = re.compile("别给|不要|不是|不算|不含|除外|排除|别的
 _LATIN_WORD = re.compile("[a-z]+(?:['’][a-z]*)?")
 _PLACE_TAGS = frozenset({"ns", "nz"})
 _NAME_TAGS = frozenset({"nr", "nrt", "nrfg"})
-_PLACE_KIND = re.compile("(?<=..)[省市县区州镇乡]$")
-# Words that the dictionary calls places and that name none.
-_VAGUE_PLACE = re.compile("[外国东西内海各本当全世界中南北部省市县区乡镇村地方]+|.*(?:城市|地区|国家|社区|大桥|公路)")
 _CODE = re.compile(
     "[a-z]*[0-9]+[a-z0-9-]*[a-z][a-z0-9-]*|[a-z]+-?[0-9]+[a-z0-9-]*|(?<![0-9])(?:19|20)[0-9]{2}(?=年|\\b)"
 )
@@ -94,9 +91,9 @@ class Question:
     def places(self) -> list[str]:
         """Places, organisations, years and codes that are surely meant: an answer's article must mention them."""
         found = [
-            _PLACE_KIND.sub("", word)
+            PLACE_KIND.sub("", word)
             for word, tag in self.segmenter.tag(self.wanted)
-            if tag in _PLACE_TAGS and len(word) > 1 and not _VAGUE_PLACE.fullmatch(word) and self.segmenter.knows(word)
+            if tag in _PLACE_TAGS and len(word) > 1 and not VAGUE_PLACE.fullmatch(word) and self.segmenter.knows(word)
         ]
         return list(dict.fromkeys([*found, *_CODE.findall(self.wanted)]))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
@@ -47,6 +48,43 @@ class RerankerConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     model: str = ""
+
+
+class LlmConfig(BaseModel):
+    """Which language model writes answers; none while `model` is empty."""
+
+    model_config = ConfigDict(extra="forbid")
+    model: str = ""
+    base_url: str | None = Field(default=None, pattern="^https?://[^/]")
+    api_key: SecretStr | None = None
+    passages: int = Field(default=8, ge=1, le=50)
+    timeout_s: float = Field(default=60.0, gt=0, le=3600)
+    idle_timeout_s: float = Field(default=20.0, gt=0, le=3600)
+    max_tokens: int | None = Field(default=1000, ge=1)
+    temperature: float | None = Field(default=0.0, ge=0, le=2)
+
+    @field_validator("base_url", "api_key", "max_tokens", "temperature", mode="before")
+    @classmethod
+    def _nothing_is_none(cls, value: object) -> object:
+        """So that a variable can undo what the file says."""
+        return None if value == "" else value
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_address(cls, value: str | None) -> str | None:
+        try:
+            _ = urlsplit(value or "").port
+        except ValueError as exc:
+            raise ValueError(f"is no address: {exc}") from exc
+        return value
+
+    @model_validator(mode="after")
+    def _check_whole(self) -> LlmConfig:
+        if self.model and not self.base_url:
+            raise ValueError("model is set, but base_url is not; name the endpoint, as in http://127.0.0.1:8080/v1")
+        if self.base_url and not self.model:
+            raise ValueError("base_url is set, but model is not; name the model that the endpoint serves")
+        return self
 
 
 class ServerConfig(BaseModel):

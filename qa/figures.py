@@ -1,0 +1,133 @@
+"""Which figures of a sentence stand in a source, whatever way either writes them: 1,097, １０９７, 一千零九十七.
+
+Works on folded text (`index.fold`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from qa.quantities import Quantity, differ, number, quantities
+
+_HAN = "零〇○一二两三四五六七八九十百千万亿"
+# Numerals that are no quantity with a unit: codes, and Han numerals too long to be a word.
+_BARE = re.compile(f"[0-9]+(?:,[0-9]{{3}})*(?:\\.[0-9]+)?|[一二两三四五六七八九][零〇○{_HAN}]{{2,}}")
+# 一个, 一年 and the like are articles more often than figures.
+_ARTICLE = re.compile("(?:一|(?:one|an?)\\b)")
+_LIST_NUMBER = re.compile(
+    "\\s*(?:[-*•]\\s*)?(?:[(（]?[0-9]{1,2}[)）.、](?![0-9])|[(（]?[一二三四五六七八九十]{1,3}[)）、])"
+)
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_YEAR = re.compile("(?<![0-9])(1[0-9]{3}|20[0-9]{2})(?![0-9])|([一二][零〇○一二三四五六七八九]{3})(?=年)")
+_HAN_MONTH = re.compile(f"([0-9]{{1,2}}|[{_HAN}]{{1,3}})月")
+_HAN_DAY = re.compile(f"月([0-9]{{1,2}}|[{_HAN}]{{1,3}})[日号]?")
+_NUMERIC_DATE = re.compile("([12][0-9]{3})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})")
+_DAY = re.compile("(?<![0-9])([0-9]{1,2})(?:st|nd|rd|th)?(?![0-9])")
+
+
+@dataclass(frozen=True, slots=True)
+class _Date:
+    year: float | None
+    month: float | None
+    day: float | None
+
+
+class Figures:
+    """The figures of a source."""
+
+    def __init__(self, folded: str) -> None:
+        self._text = folded
+
+    def missing(self, folded: str) -> list[str]:
+        """The figures of a folded sentence that don't stand in the source, as the sentence writes them."""
+        return [text for text, figure in figures(folded) if not self._holds(text, figure)]
+
+    def _holds(self, text: str, figure: Quantity | None) -> bool:
+        if self._has_same(text):
+            return True
+        if figure is None:
+            value = number(text)
+            return value is None or value in self._numerals
+        if figure.kind == "date" and (date := _date(text)):
+            return self._has_date(date)
+        if figure.value is None:
+            return all(value in self._numerals for value in _values(text) if value)
+        return any(_agree(figure, other) for other in self._quantities)
+
+    def _has_same(self, text: str) -> bool:
+        digits = f"0-9{_HAN}"
+        before = f"(?<![{digits}])(?<![0-9][.,])" if re.match(f"[{digits}]", text) else ""
+        after = "(?![0-9])" if text[-1].isdigit() else ""
+        return re.search(before + re.escape(text) + after, self._text) is not None
+
+    def _has_date(self, wanted: _Date) -> bool:
+        """A day and month may stand apart from their year, as in a text about one year."""
+        is_year = wanted.year is None or any(date.year == wanted.year for date in self._dates)
+        is_day = wanted.month is None or any(
+            (date.month, wanted.day is None or date.day) == (wanted.month, wanted.day is None or wanted.day)
+            and (date.year is None or wanted.year is None or date.year == wanted.year)
+            for date in self._dates
+        )
+        return is_year and is_day
+
+    @cached_property
+    def _quantities(self) -> list[Quantity]:
+        return quantities(self._text)
+
+    @cached_property
+    def _dates(self) -> list[_Date]:
+        return [date for found in self._quantities if found.kind == "date" and (date := _date(found.text))]
+
+    @cached_property
+    def _numerals(self) -> set[float]:
+        values = {found.value for found in self._quantities if found.value is not None}
+        return values | set(_values(self._text))
+
+
+def figures(folded: str) -> Iterator[tuple[str, Quantity | None]]:
+    """The figures of a folded sentence as it writes them, each with what it means where that can be told."""
+    opening = match.end() if (match := _LIST_NUMBER.match(folded)) else 0
+    taken = []
+    for found in quantities(folded):
+        taken.append(found.span)
+        is_article = found.value == 1 and found.kind in ("count", "duration") and _ARTICLE.match(found.text)
+        if found.span[0] >= opening and not is_article:
+            yield found.text, found
+    for match in _BARE.finditer(folded, opening):
+        if not any(start < match.end() and match.start() < end for start, end in taken):
+            yield match.group(), None
+
+
+def _values(folded: str) -> Iterator[float]:
+    for match in re.finditer(f"[0-9]+(?:,[0-9]{{3}})*(?:\\.[0-9]+)?[万亿]?|[{_HAN}]+", folded):
+        if (value := number(match.group())) is not None:
+            yield value
+
+
+def _agree(claimed: Quantity, found: Quantity) -> bool:
+    """Whether two quantities are the same one; units that only one has, or that mean alike, don't part them."""
+    if claimed.value != found.value:
+        return False
+    special = {"money", "share", "duration"}
+    if claimed.kind != found.kind and {claimed.kind, found.kind} & special and claimed.unit and found.unit:
+        return False
+    if (claimed.kind == "share") != (found.kind == "share"):
+        return False
+    return not differ(claimed.unit, found.unit)
+
+
+def _date(text: str) -> _Date | None:
+    """The parts of a date, None where it is none by the calendar: a century, a reign."""
+    if match := _NUMERIC_DATE.search(text):
+        return _Date(*(float(part) for part in match.groups()))
+    rest = _YEAR.sub(" ", text, count=1)
+    year = number(match[1] or match[2]) if (match := _YEAR.search(text)) else None
+    month = number(match[1]) if (match := _HAN_MONTH.search(rest)) else None
+    day = number(match[1]) if (match := _HAN_DAY.search(rest)) else None
+    if named := next((place for place, name in enumerate(_MONTHS, start=1) if re.search(f"\\b{name}", rest)), None):
+        month, day = float(named), number(match[1]) if (match := _DAY.search(rest)) else None
+    is_calendar = not re.search("世纪|年代|民国|公元前", text)
+    return _Date(year, month, day) if is_calendar and (year or month) else None
