@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,20 +37,22 @@ def sync(
     base: Path,
     segmenter: Segmenter = PLAIN,
     only: Sequence[Path] = (),
+    may_be_gone: bool = False,
     rebuild: bool = False,
     progress: Progress | None = None,
 ) -> tuple[LocalStore, SyncReport]:
     """Bring the index in `data_dir` in step with the folders of `corpus` (collection name to folder).
 
-    `only` limits the work to these files and folders. Paths are shown relative to `base` where they lie inside it.
+    `only` limits the work to these files and folders; with `may_be_gone` what was read from those of them that are no
+    more is removed, else they are an error. Paths are shown relative to `base` where they lie inside it.
 
     Raises:
-        ConfigError: a folder of the corpus is missing, or a path of `only` lies outside all of them.
+        ConfigError: a folder of the corpus is missing, or a path of `only` is, or lies outside all of them.
         IndexBusyError, IndexMismatchError: see `index.store.local.writing`.
     """
     started = time.monotonic()
     report = SyncReport()
-    listing = _list(corpus, base, only, data_dir)
+    listing = _list(corpus, base, only, data_dir, may_be_gone)
     with (
         writing(data_dir, Settings(encoder.fingerprint, segmenter), lambda: encoder.dim, rebuild=rebuild) as writer,
         closing(Embedder(encoder, data_dir)) as embedder,
@@ -88,10 +90,10 @@ def _within(file: File, number: int, files: int, progress: Progress | None) -> A
     return advance
 
 
-def _list(corpus: Mapping[str, Path], base: Path, only: Sequence[Path], data_dir: Path) -> _Listing:
-    limits = [path.resolve() for path in only]
+def _list(corpus: Mapping[str, Path], base: Path, only: Sequence[Path], data_dir: Path, may_be_gone: bool) -> _Listing:
+    limits = {path.resolve() for path in only}
     for limit in limits:
-        if not limit.exists():
+        if not limit.exists() and not may_be_gone:
             raise ConfigError(f"{limit}: no such file or folder")
         if not any(limit.is_relative_to(folder.resolve()) for folder in corpus.values()):
             raise ConfigError(f"{limit}: lies outside the corpus; add its folder to `corpus` in config.yaml")
@@ -104,7 +106,7 @@ def _list(corpus: Mapping[str, Path], base: Path, only: Sequence[Path], data_dir
         root = folder.resolve()
         for name, reason in _walk(str(root), str(data_dir.resolve()), listing):
             path = Path(name)
-            if limits and not any(path.is_relative_to(limit) for limit in limits):
+            if not _is_wanted(path, limits):
                 continue
             relative = name[len(str(root)) :].lstrip(os.sep).replace(os.sep, "/")
             listing.files.append(File.of(collection, relative, path, shown_path(name, base), reason))
@@ -157,17 +159,21 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def _is_wanted(path: Path, limits: Set[Path]) -> bool:
+    """Whether a path is one of `limits` or lies in one; any is when there are none."""
+    return not limits or path in limits or not limits.isdisjoint(path.parents)
+
+
 def _gone(known: Mapping[str, Known], listing: _Listing, only: Sequence[Path], base: Path) -> dict[str, Known]:
     """What is known of files that are no more, by id. A folder that can't be listed now keeps what was read from it."""
     readable = {file.id for file in listing.files if not file.reason}
-    limits = [path.resolve() for path in only]
+    limits = {path.resolve() for path in only}
     gone = {}
     for id, file in known.items():
         if id in readable:
             continue
         path = base / file.records[0].path
-        is_in_scope = not limits or any(path.is_relative_to(limit) for limit in limits)
-        if is_in_scope and not any(path.is_relative_to(folder) for folder in listing.unreadable):
+        if _is_wanted(path, limits) and not any(path.is_relative_to(folder) for folder in listing.unreadable):
             gone[id] = file
     # A file that is there and not to be read is noted again where it is met.
     refused = {file.id for file in listing.files if file.reason}

@@ -5,6 +5,11 @@ CitedQAError
 ├── QueryError              a question or its options are wrong
 ├── ReadError               a file could not be read
 ├── DocumentNotFoundError   no document has this id
+├── JobNotFoundError        no job has this id
+├── ConflictError           what is there stands against a change
+├── FileTypeError           a file is of a type that is not read
+├── DiskError               the disk can't be written to
+│   └── DiskFullError       it is full
 ├── EncoderError            the encoder could not be loaded or used
 ├── IndexBusyError          another process is writing
 └── IndexUnusableError
@@ -35,6 +40,26 @@ class ReadError(CitedQAError):
 
 class DocumentNotFoundError(CitedQAError):
     """No document in the index has the id that was asked for."""
+
+
+class JobNotFoundError(CitedQAError):
+    """No job has the id that was asked for."""
+
+
+class ConflictError(CitedQAError):
+    """A change is not possible as things stand: a file of that name is there, or a document is part of an archive."""
+
+
+class FileTypeError(CitedQAError):
+    """What was sent is of a type that is not read."""
+
+
+class DiskError(CitedQAError):
+    """A file could not be written, moved or removed."""
+
+
+class DiskFullError(DiskError):
+    """There is no room for a file."""
 
 
 class EncoderError(CitedQAError):

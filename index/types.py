@@ -52,7 +52,7 @@ class Document:
     """One document as it was read: its text is what every offset refers to.
 
     `file` is the id of the file that it came from: its own, or that of the archive or message that holds it.
-    `sha256`, `size`, `mtime_ns` and `read_at` are that file's.
+    `sha256`, `size`, `mtime_ns` and `read_at` are that file's. `generation` is the index's that it came with.
     """
 
     id: str
@@ -67,6 +67,7 @@ class Document:
     read_at: str
     encoding: str | None = None
     notices: tuple[Notice, ...] = ()
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class DocumentInfo:
     encoding: str | None
     notices: tuple[Notice, ...]
     passages: int
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from index.build import Progress, sync
 from index.encoder import Encoder, load_encoder
@@ -113,13 +113,19 @@ class Engine:
             return opened
 
     def index(
-        self, only: list[Path] | None = None, *, rebuild: bool = False, progress: Progress | None = None
+        self,
+        only: Sequence[Path] | None = None,
+        *,
+        may_be_gone: bool = False,
+        rebuild: bool = False,
+        progress: Progress | None = None,
     ) -> SyncReport:
         """Bring the index in step with the corpus and the dictionary; see `index.build.sync`."""
         self._read_lexicon()
         self._opened, report = sync(
             self.config.corpus_folders, self.config.index_dir, self.encoder,
-            base=self.config.base, segmenter=self._segmenter, only=only or (), rebuild=rebuild, progress=progress,
+            base=self.config.base, segmenter=self._segmenter, only=only or (),
+            may_be_gone=may_be_gone, rebuild=rebuild, progress=progress,
         )  # fmt: skip
         return report
 
@@ -250,23 +256,22 @@ class Engine:
         wanted = find_document(document, store, self.config.base)
         return why_not(question, wanted, self._read(question, store, 1, None), store, self.encoder)
 
-    def documents(self, limit: int | None = None, after: str = "") -> list[DocumentInfo]:
-        """Documents by id, those after the id `after`."""
-        return self.store.documents(limit, after)
+    def documents(self, limit: int | None = None, after: str = "", containing: str = "") -> list[DocumentInfo]:
+        """Documents by id, those after the id `after` and with `containing` in their title or path."""
+        return self.store.documents(limit, after, containing)
 
     def document_info(self, document_id: str) -> DocumentInfo:
         """A document without its text; raises DocumentNotFoundError."""
-        found = self.store.document_info(document_id)
-        if found is None:
-            raise DocumentNotFoundError(f"no document has the id {document_id!r}; list them with GET /v1/documents")
-        return found
+        return self.store.document_info(document_id) or not_found(document_id)
 
     def document(self, document_id: str) -> Document:
         """A document with the text that all offsets refer to; raises DocumentNotFoundError."""
-        found = self.store.document(document_id)
-        if found is None:
-            raise DocumentNotFoundError(f"no document has the id {document_id!r}; list them with GET /v1/documents")
-        return found
+        return self.store.document(document_id) or not_found(document_id)
+
+
+def not_found(document_id: str) -> NoReturn:
+    """Raise DocumentNotFoundError for an id."""
+    raise DocumentNotFoundError(f"no document has the id {document_id!r}; list them with GET /v1/documents")
 
 
 def _model(config: Config) -> Model | None:

@@ -98,6 +98,7 @@ class ServerConfig(BaseModel):
     api_keys_file: Path | None = None
     allowed_hosts: Annotated[tuple[HostName, ...], NoDecode] = ()
     cors_origins: Annotated[tuple[Origin, ...], NoDecode] = ()
+    max_upload_mb: int = Field(default=100, ge=1, le=10_000)
 
     @field_validator("public_url", "api_keys_file", mode="before")
     @classmethod

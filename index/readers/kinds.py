@@ -7,6 +7,8 @@ import re
 from pathlib import PurePath
 from zipfile import BadZipFile, ZipFile
 
+from index.errors import FileTypeError
+
 TEXT_SUFFIXES = {".txt": "text", ".text": "text", ".md": "text", ".markdown": "text"}
 _SUFFIXES = {
     **TEXT_SUFFIXES,
@@ -25,6 +27,8 @@ _ADVICE = {
 }  # fmt: skip
 # Every suffix that is worth opening: what is in the file may be something else than it says.
 SUFFIXES = frozenset({*_SUFFIXES, *_IMAGE_SUFFIXES, *_ADVICE})
+# Those of them that are read as what they say.
+READ_SUFFIXES = frozenset({*_SUFFIXES, *_IMAGE_SUFFIXES})
 
 _MAGIC = (
     (b"%PDF-", "pdf"),
@@ -56,6 +60,14 @@ def kind_named(path: PurePath) -> str:
     """The kind that a file's name promises; empty where it promises none that is read."""
     suffix = path.suffix.lower()
     return "image" if suffix in _IMAGE_SUFFIXES else _SUFFIXES.get(suffix, "")
+
+
+def check_suffix(name: PurePath) -> None:
+    """Raise FileTypeError for a file whose name says that it can't be read; the message says what can."""
+    suffix = name.suffix.lower()
+    if suffix not in READ_SUFFIXES:
+        advice = _advice(suffix) if suffix in _ADVICE else f"files of type {suffix or '(none)'} are not read"
+        raise FileTypeError(f"{name.name}: {advice}; what is read: {' '.join(sorted(READ_SUFFIXES))}")
 
 
 def kind_of(path: PurePath, data: bytes) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from index.fold import fold_text
 from index.passages import clean
 from index.store.sqlite import SqliteFile
 from index.types import Document, DocumentInfo, Filters, KnownFile, Notice, Passage, Section, Skipped, Span
@@ -60,7 +61,7 @@ FROM passages p JOIN documents d ON d.row = p.document JOIN articles a ON a.row 
 """
 _INFO = """
 SELECT id, file, collection, path, title, sha256, size, mtime_ns, read_at, encoding, notices,
-       (SELECT count(*) FROM passages p WHERE p.document = d.row)
+       (SELECT count(*) FROM passages p WHERE p.document = d.row), generation
 FROM documents d
 """
 
@@ -201,16 +202,23 @@ class Database(SqliteFile):
     def document(self, document_id: str) -> Document | None:
         with self._reading() as connection:
             found = connection.execute(
-                "SELECT id, file, collection, path, title, text, sha256, size, mtime_ns, read_at, encoding, notices"
-                " FROM documents WHERE id = ?",
+                "SELECT id, file, collection, path, title, text, sha256, size, mtime_ns, read_at, encoding, notices,"
+                " generation FROM documents WHERE id = ?",
                 (document_id,),
             ).fetchone()
         return _document(found) if found else None
 
-    def documents(self, limit: int | None = None, after: str = "") -> list[DocumentInfo]:
-        """Documents by id, those after the id `after`."""
+    def documents(self, limit: int | None = None, after: str = "", containing: str = "") -> list[DocumentInfo]:
+        """Documents by id, those after the id `after` and with `containing` in their title or path, folded."""
+        clauses = "WHERE id > ?"
+        values: list[object] = [after]
+        if containing:
+            clauses += " AND (instr(folded(title), ?) OR instr(folded(path), ?))"
+            values += [fold_text(containing)] * 2
         with self._reading() as connection:
-            rows = connection.execute(f"{_INFO} WHERE id > ? ORDER BY id LIMIT ?", (after, limit or -1)).fetchall()
+            if containing:
+                connection.create_function("folded", 1, fold_text, deterministic=True)
+            rows = connection.execute(f"{_INFO} {clauses} ORDER BY id LIMIT ?", (*values, limit or -1)).fetchall()
         return [_info(row) for row in rows]
 
     def files(self) -> list[KnownFile]:
@@ -221,6 +229,13 @@ class Database(SqliteFile):
             ).fetchall()
         return [KnownFile(*row) for row in rows]
 
+    def of_file(self, file: str) -> tuple[list[str], list[Skipped]]:
+        """What was read from a file: the ids of its documents, and what of it could not be read."""
+        with self._reading() as connection:
+            ids = connection.execute("SELECT id FROM documents WHERE file = ? ORDER BY id", (file,)).fetchall()
+            found = connection.execute("SELECT * FROM skipped WHERE file = ? ORDER BY path", (file,)).fetchall()
+        return [id for (id,) in ids], [Skipped(*row) for row in found]
+
     def document_info(self, document_id: str) -> DocumentInfo | None:
         with self._reading() as connection:
             row = connection.execute(f"{_INFO} WHERE id = ?", (document_id,)).fetchone()
@@ -229,6 +244,14 @@ class Database(SqliteFile):
     def passages(self, rows: Iterable[int]) -> dict[int, Passage]:
         """Passages by row id; row ids that are gone are left out."""
         return {passage.row: passage for passage in self._passages("p.row", rows)}
+
+    def document_passages(self, document_id: str, limit: int, after: int = 0) -> list[Passage]:
+        """Passages of a document in reading order, those after the first `after`."""
+        with self._reading() as connection:
+            found = connection.execute(
+                f"{_PASSAGE} WHERE d.id = ? AND p.number > ? ORDER BY p.number LIMIT ?", (document_id, after, limit)
+            ).fetchall()
+        return [_passage(row) for row in found]
 
     def article_passages(self, articles: Iterable[int]) -> list[Passage]:
         """All passages of these articles, in reading order."""
@@ -354,13 +377,13 @@ def _insert_articles(connection: sqlite3.Connection, document: int, sections: Se
 
 
 def _document(row: tuple[Any, ...]) -> Document:
-    *columns, notices = row
-    return Document(*columns, notices=_notices(notices))  # type: ignore[misc]
+    *columns, notices, generation = row
+    return Document(*columns, notices=_notices(notices), generation=generation)  # type: ignore[misc]
 
 
 def _info(row: tuple[Any, ...]) -> DocumentInfo:
-    *columns, notices, passages = row
-    return DocumentInfo(*columns, notices=_notices(notices), passages=passages)  # type: ignore[misc]
+    *columns, notices, passages, generation = row
+    return DocumentInfo(*columns, notices=_notices(notices), passages=passages, generation=generation)  # type: ignore[misc]
 
 
 def _notices(stored: str) -> tuple[Notice, ...]:

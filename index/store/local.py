@@ -148,8 +148,11 @@ class LocalStore:
     def document_info(self, document_id: str) -> DocumentInfo | None:
         return self.database.document_info(document_id)
 
-    def documents(self, limit: int | None = None, after: str = "") -> list[DocumentInfo]:
-        return self.database.documents(limit, after)
+    def documents(self, limit: int | None = None, after: str = "", containing: str = "") -> list[DocumentInfo]:
+        return self.database.documents(limit, after, containing)
+
+    def document_passages(self, document_id: str, limit: int, after: int = 0) -> list[Passage]:
+        return self.database.document_passages(document_id, limit, after)
 
     def skipped(self) -> list[Skipped]:
         return self.database.skipped()

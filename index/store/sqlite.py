@@ -18,6 +18,8 @@ class SqliteFile:
         IndexDamagedError, IndexBusyError, IndexUnusableError: from any method, when SQLite can't go on.
     """
 
+    # NORMAL: a power cut may undo the last transactions, a crash of the process none. FULL: neither undoes one.
+    synchronous = "NORMAL"
     schema = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
 
     def __init__(self, path: Path) -> None:
@@ -32,7 +34,7 @@ class SqliteFile:
                 connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
                 self._local.connection = connection
                 connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("PRAGMA synchronous=NORMAL")
+                connection.execute(f"PRAGMA synchronous={self.synchronous}")
                 connection.execute("PRAGMA foreign_keys=ON")
             yield connection
         except sqlite3.DatabaseError as exc:

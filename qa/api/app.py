@@ -10,13 +10,15 @@ from anyio import to_thread
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
-from qa.api import documents, health, questions
+from qa.api import documents, health, jobs, questions
 from qa.api.access import Access, keys_of, require_read
 from qa.api.docs import DESCRIPTION, TAGS, Api, add_pages
 from qa.api.middleware import BodyLimit, RequestId
 from qa.api.problems import add_handlers
 from qa.api.startup import Startup
+from qa.changes import Changes
 from qa.config import Config
+from qa.worker import Worker
 
 
 def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> FastAPI:
@@ -30,12 +32,17 @@ def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> Fa
         ConfigError: the API keys can't be used.
     """
     startup = Startup(config, on_ready)
+    changes = Changes(config)
     keys = keys_of(config)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await to_thread.run_sync(changes.start)
+        worker = Worker(changes, lambda: startup.engine)
         startup.start()
+        worker.start()
         yield
+        await to_thread.run_sync(worker.stop)
         await to_thread.run_sync(startup.stop)
 
     app = Api(
@@ -43,12 +50,13 @@ def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> Fa
         docs_url=None, redoc_url=None, generate_unique_id_function=_operation_id,
     )  # fmt: skip
     app.state.startup = startup
-    for routes in (questions, documents):
+    app.state.changes = changes
+    for routes in (questions, documents, jobs):
         app.include_router(routes.router, dependencies=[Depends(require_read)])
     app.include_router(health.router)
     add_pages(app)
     add_handlers(app)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, larger={"POST /v1/documents": config.server.max_upload_mb << 20})
     app.add_middleware(Access, server=config.server, keys=keys)
     app.add_middleware(RequestId)  # added last, so it wraps all the rest
     return app

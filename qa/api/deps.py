@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from qa.api.startup import Startup
+from qa.changes import Changes
 from qa.engine import Engine
 
 # What any route that uses the engine can answer instead; see `qa.errors`.
@@ -22,6 +23,15 @@ async def _startup(request: Request) -> Startup:
 
 
 ServerStartup = Annotated[Startup, Depends(_startup)]
+
+
+async def _changes(request: Request) -> Changes:
+    changes = request.app.state.changes
+    assert isinstance(changes, Changes)
+    return changes
+
+
+ServerChanges = Annotated[Changes, Depends(_changes)]
 
 
 async def _engine(startup: ServerStartup) -> Engine:

@@ -43,6 +43,7 @@ _KEYED = ("unauthorized", "forbidden")
 TAGS: list[dict[str, Any]] = [
     {"name": "questions", "description": "Answers and passages"},
     {"name": "documents", "description": "What is indexed, and the exact text that citations point into"},
+    {"name": "changes", "description": "Documents that come and go, and the jobs that bring them into the index"},
     {"name": "health", "description": "For load balancers and supervisors"},
 ]
 

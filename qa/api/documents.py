@@ -5,25 +5,40 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.responses import PlainTextResponse
 
 from index.errors import QueryError
-from index.types import DocumentInfo
+from index.store import Store
+from index.types import Document, DocumentInfo, Passage
 from qa.api.deps import ENGINE_PROBLEMS, ReadyEngine
-from qa.api.models import DocumentsParams, SliceParams
-from qa.api.problems import documented
+from qa.api.etags import etag_of, is_known
+from qa.api.models import DocumentsParams, PageParams, PassageOut, PassagePage, SliceParams
+from qa.api.problems import Responses, documented
+from qa.engine import not_found
 from qa.schemas import DocumentOut, DocumentPage, DocumentWarning
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
 
+GENERATION = "X-Index-Generation"
+_MAX_CURSOR_DIGITS = 9
+
 DocumentId = Annotated[str, Path(description="`document_id` of a hit or citation, `id` of a document")]
+IfNoneMatch = Annotated[str | None, Header(description="The `ETag` of what is at hand; 304 while that is current")]
+_UNCHANGED: Responses = {304: {"description": "What is at hand is current"}}
 
 
 @router.get("", summary="List documents", responses=documented("invalid-request", *ENGINE_PROBLEMS))
-def list_documents(engine: ReadyEngine, params: Annotated[DocumentsParams, Query()]) -> DocumentPage:
-    """List the documents in the index, in order of their ids, a page at a time."""
-    found = engine.documents(params.limit + 1, params.cursor)
+def list_documents(
+    engine: ReadyEngine, params: Annotated[DocumentsParams, Query()], response: Response
+) -> DocumentPage:
+    """List the documents in the index, in order of their ids, a page at a time; `q` looks in titles and paths.
+
+    A cursor stays good while documents come and go.
+    """
+    store = engine.store
+    response.headers.update(_headers(store))
+    found = store.documents(params.limit + 1, params.cursor, params.q)
     page = found[: params.limit]
     return DocumentPage(
         documents=[_document(info) for info in page], next_cursor=page[-1].id if len(found) > len(page) else None
@@ -31,11 +46,19 @@ def list_documents(engine: ReadyEngine, params: Annotated[DocumentsParams, Query
 
 
 @router.get(
-    "/{document_id}", summary="Describe a document", responses=documented("document-not-found", *ENGINE_PROBLEMS)
+    "/{document_id}",
+    summary="Describe a document",
+    response_model=DocumentOut,
+    responses={**_UNCHANGED, **documented("document-not-found", *ENGINE_PROBLEMS)},
 )
-def get_document(engine: ReadyEngine, document_id: DocumentId) -> DocumentOut:
+def get_document(
+    engine: ReadyEngine, document_id: DocumentId, response: Response, if_none_match: IfNoneMatch = None
+) -> DocumentOut | Response:
     """Describe a document: where it lies, how it was read, what to be wary of."""
-    return _document(engine.document_info(document_id))
+    store = engine.store
+    info = store.document_info(document_id) or not_found(document_id)
+    response.headers.update(_headers(store, info))
+    return _unchanged(response, if_none_match) or _document(info)
 
 
 @router.get(
@@ -44,15 +67,24 @@ def get_document(engine: ReadyEngine, document_id: DocumentId) -> DocumentOut:
     response_class=PlainTextResponse,
     responses={
         200: {"description": "The text that all offsets refer to, or the slice of it that was asked for"},
+        **_UNCHANGED,
         **documented("document-not-found", "invalid-request", *ENGINE_PROBLEMS),
     },
 )
-def get_text(engine: ReadyEngine, document_id: DocumentId, span: Annotated[SliceParams, Query()]) -> PlainTextResponse:
+def get_text(
+    engine: ReadyEngine,
+    document_id: DocumentId,
+    span: Annotated[SliceParams, Query()],
+    response: Response,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
     """Return a document's text exactly as it was read, or `text[start:end]` of it, counted in code points.
 
     For a plain text file this is the decoded file, unchanged but for a byte order mark.
     """
-    text = engine.document(document_id).text
+    store = engine.store
+    document = store.document(document_id) or not_found(document_id)
+    text = document.text
     end = len(text) if span.end is None else span.end
     for name, offset in (("end", end), ("start", span.start)):
         if offset > len(text):
@@ -60,12 +92,64 @@ def get_text(engine: ReadyEngine, document_id: DocumentId, span: Annotated[Slice
     if span.start > end:
         raise QueryError(f"start: is {span.start}, beyond the end {end}")
     # Text is served as text: a browser must not take a document's HTML for a page of ours.
-    return PlainTextResponse(text[span.start : end], headers={"X-Content-Type-Options": "nosniff"})
+    response.headers.update({**_headers(store, document), "X-Content-Type-Options": "nosniff"})
+    return _unchanged(response, if_none_match) or PlainTextResponse(
+        text[span.start : end], headers=dict(response.headers)
+    )
+
+
+@router.get(
+    "/{document_id}/passages",
+    summary="The passages of a document",
+    response_model=PassagePage,
+    responses={**_UNCHANGED, **documented("document-not-found", "invalid-request", *ENGINE_PROBLEMS)},
+)
+def list_passages(
+    engine: ReadyEngine,
+    document_id: DocumentId,
+    params: Annotated[PageParams, Query()],
+    response: Response,
+    if_none_match: IfNoneMatch = None,
+) -> PassagePage | Response:
+    """List the passages that a document was cut into, in reading order, a page at a time."""
+    if params.cursor and not (params.cursor.isascii() and params.cursor.isdecimal()):
+        raise QueryError("cursor: is none of ours; pass `next_cursor` of the page before")
+    after = int(params.cursor[:_MAX_CURSOR_DIGITS] or 0)
+    store = engine.store
+    info = store.document_info(document_id) or not_found(document_id)
+    response.headers.update(_headers(store, info))
+    found = store.document_passages(document_id, params.limit + 1, after)
+    page = found[: params.limit]
+    return _unchanged(response, if_none_match) or PassagePage(
+        passages=[_passage(passage) for passage in page],
+        next_cursor=str(after + len(page)) if len(found) > len(page) else None,
+    )
+
+
+def _headers(store: Store, document: Document | DocumentInfo | None = None) -> dict[str, str]:
+    """Which generation answers, and which version of a document it has."""
+    headers = {GENERATION: str(store.generation), "Cache-Control": "no-cache"}
+    return {**headers, "ETag": etag_of(document)} if document else headers
+
+
+def _unchanged(response: Response, if_none_match: str | None) -> Response | None:
+    """The answer to a client that has the version which `response` is about."""
+    if if_none_match is None or not is_known(if_none_match, response.headers["ETag"]):
+        return None
+    return Response(status_code=304, headers=dict(response.headers))
+
+
+def _passage(passage: Passage) -> PassageOut:
+    return PassageOut(
+        passage_id=passage.id, title=passage.title, heading_path=list(passage.heading_path), page=passage.page,
+        paragraph=passage.paragraph, start=passage.start, end=passage.end, text=passage.text,
+        damaged=list(passage.damaged),
+    )  # fmt: skip
 
 
 def _document(info: DocumentInfo) -> DocumentOut:
     return DocumentOut(
         id=info.id, collection=info.collection, path=info.path, title=info.title, sha256=info.sha256, size=info.size,
-        read_at=info.read_at, encoding=info.encoding, 
+        read_at=info.read_at, encoding=info.encoding,
         warnings=[DocumentWarning(**asdict(notice)) for notice in info.notices], passages=info.passages,
     )  # fmt: skip

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from qa.jobs import Kind, Status
 from qa.schemas import (
     DEFAULT_TOP_K,
     EXAMPLE_QUESTION,
+    MAX_FILTER_CHARS,
     MAX_TOP_K,
     MAX_TURNS,
     AnswerKind,
@@ -16,10 +18,16 @@ from qa.schemas import (
     FilterSpec,
     HistoryText,
     IndexOut,
+    SpanPair,
 )
 
 MAX_PAGE = 1000
 DEFAULT_PAGE = 100
+_JOB: dict[str, JsonValue] = {
+    "id": "0c1f5e0a5b6d4a6f9d7e3c2b1a098765", "kind": "upload", "status": "done", "progress": 1.0,
+    "message": "1 documents", "paths": ["seeds/2024/report.pdf"], "document_ids": ["08a5526a5db351bb"], "skipped": [],
+    "created_at": "2026-11-21T08:00:00+00:00", "finished_at": "2026-11-21T08:00:02+00:00", "generation": 6,
+}  # fmt: skip
 
 
 class _QuestionParams(BaseModel):
@@ -44,12 +52,20 @@ class AskParams(FilterSpec, _QuestionParams):
         )  # fmt: skip
 
 
-class DocumentsParams(BaseModel):
-    """Which page of the documents."""
+class PageParams(BaseModel):
+    """Which page of a list."""
 
     model_config = ConfigDict(extra="forbid")
-    limit: int = Field(default=DEFAULT_PAGE, ge=1, le=MAX_PAGE, description="How many documents to return")
+    limit: int = Field(default=DEFAULT_PAGE, ge=1, le=MAX_PAGE, description="How many to return")
     cursor: str = Field(default="", description="`next_cursor` of the page before; absent for the first page")
+
+
+class DocumentsParams(PageParams):
+    """Which page of the documents."""
+
+    q: str = Field(
+        default="", max_length=MAX_FILTER_CHARS, description="Only documents with this in their title or path"
+    )
 
 
 class SliceParams(BaseModel):
@@ -58,6 +74,69 @@ class SliceParams(BaseModel):
     model_config = ConfigDict(extra="forbid")
     start: int = Field(default=0, ge=0, description="The first character, counted from 0")
     end: int | None = Field(default=None, ge=0, description="One past the last character; absent: to the end")
+
+
+class IndexRequest(BaseModel):
+    """How to bring the index in step with the corpus."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"rebuild": False}]})
+    rebuild: bool = Field(default=False, description="Start afresh beside the old index, then switch")
+
+
+class SkippedOut(BaseModel):
+    """A file, or a member of an archive, that could not be read."""
+
+    path: str
+    reason: str
+
+
+class JobOut(BaseModel):
+    """A change to the corpus on its way into the index.
+
+    `paths` are the files that it is about; `document_ids` what was read from them. `failed` means that nothing was;
+    `skipped` says why, of each file that was not. `generation` is the index's first that shows the change.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_JOB]})
+    id: str
+    kind: Kind
+    status: Status
+    progress: float = Field(ge=0, le=1)
+    message: str
+    paths: list[str]
+    document_ids: list[str]
+    skipped: list[SkippedOut]
+    created_at: str
+    finished_at: str | None
+    generation: int | None
+
+
+class JobPage(BaseModel):
+    """Jobs, the newest first; pass `next_cursor` as `cursor` for those before them."""
+
+    jobs: list[JobOut]
+    next_cursor: str | None
+
+
+class PassageOut(BaseModel):
+    """A passage of a document; `text` is the document's `text[start:end]`. `damaged` are spans of that text."""
+
+    passage_id: str
+    title: str
+    heading_path: list[str]
+    page: int | None
+    paragraph: int
+    start: int
+    end: int
+    text: str
+    damaged: list[SpanPair]
+
+
+class PassagePage(BaseModel):
+    """Passages in reading order; pass `next_cursor` as `cursor` for those after them."""
+
+    passages: list[PassageOut]
+    next_cursor: str | None
 
 
 class Health(BaseModel):

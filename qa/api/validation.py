@@ -8,13 +8,13 @@ from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 
-from qa.api.models import AskParams, DocumentsParams, SliceParams
+from qa.api.models import AskParams, DocumentsParams, IndexRequest, SliceParams
 from qa.schemas import EXAMPLE_QUESTION, AskRequest, FilterSpec
 
 _MAX_SHOWN_CHARS = 40
 _FIELDS = {
     "body": {
-        **{name: name for name in AskRequest.model_fields},
+        **{name: name for model in (AskRequest, IndexRequest) for name in model.model_fields},
         **{n: f"filters.{n}" for n in FilterSpec.model_fields},
     },
     "query": {name: name for model in (AskParams, DocumentsParams, SliceParams) for name in model.model_fields},

@@ -66,6 +66,7 @@ KEYS = [
     ("server.api_keys_file", "server: {api_keys_file: keys}", Path("keys"), "", None),
     ("server.allowed_hosts", "server: {allowed_hosts: [a.b]}", ("a.b",), "c,d", ("c", "d")),
     ("server.cors_origins", "server: {cors_origins: ['http://a']}", ("http://a",), "", ()),
+    ("server.max_upload_mb", "server: {max_upload_mb: 5}", 5, "7", 7),
 ]
 
 

@@ -1,0 +1,256 @@
+"""Changes to the corpus that were asked for, and what became of them: a table that all server processes share.
+
+    data_dir/jobs.sqlite        what is to be done, and the last that was
+
+A job is entered before the first file moves and acknowledged after the last did, so a crash between the two leaves
+what is needed to finish the moves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from index.errors import CitedQAError, DiskError, DiskFullError, IndexDamagedError, JobNotFoundError
+from index.store.sqlite import SqliteFile
+
+FILE = "jobs.sqlite"
+Kind = Literal["upload", "delete", "index"]
+Status = Literal["queued", "running", "done", "failed"]
+# So many finished jobs are kept, so that whoever asked for one can still see what became of it.
+_KEPT = 1000
+_COLUMNS = (
+    "id, kind, status, progress, message, paths, document_ids, skipped, created_at, finished_at, generation, rebuild,"
+    " steps"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One file to put in place, from `staged`; or to take away, where that is None.
+
+    `replaces` allows for a file that is there already. `identity` is inode, size and time stamp (ns) of a file to be
+    taken away: another one that has come to its place since stays.
+    """
+
+    target: str
+    staged: str | None = None
+    replaces: bool = False
+    identity: tuple[int, int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A file that could not be read, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended."""
+
+    status: Status
+    message: str
+    document_ids: Sequence[str] = ()
+    skipped: Sequence[Refusal] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One change. `paths` are as users see them; times are ISO 8601, UTC."""
+
+    id: str
+    kind: Kind
+    status: Status
+    progress: float
+    message: str
+    paths: tuple[str, ...]
+    document_ids: tuple[str, ...]
+    skipped: tuple[Refusal, ...]
+    created_at: str
+    finished_at: str | None
+    generation: int | None
+    rebuild: bool
+    steps: tuple[Step, ...]
+
+
+class Jobs(SqliteFile):
+    """The table of jobs. Made when the first job is entered.
+
+    Raises:
+        DiskError, IndexBusyError, IndexDamagedError: from any method, when SQLite can't go on.
+    """
+
+    # What was acknowledged survives a power cut too.
+    synchronous = "FULL"
+    schema = (
+        SqliteFile.schema
+        + """
+CREATE TABLE IF NOT EXISTS jobs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, status TEXT NOT NULL,
+    progress REAL NOT NULL, message TEXT NOT NULL, paths TEXT NOT NULL, document_ids TEXT NOT NULL,
+    skipped TEXT NOT NULL, created_at TEXT NOT NULL, finished_at TEXT, generation INTEGER, rebuild INTEGER NOT NULL,
+    steps TEXT NOT NULL, placed INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS jobs_status ON jobs (status);
+"""
+    )
+
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__(data_dir / FILE)
+
+    @property
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    def add(self, kind: Kind, paths: Sequence[str], steps: Sequence[Step], *, rebuild: bool = False) -> Job:
+        """Enter a job whose files have not been moved yet: `place` it when they have been."""
+        self.create()
+        job = Job(
+            uuid.uuid4().hex, kind, "queued", 0.0, "", tuple(paths), (), (), _now(), None, None, rebuild, tuple(steps)
+        )
+        with self._writing() as connection:
+            connection.execute(
+                f"INSERT INTO jobs ({_COLUMNS}, placed) VALUES ({', '.join('?' * 13)}, 0)",
+                (
+                    job.id, kind, job.status, job.progress, job.message, json.dumps(paths), "[]", "[]", job.created_at,
+                    None, None, rebuild, json.dumps([asdict(step) for step in steps]),
+                ),
+            )  # fmt: skip
+        return job
+
+    def place(self, job_id: str) -> None:
+        """Note that a job's files have been moved; from now on it is one."""
+        with self._writing() as connection:
+            connection.execute("UPDATE jobs SET placed = 1 WHERE id = ?", (job_id,))
+
+    def discard(self, job_id: str) -> None:
+        """Forget a job whose files could not be moved."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+
+    def unplaced(self) -> list[Job]:
+        """Jobs whose files have not all been moved, the oldest first."""
+        return self._select("WHERE NOT placed ORDER BY number")
+
+    def is_any_left(self) -> bool:
+        """Whether there is something to do, or being done."""
+        return self.exists and bool(self._select("WHERE status IN ('queued', 'running') LIMIT 1"))
+
+    def count_left(self) -> int:
+        """How many jobs are not finished."""
+        with self._reading() as connection:
+            found = connection.execute("SELECT count(*) FROM jobs WHERE status IN ('queued', 'running')").fetchone()
+        return int(found[0])
+
+    def claim(self) -> list[Job]:
+        """Take all that is to be done, the oldest first; what is `running` was left by a process that is gone.
+
+        The caller holds the lock that says that no other process runs jobs.
+        """
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE jobs SET status = 'running', progress = 0, message = '' WHERE placed AND status IN"
+                " ('queued', 'running')"
+            )
+        return self._select("WHERE status = 'running' ORDER BY number")
+
+    def advance(self, jobs: Iterable[Job], progress: float, message: str) -> None:
+        """Note how far running jobs are."""
+        self._update(jobs, "progress = ?, message = ?", (progress, message))
+
+    def put_back(self, jobs: Iterable[Job], message: str) -> None:
+        """Leave jobs to be done later."""
+        self._update(jobs, "status = 'queued', progress = 0, message = ?", (message,))
+
+    def finish(self, outcomes: Iterable[tuple[Job, Outcome]], generation: int | None) -> None:
+        """Note how jobs ended, and forget the oldest that ended long ago."""
+        with self._writing() as connection:
+            connection.executemany(
+                "UPDATE jobs SET status = ?, progress = 1, message = ?, document_ids = ?, skipped = ?, finished_at = ?,"
+                " generation = ? WHERE id = ?",
+                (
+                    (
+                        end.status, end.message, json.dumps(end.document_ids),
+                        json.dumps([asdict(found) for found in end.skipped]), _now(), generation, job.id,
+                    )
+                    for job, end in outcomes
+                ),
+            )  # fmt: skip
+            connection.execute(
+                "DELETE FROM jobs WHERE number <= (SELECT number FROM jobs WHERE finished_at IS NOT NULL ORDER BY"
+                " number DESC LIMIT 1 OFFSET ?) AND finished_at IS NOT NULL",
+                (_KEPT,),
+            )
+
+    def job(self, job_id: str) -> Job:
+        """The job of this id; raises JobNotFoundError."""
+        found = self._select("WHERE id = ? AND placed", (job_id,)) if self.exists else []
+        if not found:
+            raise JobNotFoundError(f"no job has the id {job_id!r}; list them with GET /v1/jobs")
+        return found[0]
+
+    def newest(self, limit: int, before: str = "") -> list[Job]:
+        """Jobs, the newest first, those before the job of the id `before`."""
+        if not self.exists:
+            return []
+        older = "number < (SELECT number FROM jobs WHERE id = ?)" if before else "? = ''"
+        return self._select(f"WHERE placed AND {older} ORDER BY number DESC LIMIT ?", (before, limit))
+
+    def set_aside(self) -> Path:
+        """Put a damaged file away, so that a new one can be made; where it is now."""
+        aside = self.path.with_name(f"{FILE}.damaged")
+        self.close()
+        for suffix in ("-wal", "-shm"):
+            self.path.with_name(FILE + suffix).unlink(missing_ok=True)
+        os.replace(self.path, aside)
+        return aside
+
+    def _select(self, clauses: str, values: Sequence[object] = ()) -> list[Job]:
+        with self._reading() as connection:
+            found = connection.execute(f"SELECT {_COLUMNS} FROM jobs {clauses}", values).fetchall()
+        return [_job(row) for row in found]
+
+    def _update(self, jobs: Iterable[Job], assignments: str, values: Sequence[object]) -> None:
+        with self._writing() as connection:
+            connection.executemany(
+                f"UPDATE jobs SET {assignments} WHERE id = ? AND status = 'running'",
+                ((*values, job.id) for job in jobs),
+            )
+
+    def _meaning(self, error: sqlite3.DatabaseError) -> CitedQAError:
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            return DiskFullError(f"{self.path}: {error}; make room on the disk")
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
+            return DiskError(f"{self.path}: {error}; look at the disk's space and permissions")
+        found = super()._meaning(error)
+        if isinstance(found, IndexDamagedError):
+            return IndexDamagedError(f"{self.path}: {error}; restart the server, which sets it aside")
+        return found
+
+
+def _job(row: tuple[Any, ...]) -> Job:
+    *first, paths, ids, skipped, created_at, finished_at, generation, rebuild, steps = row
+    return Job(
+        *first, paths=tuple(json.loads(paths)), document_ids=tuple(json.loads(ids)),
+        skipped=tuple(Refusal(**found) for found in json.loads(skipped)), created_at=created_at,
+        finished_at=finished_at, generation=generation, rebuild=bool(rebuild),
+        steps=tuple(_step(found) for found in json.loads(steps)),
+    )  # type: ignore[misc]  # fmt: skip
+
+
+def _step(stored: dict[str, Any]) -> Step:
+    return Step(**{**stored, "identity": tuple(stored["identity"]) if stored["identity"] else None})
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
