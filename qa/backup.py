@@ -172,7 +172,7 @@ def _documents(config: Config, report: BackupReport) -> Iterator[tuple[Path, Ent
 
 
 def _entry(name: str, role: Role, *, collection: str = "", path: str = "") -> Entry:
-    return Entry.model_construct(name=name, role=role, collection=collection, path=path)
+    return Entry(name=name, role=role, collection=collection, path=path)
 
 
 def _add(archive: zipfile.ZipFile, source: BinaryIO, entry: Entry) -> Entry:

@@ -51,9 +51,9 @@ class Entry(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: str
     role: Role
-    size: int = Field(ge=0)
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    mtime_ns: int = Field(ge=0, lt=1 << 63)
+    size: int = Field(default=0, ge=0)
+    sha256: str = Field(default="", pattern="^[0-9a-f]{64}$")
+    mtime_ns: int = Field(default=0, ge=0, lt=1 << 63)
     collection: str = ""
     path: str = ""
 

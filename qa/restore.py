@@ -16,9 +16,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from index.errors import CitedQAError, ConfigError, ReadError
 from index.lexicon import read_dictionary
@@ -28,6 +25,7 @@ from qa.backup import shown_folder
 from qa.config import DEFAULT_FILE, Config, load_config
 from qa.engine import Engine
 from qa.manifest import NAME, Entry, Header, entries, opened
+from qa.portable import dump, portable, read_values
 
 _CHUNK_BYTES = 1 << 20
 # Left free on the disk beside what the backup unpacks to; what is derived from it needs about this part of it again.
@@ -37,9 +35,7 @@ _SHOWN = 3
 
 @dataclass(slots=True)
 class RestoreReport:
-    """What was put back; `present` counts the files that were there already, `remark` says
-    why the restored index can't be used with the configuration.
-    """
+    """What was put back, how many files were there already, and why the index can't be used as it is configured."""
 
     header: Header
     config: Config
@@ -52,7 +48,7 @@ class RestoreReport:
         """For people."""
         held = self.header
         yield (
-            f"restored the backup of {held.made_at}: {held.documents} documents, {held.passages} passages in the index, "
+            f"restored the backup of {held.made_at}: {held.documents} documents, {held.passages} passages, "
             f"now generation {self.generation}; {self.documents} files of documents put back, {self.present} were there"
         )
         if self.remark:
@@ -73,12 +69,12 @@ def restore(file: Path, config_file: Path | None = None, *, force: bool = False)
     """
     target = (config_file or DEFAULT_FILE).absolute()
     with _readable(file), opened(file) as (archive, header), ExitStack() as cleaning:
+        _check_room(archive, target, file)
         _verify(file, archive)
         made = None if target.exists() else _first_config(archive, header, target, cleaning)
         report = RestoreReport(header, load_config(made or target))
         if made:
             _check_inside(report.config)
-        _check_room(archive, report.config, file)
         plan = _plan(archive, report, force)
         _adopt(plan, _stage(archive, plan, report.config, cleaning), report, (made, target) if made else None)
         report.config = load_config(target)
@@ -137,7 +133,7 @@ def _first_config(archive: zipfile.ZipFile, header: Header, target: Path, cleani
     if not target.parent.is_dir():
         raise ConfigError(f"{target.parent}: no such folder; make it first")
     text = archive.read("config.yaml") if "config.yaml" in archive.namelist() else b""
-    values = _values(text)
+    values = read_values(text)
     plain = portable(values, header)
     made = target.with_name(f".cited-qa-restore-{target.name}")
     cleaning.callback(made.unlink, missing_ok=True)
@@ -156,48 +152,10 @@ def _check_inside(config: Config) -> None:
             )
 
 
-def _values(text: bytes) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
-        raise ReadError("config.yaml in the backup is not valid YAML; write one here, and restore again") from exc
-    return values if isinstance(values, dict) else {}
-
-
-def portable(values: dict[str, Any], header: Header) -> dict[str, Any]:
-    """Settings with every folder and file inside the configuration's own folder; unchanged where they are already."""
-    folders = {name: _inside(it.folder, f"documents/{name}") for name, it in header.collections.items()}
-    given = values.get("corpus")
-    is_same = isinstance(given, list) and given == [it for it in folders.values()] and all(
-        Path(folder).name == name for name, folder in folders.items()
-    )  # fmt: skip
-    plain = {**values, "corpus": given if is_same or given == folders else folders}
-    for key, wanted, fallback in (
-        ("data_dir", header.data_dir, "data"),
-        ("dictionary", header.dictionary, "dictionary.txt"),
-        ("synonyms", header.synonyms, "synonyms.txt"),
-    ):
-        if wanted is not None:
-            plain[key] = _inside(wanted, fallback)
-        elif key in plain:
-            plain[key] = None
-    return plain
-
-
-def _inside(path: str, otherwise: str) -> str:
-    parts = Path(path).parts
-    return otherwise if Path(path).is_absolute() or ".." in parts or path.startswith("~") else path
-
-
-def dump(values: dict[str, Any]) -> bytes:
-    """Settings as a file."""
-    note = "# Written by cited-qa, with every folder beside this file; config.yaml of its source explains the keys.\n"
-    return (note + yaml.safe_dump(values, allow_unicode=True, sort_keys=False)).encode()
-
-
-def _check_room(archive: zipfile.ZipFile, config: Config, file: Path) -> None:
+def _check_room(archive: zipfile.ZipFile, target: Path, file: Path) -> None:
+    # Also keeps a small file that would unpack to terabytes from being read at all.
     needed = int(sum(member.file_size for member in archive.infolist()) * (1 + _DERIVED_SHARE))
-    free = shutil.disk_usage(_existing(config.index_dir)).free
+    free = shutil.disk_usage(_existing(target.parent)).free
     if needed > free:
         raise ConfigError(f"{file}: needs about {needed >> 20} MB here, but {free >> 20} MB are free; make room")
 
