@@ -11,21 +11,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
-QA = [sys.executable, "-c", "from qa.cli import main; main()"]
+from served import KEY, serving
+
 NOT_CHECKED = "negative_data_rejection,positive_data_acceptance"
-KEY = "fuzz-0123456789abcdef0123456789abcdef"  # of a server that lives as long as this script
 # Examples an operation for as many cases in all as are wanted; schemathesis adds those of its other phases.
 CASES_PER_EXAMPLE = 15
 
@@ -37,8 +31,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as address:
-        found = fuzz(address, Path(folder), arguments.cases, arguments.seed)
+    with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as served:
+        found = fuzz(served.address, Path(folder), arguments.cases, arguments.seed)
     figures = {
         "cases": found["test_cases"]["generated"],
         "operations": found["operations"],
@@ -56,39 +50,14 @@ def main() -> None:
     sys.exit(0 if tested_all and figures["cases"] >= arguments.cases and found["exit_code"] == 0 else 1)
 
 
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """A server over a copy of the shipped documents, with a key that may do everything; gives its address."""
-    shutil.copytree(ROOT / "seeds", folder / "seeds")
-    (folder / "config.yaml").write_text("corpus: [seeds]\n", encoding="utf-8")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("QA_")}
-    kept["QA_SERVER_API_KEYS"] = f"fuzz:admin:{KEY}"
-    server = subprocess.Popen(
-        [*QA, "serve", "--port", "0"], cwd=folder, env=kept, stderr=subprocess.PIPE, text=True, encoding="utf-8"
-    )
-    assert server.stderr is not None
-    try:
-        for line in server.stderr:
-            if " answers questions" in line:
-                with (folder / "serve.log").open("w", encoding="utf-8") as log:
-                    drain = subprocess.Popen(["cat"], stdin=server.stderr, stdout=log)  # noqa: S607
-                yield line.split(" ")[0]
-                break
-        else:
-            raise SystemExit("qa serve ended before it could answer")
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(30)
-        drain.wait(30)
-
-
 def fuzz(address: str, folder: Path, cases: int, seed: int | None) -> dict[str, Any]:
-    """schemathesis' own report."""
+    """Schemathesis' own report."""
     report = folder / "report.json"
     subprocess.run(
         [
             sys.executable, "-m", "schemathesis.cli", "run", f"{address}/openapi.json", "--continue-on-failure",
-            "--header", f"Authorization: Bearer {KEY}", "--exclude-checks", NOT_CHECKED, "--max-examples", str(max(1, cases // CASES_PER_EXAMPLE)),
+            "--header", f"Authorization: Bearer {KEY}",
+            "--exclude-checks", NOT_CHECKED, "--max-examples", str(max(1, cases // CASES_PER_EXAMPLE)),
             "--report", "json", "--report-json-path", str(report), "--no-color",
             *(["--seed", str(seed)] if seed is not None else []),
         ],

@@ -1,4 +1,4 @@
-"""The OpenAPI document and the server agree, as schemathesis sees it; `benchmarks/fuzz_api.py` does more of the same."""
+"""The OpenAPI document and the server agree, as schemathesis sees it; `benchmarks/fuzz_api.py` does more of it."""
 
 from __future__ import annotations
 
