@@ -108,9 +108,24 @@ def _list(corpus: Mapping[str, Path], base: Path, only: Sequence[Path], data_dir
             path = Path(name)
             if not _is_wanted(path, limits):
                 continue
-            relative = name[len(str(root)) :].lstrip(os.sep).replace(os.sep, "/")
-            listing.files.append(File.of(collection, relative, path, shown_path(name, base), reason))
+            listing.files.append(File.of(collection, _relative(name, root), path, shown_path(name, base), reason))
     return listing
+
+
+def _relative(name: str, root: Path) -> str:
+    return name[len(str(root)) :].lstrip(os.sep).replace(os.sep, "/")
+
+
+def files_in(folder: Path, data_dir: Path) -> Iterator[tuple[Path, str, str]]:
+    """The files of a collection's folder, also those of types that are not read: path, path in the folder, reason.
+
+    The reason says why something can't be copied: a link that leads elsewhere, a folder that can't be listed.
+    """
+    root = folder.resolve()
+    for name, reason in _walk(str(root), str(data_dir.resolve()), _Listing([], [])):
+        path = Path(name)
+        is_file = path.is_file() and path.resolve().is_relative_to(root)
+        yield path, _relative(name, root), "" if is_file else reason or "is no file"
 
 
 def shown_path(path: str, base: Path) -> str:

@@ -200,6 +200,34 @@ def doctor(config: ConfigOption = None) -> None:
         raise typer.Exit(EXIT_FAILURE)
 
 
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The archive to make, as in backup.zip")],
+    no_documents: Annotated[bool, typer.Option("--no-documents", help="Leave the documents themselves out")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Keep index, configuration and documents in one file; safe while serving and indexing."""
+    from qa.backup import backup as run
+    from qa.config import load_config
+
+    for line in run(load_config(config), file, documents=not no_documents, force=force).lines():
+        stderr.print(line, markup=False)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `qa backup` made")],
+    force: Annotated[bool, typer.Option("--force", help="Replace documents that differ from the backup")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Put a backup back; a server that runs moves to it. In an empty folder, make all of it."""
+    from qa.restore import restore as run
+
+    for line in run(file, config, force=force).lines():
+        stderr.print(line, markup=False)
+
+
 def main() -> None:
     """Entry point: one line on stderr and an exit code for every error."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")

@@ -37,6 +37,7 @@ class Config(BaseSettings):
     store: Literal["local"] = "local"
     server: ServerConfig = ServerConfig()
     _base: Path = PrivateAttr(default_factory=Path.cwd)
+    _file: Path | None = PrivateAttr(default=None)
 
     @field_validator("corpus", mode="before")
     @classmethod
@@ -86,6 +87,11 @@ class Config(BaseSettings):
     def base(self) -> Path:
         """The folder that relative paths count from, absolute."""
         return self._base
+
+    @property
+    def file(self) -> Path | None:
+        """The configuration file, absolute; None where there is none and all is default or environment."""
+        return self._file
 
     @property
     def corpus_folders(self) -> dict[str, Path]:
@@ -160,6 +166,7 @@ def load_config(path: Path | str | None = None) -> Config:
     except SettingsError as exc:
         raise ConfigError(f"environment: {exc}; write {ENV_PREFIX}<GROUP>_<KEY>=value") from exc
     config._base = file.resolve().parent if values or path is not None else Path.cwd()
+    config._file = file.resolve() if path is not None or file.exists() else None
     _reject_overlap(config, file if values else Path("settings"))
     return config
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
@@ -174,6 +174,22 @@ class Database(SqliteFile):
                 " WHERE id = ?",
                 (new_id, new_id, collection, path, size, mtime_ns, read_at, document_id),
             )
+
+    def relocate(self, folders: Mapping[str, tuple[str, str]]) -> None:
+        """Show the paths of collections under another folder: `(before, after)` by collection, each with its slash."""
+        with self._writing() as connection:
+            for collection, (before, after) in folders.items():
+                connection.execute(
+                    "UPDATE documents SET path = ? || substr(path, ?) WHERE collection = ? AND substr(path, 1, ?) = ?",
+                    (after, len(before) + 1, collection, len(before), before),
+                )
+            moved = [
+                (after + path[len(before) :], row)
+                for row, path in connection.execute("SELECT rowid, path FROM skipped").fetchall()
+                for before, after in folders.values()
+                if path.startswith(before)
+            ]
+            connection.executemany("UPDATE skipped SET path = ? WHERE rowid = ?", moved)
 
     @staticmethod
     def _next_generation(connection: sqlite3.Connection) -> int:

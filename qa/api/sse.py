@@ -30,7 +30,15 @@ HEARTBEAT_S = 10.0
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 EVENTS_CONTENT: dict[str, Any] = {
     MEDIA_TYPE: {
-        "schema": {"type": "string", "description": "With `stream`: the events sources, delta, done and error"},
+        "schema": {
+            "type": "object",
+            "description": "With `stream`: one event after the other, with JSON in `data`",
+            "properties": {
+                "event": {"type": "string", "enum": ["sources", "delta", "done", "error"]},
+                "data": {"type": "string"},
+            },
+            "required": ["event", "data"],
+        },
         "example": 'event: sources\ndata: {"id": "…", "citations": […], "hits": […], …}\n\n'
         'event: delta\ndata: {"text": "帮助1097名困难家庭子女", "replace": false}\n\n'
         'event: done\ndata: {"id": "…", "status": "answered", "answer": {…}, …}\n\n',

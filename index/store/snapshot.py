@@ -1,0 +1,146 @@
+"""Copies of the truth: taken while another process writes, looked at, and put in an index's place.
+
+What is derived from the database is not copied; it is made again where the copy is put to use.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from index.embeddings import FILE as EMBEDDINGS
+from index.errors import IndexMissingError, ReadError
+from index.segmenter import PLAIN, Segmenter
+from index.store.database import FORMAT, Database
+from index.store.local import LocalStore, Settings, current_folder, writing
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a copied database holds; `settings` are those of the index that it was taken from."""
+
+    settings: dict[str, str | int]
+    generation: int
+    documents: int
+    passages: int
+
+
+def database_file(data_dir: Path) -> Path:
+    """The database that readers use now.
+
+    Raises:
+        IndexMissingError: there is none, or the first run has not completed it.
+    """
+    folder = current_folder(data_dir)
+    file = folder / "index.sqlite" if folder else None
+    if file is None or not file.exists() or not Database(file).meta("complete"):
+        raise IndexMissingError(f"{data_dir}: there is no complete index here; run: qa index")
+    return file
+
+
+def other_databases(data_dir: Path) -> list[Path]:
+    """What else is kept in SQLite beside the index; the encoder's vectors are not, they only save time."""
+    return sorted(file for file in data_dir.glob("*.sqlite") if file.name != EMBEDDINGS)
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a SQLite file as it is at one moment, whoever writes it meanwhile; `target` is one plain file.
+
+    Raises:
+        ReadError: SQLite can't read the one or write the other.
+    """
+    try:
+        with closing(sqlite3.connect(source, timeout=30)) as original, closing(sqlite3.connect(target)) as copy:
+            original.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")
+    except sqlite3.Error as exc:
+        raise ReadError(f"{source}: could not be copied ({exc}); look at the disk's space, and run: qa doctor") from exc
+
+
+def inspect(file: Path) -> Snapshot:
+    """What the copied database `file` holds.
+
+    Raises:
+        ReadError: it is damaged, or of another format than this version reads.
+    """
+    try:
+        with closing(sqlite3.connect(file)) as connection:
+            verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+            meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
+            settings = json.loads(meta["settings"])
+            # A database of another make could hold triggers; only one with none but our tables is taken.
+            is_ours = _tables(connection) <= _own_tables()
+            counted = "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM passages)"
+            documents, passages = connection.execute(counted).fetchone()
+    except (sqlite3.Error, KeyError, ValueError) as exc:
+        raise ReadError(f"the database in it is damaged ({exc}); take another backup") from exc
+    if verdict != "ok":
+        raise ReadError(f"the database in it is damaged ({verdict}); take another backup")
+    if not is_ours or settings.get("format") != FORMAT:
+        made = f"format {settings.get('format')}" if is_ours else "tables of another make"
+        raise ReadError(f"the database in it has {made}; {FORMAT} is read: unzip its documents and run qa index")
+    return Snapshot(settings, int(meta.get("generation", 0)), documents, passages)
+
+
+def _tables(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    found = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    return {(name, sql) for name, sql in found if not name.startswith("sqlite_")}
+
+
+def _own_tables() -> set[tuple[str, str]]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(Database.schema)
+        return _tables(connection)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A collection's folder as users see it, before and after; both end in a slash."""
+
+    before: str
+    after: str
+
+
+@contextmanager
+def adopting(
+    data_dir: Path, file: Path, segmenter: Segmenter = PLAIN, moved: Mapping[str, Moved] | None = None
+) -> Iterator[LocalStore]:
+    """Make a copied database the index of `data_dir`: derive the rest, and switch to it when the block ends.
+
+    Readers stay with the index that they have until then, and for good when the block raises.
+
+    Raises:
+        ReadError: the copy is not usable.
+        IndexBusyError: another process is writing.
+    """
+    found = inspect(file)
+    settings = Settings(str(found.settings["encoder"]), segmenter)
+    made: Path | None = None
+    try:
+        with writing(data_dir, settings, lambda: 0, rebuild=True) as writer:
+            made = writer.folder
+            writer.database.close()
+            shutil.move(file, writer.database.path)
+            writer.database.relocate({name: (it.before, it.after) for name, it in (moved or {}).items()})
+            # No generation of this place is used for two states.
+            writer.database.set_meta("generation", str(max(found.generation, _generation(data_dir)) + 1))
+            yield writer.finish()
+    except BaseException:
+        if made and current_folder(data_dir) != made:
+            shutil.rmtree(made, ignore_errors=True)
+        raise
+
+
+def _generation(data_dir: Path) -> int:
+    """The present generation; 0 when that can't be told, as from a damaged file."""
+    folder = current_folder(data_dir)
+    try:
+        with closing(sqlite3.connect(f"file:{folder}/index.sqlite?mode=ro", uri=True)) as connection:
+            return int(connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()[0])
+    except (sqlite3.Error, TypeError, ValueError):
+        return 0

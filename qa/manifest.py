@@ -1,0 +1,108 @@
+"""What a backup says of itself: `manifest.jsonl`, one line about the whole and one about each file in it."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from index.errors import ReadError
+
+NAME = "manifest.jsonl"
+# A line holds one path at most; a longer one is no line of ours.
+_LINE_BYTES = 1 << 20
+
+Role = Literal["index", "database", "config", "dictionary", "synonyms", "document"]
+
+
+class Collection(BaseModel):
+    """A folder of documents: as configured, and as the index shows it in front of their paths."""
+
+    model_config = ConfigDict(extra="forbid")
+    folder: str
+    shown: str
+
+
+class Header(BaseModel):
+    """The whole: when and by what it was made, what the index was made with and holds."""
+
+    model_config = ConfigDict(extra="forbid")
+    format: Literal[1] = 1
+    cited_qa: str
+    made_at: str
+    settings: dict[str, str | int]
+    generation: int
+    documents: int
+    passages: int
+    with_documents: bool
+    collections: dict[str, Collection]
+    data_dir: str
+    dictionary: str | None = None
+    synonyms: str | None = None
+
+
+class Entry(BaseModel):
+    """One file: `name` in the archive, and where it belongs by its role; a document's `path` is that in its folder."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    role: Role
+    size: int = Field(default=0, ge=0)
+    sha256: str = Field(default="", pattern="^[0-9a-f]{64}$")
+    mtime_ns: int = Field(default=0, ge=0, lt=1 << 63)
+    collection: str = ""
+    path: str = ""
+
+    @field_validator("path")
+    @classmethod
+    def _stays_inside(cls, path: str) -> str:
+        parts = PurePosixPath(path).parts
+        if path.startswith("/") or "\\" in path or "\0" in path or ".." in parts:
+            raise ValueError("leads out of its folder")
+        return path
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[tuple[zipfile.ZipFile, Header]]:
+    """A backup and what it says of itself; what the block reads of it that is damaged is a ReadError too.
+
+    Raises:
+        ReadError: it can't be read, or is no backup that this version knows.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            try:
+                with archive.open(NAME) as manifest:
+                    header = Header.model_validate_json(_line(manifest))
+            except KeyError as exc:
+                raise ReadError(f"{file}: is no backup of cited-qa; give a file that `qa backup` made") from exc
+            yield archive, header
+    except ValidationError as exc:
+        problem = exc.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise ReadError(f"{file}: its manifest can't be used ({where}: {problem['msg']}); take another backup") from exc
+    except zipfile.BadZipFile as exc:
+        raise ReadError(f"{file}: is damaged, cut short or no backup ({exc}); take another one") from exc
+    except FileNotFoundError as exc:
+        if exc.filename and Path(exc.filename) != file:
+            raise
+        raise ReadError(f"{file}: {exc.strerror}; give a file that `qa backup` made") from exc
+
+
+def entries(archive: zipfile.ZipFile) -> Iterator[Entry]:
+    """What the manifest says of each file, one after the other."""
+    with archive.open(NAME) as manifest:
+        _line(manifest)
+        while line := _line(manifest):
+            yield Entry.model_validate_json(line)
+
+
+def _line(manifest: IO[bytes]) -> bytes:
+    line = manifest.readline(_LINE_BYTES)
+    if len(line) == _LINE_BYTES:
+        raise zipfile.BadZipFile("its manifest has an endless line")
+    return line
