@@ -1,7 +1,8 @@
 """FAISS over the vectors of all units, derived from the database.
 
 A vector's id is its passage's row id and its place within the passage, so no table is needed between them. The file is
-a checkpoint stamped with its generation; what came later is replayed from the database in memory.
+a checkpoint stamped with its generation. It is mapped, not read, so all processes of a machine share one copy of it;
+what came later is replayed from the database into memory beside it.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from typing import Any
 
 import faiss
 import numpy as np
+from numpy.typing import NDArray
 
 from index.encoder import Vectors
 from index.store.database import HalfVectors, PassageVectors
+
+Ids = NDArray[np.int64]
 
 UNITS_PER_PASSAGE = 1 << 12
 # Vectors are added in parts, so that no copy of them all is in memory.
@@ -32,8 +36,14 @@ class VectorIndex:
         self.generation = 0
         # Several threads a search wait for each other as soon as several searches run.
         faiss.omp_set_num_threads(1)
-        flat = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-        self._index: Any = faiss.IndexIDMap2(flat)
+        self._rest_on(None, None)
+
+    def _rest_on(self, file: Path | None, mapped: Any) -> None:  # noqa: ANN401 - faiss has no types
+        """Start from a mapped checkpoint. It can't change: beside it is what came since and what has left it."""
+        self._file, self._mapped = file, mapped
+        flat = faiss.IndexScalarQuantizer(self.dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+        self._index: Any = faiss.IndexIDMap(flat)
+        self._gone = np.empty(0, dtype=np.int64)
 
     @classmethod
     def load(cls, path: Path, dim: int) -> VectorIndex:
@@ -44,11 +54,17 @@ class VectorIndex:
         """
         try:
             stamp = json.loads(_stamp(path).read_text())
-            loaded = faiss.read_index(str(path))
+            size = path.stat().st_size
+            if size != stamp.get(
+                "bytes", size
+            ):  # what is mapped beyond a file's end kills the process that looks at it
+                raise ValueError(f"{path}: has {size} bytes, expected {stamp}")
+            loaded = _map(path)
             found = cls(dim)
             if loaded.d != dim or loaded.ntotal != stamp["vectors"]:
                 raise ValueError(f"{path}: holds {loaded.ntotal} vectors of {loaded.d}, expected {stamp}")
-            found._index, found.generation = loaded, int(stamp["generation"])
+            found._rest_on(path, loaded)
+            found.generation = int(stamp["generation"])
         except (OSError, RuntimeError, KeyError, TypeError) as exc:
             raise ValueError(f"{path}: {exc}") from exc
         return found
@@ -64,16 +80,30 @@ class VectorIndex:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint; a reader sees the old one or the new one, never half of one."""
-        fresh = path.with_suffix(".new")
-        faiss.write_index(self._index, str(fresh))
+        fresh, vectors = path.with_suffix(".new"), len(self)
+        faiss.write_index(self._whole(), str(fresh))
         _stamp(path).unlink(missing_ok=True)
+        size = fresh.stat().st_size
         os.replace(fresh, path)
         stamp = _stamp(path).with_suffix(".new")
-        stamp.write_text(json.dumps({"generation": self.generation, "vectors": self._index.ntotal}))
+        stamp.write_text(json.dumps({"generation": self.generation, "vectors": vectors, "bytes": size}))
         os.replace(stamp, _stamp(path))
+        self._rest_on(path, _map(path))
+
+    def _whole(self) -> Any:  # noqa: ANN401
+        """One index of all vectors, which is what a checkpoint holds."""
+        if self._file is None:
+            return self._index
+        whole: Any = faiss.read_index(str(self._file))
+        whole.remove_ids(self._gone)
+        if added := self._index.ntotal:
+            flat: Any = faiss.downcast_index(self._index.index)
+            whole.add_sa_codes(faiss.vector_to_array(flat.codes).reshape(added, -1), _ids(self._index))
+        return whole
 
     def __len__(self) -> int:
-        return int(self._index.ntotal)
+        before = self._mapped.ntotal - len(self._gone) if self._mapped is not None else 0
+        return int(self._index.ntotal) + before
 
     def add(self, batch: Iterable[PassageVectors]) -> None:
         """Add the units of passages."""
@@ -88,25 +118,55 @@ class VectorIndex:
     def remove(self, rows: Iterable[int]) -> None:
         """Remove the units of passages; unknown rows are ignored."""
         gone = np.asarray(list(rows), dtype=np.int64)
-        if gone.size and len(self):
-            ids = faiss.vector_to_array(self._index.id_map)
-            self._index.remove_ids(ids[np.isin(ids // UNITS_PER_PASSAGE, gone)])
+        if not gone.size:
+            return
+        self._index.remove_ids(_of_passages(self._index, gone))
+        if self._mapped is not None:
+            self._gone = np.union1d(self._gone, _of_passages(self._mapped, gone))
 
     def search(self, query: Vectors, limit: int, rows: list[int] | None = None) -> list[tuple[int, float]]:
         """Passage row ids with the cosine of their best unit, highest first, from the `limit` best units."""
         if not len(self) or limit < 1 or rows == []:
             return []
-        parameters = None
-        if rows is not None:
-            ids = faiss.vector_to_array(self._index.id_map)
-            admitted = ids[np.isin(ids // UNITS_PER_PASSAGE, np.asarray(rows, dtype=np.int64))]
-            parameters = faiss.SearchParameters(sel=faiss.IDSelectorBatch(admitted))  # type: ignore[call-arg]
-        scores, ids = self._index.search(query[None, :], min(limit, len(self)), params=parameters)
+        wanted = None if rows is None else np.asarray(rows, dtype=np.int64)
+        found = _nearest(self._index, query, limit, wanted, self._gone[:0])
+        if self._mapped is not None:
+            found += _nearest(self._mapped, query, limit, wanted, self._gone)
+            found.sort(key=lambda pair: -pair[0])
         best: dict[int, float] = {}
-        for score, vector_id in zip(scores[0].tolist(), ids[0].tolist(), strict=True):
-            if vector_id >= 0:
-                best.setdefault(vector_id // UNITS_PER_PASSAGE, score)
+        for score, vector_id in found[:limit]:
+            best.setdefault(vector_id // UNITS_PER_PASSAGE, score)
         return list(best.items())
+
+
+def _map(path: Path) -> Any:  # noqa: ANN401
+    return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+
+
+def _ids(index: Any) -> Ids:  # noqa: ANN401
+    ids: Ids = faiss.vector_to_array(index.id_map)
+    return ids
+
+
+def _of_passages(index: Any, rows: Ids) -> Ids:  # noqa: ANN401
+    """The vectors of these passages that an index holds."""
+    ids = _ids(index)
+    return ids[np.isin(ids // UNITS_PER_PASSAGE, rows)]
+
+
+def _nearest(index: Any, query: Vectors, limit: int, rows: Ids | None, gone: Ids) -> list[tuple[float, int]]:  # noqa: ANN401
+    """Scores and ids of the nearest vectors of `rows`, or of all, that are not gone."""
+    if not index.ntotal:
+        return []
+    selector: Any = None
+    if rows is not None:
+        selector = faiss.IDSelectorBatch(np.setdiff1d(_of_passages(index, rows), gone))
+    elif gone.size:
+        hidden = faiss.IDSelectorBatch(gone)
+        selector = faiss.IDSelectorNot(hidden)
+    parameters = faiss.SearchParameters(sel=selector) if selector else None  # type: ignore[call-arg]
+    scores, ids = index.search(query[None, :], min(limit, index.ntotal), params=parameters)
+    return [(score, found) for score, found in zip(scores[0].tolist(), ids[0].tolist(), strict=True) if found >= 0]
 
 
 def _stamp(path: Path) -> Path:
