@@ -69,7 +69,7 @@ def read_csv(data: bytes) -> ReadText:
 
 
 def _rows(text: str, dialect: type[csv.Dialect]) -> list[list[str]]:
-    csv.field_size_limit(len(text) + 1)
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     try:
         return [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text, newline=""), dialect)]
     except csv.Error as exc:
