@@ -182,7 +182,9 @@ async def change(served: Served, seen: Seen, until: float) -> None:
                 await job(http, seen, "DELETE", f"/v1/documents/{document}", "deletions")
 
 
-async def job(http: httpx.AsyncClient, seen: Seen, method: str, path: str, name: str, **options: Any) -> dict[str, Any]:
+async def job(
+    http: httpx.AsyncClient, seen: Seen, method: str, path: str, name: str, **options: object
+) -> dict[str, Any]:
     """A change asked for and waited for."""
     response = await request(http, seen, method, path, **options)
     while response is not None:

@@ -55,12 +55,14 @@ class RestoreReport:
             yield f"but questions can't be answered yet: {self.remark}"
 
 
-def restore(file: Path, config_file: Path | None = None, *, force: bool = False) -> RestoreReport:
+def restore(
+    file: Path, config_file: Path | None = None, *, force: bool = False, environment: bool = True
+) -> RestoreReport:
     """Put the backup `file` in place of what `config_file` (./config.yaml) describes, or make all of it where none is.
 
     A configuration that is there counts, and is kept: it says where this machine has its folders. Documents, the
     dictionary and the synonyms are added; those that are there and differ are replaced with `force` only. Documents
-    that the backup does not hold stay.
+    that the backup does not hold stay. `environment` lets QA_... variables count, as everywhere.
 
     Raises:
         ReadError: the file is no usable backup; nothing has been changed.
@@ -72,12 +74,12 @@ def restore(file: Path, config_file: Path | None = None, *, force: bool = False)
         _check_room(archive, target, file)
         _verify(file, archive)
         made = None if target.exists() else _first_config(archive, header, target, cleaning)
-        report = RestoreReport(header, load_config(made or target))
+        report = RestoreReport(header, load_config(made or target, environment=environment))
         if made:
             _check_inside(report.config)
         plan = _plan(archive, report, force)
         _adopt(plan, _stage(archive, plan, report.config, cleaning), report, (made, target) if made else None)
-        report.config = load_config(target)
+        report.config = load_config(target, environment=environment)
     try:
         _ = Engine(report.config).store
     except CitedQAError as exc:
