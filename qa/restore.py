@@ -51,6 +51,8 @@ class RestoreReport:
             f"restored the backup of {held.made_at}: {held.documents} documents, {held.passages} passages, "
             f"now generation {self.generation}; {self.documents} files of documents put back, {self.present} were there"
         )
+        if self.header.with_documents:
+            yield "run qa index to take up what changed while the backup was made"
         if self.remark:
             yield f"but questions can't be answered yet: {self.remark}"
 
@@ -178,8 +180,8 @@ def _plan(archive: zipfile.ZipFile, report: RestoreReport, force: bool) -> list[
     for entry in entries(archive):
         place = _place(entry, report.config)
         is_there = place is not None and os.path.lexists(place)
-        if place is None or (entry.role == "database" and is_there):
-            continue  # what this server was asked to do is its own
+        if place is None:
+            continue
         if not is_there:
             plan.append((entry, place))
         elif not place.is_file():
@@ -203,10 +205,6 @@ def _place(entry: Entry, config: Config) -> Path | None:
     """
     if entry.role == "document":
         return _document_place(entry, config)
-    if entry.role == "database":
-        if "/" in entry.path or not entry.path.endswith(".sqlite"):
-            raise ReadError(f"the backup's {entry.name} has no place here; take another backup")
-        return config.index_dir / entry.path
     places = {
         "index": config.index_dir / "index.sqlite", "config": None, "dictionary": config.dictionary_file,
         "synonyms": config.synonyms_file,

@@ -13,7 +13,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from index.embeddings import FILE as EMBEDDINGS
 from index.errors import IndexMissingError, ReadError
 from index.segmenter import PLAIN, Segmenter
 from index.store.database import FORMAT, Database
@@ -41,11 +40,6 @@ def database_file(data_dir: Path) -> Path:
     if file is None or not file.exists() or not Database(file).meta("complete"):
         raise IndexMissingError(f"{data_dir}: there is no complete index here; run: qa index")
     return file
-
-
-def other_databases(data_dir: Path) -> list[Path]:
-    """What else is kept in SQLite beside the index; the encoder's vectors are not, they only save time."""
-    return sorted(file for file in data_dir.glob("*.sqlite") if file.name != EMBEDDINGS)
 
 
 def copy_database(source: Path, target: Path) -> None:
