@@ -31,7 +31,7 @@ from qa.wheel import build_wheel
 _ARCHIVES = {".zip": "zip", ".tar.gz": "gztar", ".tgz": "gztar"}
 _README = """\
 cited-qa {version}: documents, their index, the model and the program. Nothing here needs a network.
-Python {python}{platform} is needed on the machine that runs it.
+The machine that runs it needs Python {python}.
 
 {install}
     venv/bin/qa index
@@ -41,7 +41,7 @@ Python {python}{platform} is needed on the machine that runs it.
 Run the commands in this folder; `qa index` notes that copying gave the documents other dates.
 API keys are not in it: set QA_SERVER_API_KEYS before you serve others.
 
-本目录含文档、索引、模型和程序,无需联网。需要 Python {python}{platform}。
+本目录含文档、索引、模型和程序,无需联网。需要 Python {python}。
 在本目录中运行上面的命令;复制会改变文档的日期,qa index 会记下。
 其中不含 API 密钥:对外提供服务前请设置 QA_SERVER_API_KEYS。
 """
@@ -179,28 +179,25 @@ def _model_folder(model: str) -> tuple[str, Path]:
 
 
 def _fetch_wheels(wheel: Path) -> None:
-    """Let pip download what the wheel needs, in the versions that are installed here."""
+    """Let pip fetch what the wheel needs, in the versions that are installed here, as wheels that need no compiler."""
     pins = wheel.parent / "constraints.txt"
     installed = {found.name: found.version.partition("+")[0] for found in distributions() if found.name}
     pins.write_text("".join(f"{name}=={number}\n" for name, number in sorted(installed.items()) if name != "cited-qa"))
     done = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--dest", wheel.parent,
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--wheel-dir", wheel.parent,
          "--constraint", pins, wheel],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     pins.unlink()
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
-        raise ReadError(f"wheels: pip could not download them ({reason}); connect a network, or leave out --wheels")
+        raise ReadError(f"wheels: pip could not fetch them ({reason}); connect a network, or leave out --wheels")
 
 
 def _write_readme(folder: Path, wheel: Path, wheels: bool) -> None:
     install = _INSTALL if wheels else _INSTALL_ALONE.format(version=version("cited-qa"), wheel=wheel.name)
-    platform = f" on {sys.platform}, as here," if wheels else " or later"
-    python = ".".join(map(str, sys.version_info[:2])) if wheels else "3.11"
+    python = f"{sys.version_info[0]}.{sys.version_info[1]} ({sys.platform})" if wheels else "3.11+"
     (folder / "README.txt").write_text(
-        _README.format(
-            version=version("cited-qa"), python=python, platform=platform, install=install, question=EXAMPLE_QUESTION
-        ),
+        _README.format(version=version("cited-qa"), python=python, install=install, question=EXAMPLE_QUESTION),
         encoding="utf-8",
     )

@@ -301,7 +301,7 @@ def test_other_files_are_no_backups(tmp_path: Path, archive: Path) -> None:
     assert not (tmp_path / "config.yaml").exists() and not (tmp_path / "data").exists()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_damaged_archive_restores_the_same_or_nothing(archive: Path, tmp_path: Path, data: st.DataObject) -> None:
     content = bytearray(archive.read_bytes())
