@@ -228,6 +228,20 @@ def restore(
         stderr.print(line, markup=False)
 
 
+@app.command()
+def bundle(
+    target: Annotated[Path, typer.Argument(help="A folder to make, or an archive: .zip, .tar.gz")],
+    wheels: Annotated[bool, typer.Option("--wheels", help="With the packages it needs; takes a network, once")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Put index, documents, model and program in one place that needs no network."""
+    from qa.bundle import bundle as run
+    from qa.config import load_config
+
+    for line in run(load_config(config), target, wheels=wheels).lines():
+        stderr.print(line, markup=False)
+
+
 def main() -> None:
     """Entry point: one line on stderr and an exit code for every error."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")

@@ -149,8 +149,21 @@ def _folder_name(folder: object) -> str:
     return name
 
 
-def load_config(path: Path | str | None = None) -> Config:
-    """Read `path`, or ./config.yaml if there is one, and the environment.
+class _FileConfig(Config):
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def load_config(path: Path | str | None = None, *, environment: bool = True) -> Config:
+    """Read `path`, or ./config.yaml if there is one, and the `environment` unless told otherwise.
 
     Raises:
         ConfigError: the file can't be read, or a key is unknown or has a wrong value.
@@ -160,7 +173,7 @@ def load_config(path: Path | str | None = None) -> Config:
     if path is not None or file.exists():
         values = _read_yaml(file)
     try:
-        config = Config(**values)
+        config = (Config if environment else _FileConfig)(**values)
     except ValidationError as exc:
         raise ConfigError(f"{file if values else 'settings'}: {'; '.join(_problems(exc))}") from exc
     except SettingsError as exc:
