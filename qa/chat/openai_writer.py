@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 
 from index.errors import CitedQAError
 from qa.api.problems import INTERNAL, problem_body
-from qa.api.sse import HEADERS, MEDIA_TYPE, in_thread
+from qa.api.sse import HEADERS, HEARTBEAT, MEDIA_TYPE, in_thread
 from qa.chat.errors import openai_error
 from qa.chat.openai_models import Annotation, AssistantMessage, ChatRequest, Choice, Completion, UrlCitation, Usage
 from qa.chat.reply import Reply
@@ -25,12 +25,16 @@ logger = logging.getLogger(__name__)
 
 EVENTS_CONTENT: dict[str, Any] = {
     MEDIA_TYPE: {
-        "schema": {"type": "string", "description": "With `stream`: chunks of the completion, then `[DONE]`"},
+        "schema": {
+            "type": "object",
+            "description": "With `stream`: chunks of the completion as JSON, then `[DONE]`",
+            "properties": {"data": {"type": "string"}},
+            "required": ["data"],
+        },
         "example": 'data: {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "…"}}]}\n\n'
         "data: [DONE]\n\n",
     }
 }
-_WAITING = b": waiting\n\n"
 _DONE = b"data: [DONE]\n\n"
 
 
@@ -67,7 +71,7 @@ class Writer:
         try:
             async for part in in_thread(parts, stop):
                 if part is None:
-                    yield _WAITING
+                    yield HEARTBEAT
                 elif isinstance(part, str):
                     yield self._chunk({"content": part})
                 else:

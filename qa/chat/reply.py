@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qa.asking import Part
-from qa.chat.card import Card, beginning, card_of, ending, marked, written
+from qa.chat.card import beginning, card_of, ending, marked, written
 from qa.chat.dialects import MARKDOWN
 from qa.links import absolute
 from qa.schemas import AskResponse, Citation, Delta, Sources
@@ -55,7 +55,7 @@ def reply_parts(parts: Iterator[Part], base_url: str) -> Iterator[str | Reply]:
                 yield shown[len(sent) :]
                 sent = shown
         else:
-            reply = _reply(part, base_url, sent)
+            reply = _reply(part, sources, base_url, sent)
             yield reply.content[len(sent) :]
             yield reply
 
@@ -66,18 +66,31 @@ def _settled(text: str) -> str:
     return text[: found.start()] if found else text
 
 
-def _reply(response: AskResponse, base_url: str, sent: str) -> Reply:
+def _reply(response: AskResponse, sources: Sequence[Citation], base_url: str, sent: str) -> Reply:
     linked = response.model_copy(
         update={"citations": [c.model_copy(update={"url": absolute(c.url, base_url)}) for c in response.citations]}
     )
-    card: Card = card_of(linked, base_url)
-    head = beginning(card, MARKDOWN)
-    offset = 0
+    card = card_of(linked, base_url)
+    head, offset = beginning(card, MARKDOWN), 0
     if not head.startswith(sent):
-        offset = len(sent) + len(_REPLACED)
-        head = f"{sent}{_REPLACED}{head}"
+        # Only now it is known what should have come first; that goes below.
+        as_sent = written(_all_marked(response, sources), MARKDOWN)
+        if as_sent.startswith(sent):
+            head = as_sent
+            card = replace(card, notes=(*([card.lead] if card.lead else []), *card.notes))
+        else:
+            offset = len(sent) + len(_REPLACED)
+            head = f"{sent}{_REPLACED}{head}"
     content = "\n\n".join([head, *ending(card, MARKDOWN)])
     return Reply(content, tuple(_places(head, offset, linked.citations)), linked)
+
+
+def _all_marked(response: AskResponse, sources: Sequence[Citation]) -> Iterator[str | int]:
+    """The answer's text as it was streamed, with marks at its end for what is cited without one."""
+    text = response.answer.text if response.answer else ""
+    parts = list(marked(text, sources))
+    yield from parts
+    yield from (citation.n for citation in response.citations if citation.n not in parts)
 
 
 def _places(content: str, start: int, citations: Sequence[Citation]) -> Iterator[Place]:

@@ -11,7 +11,9 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
+from qa.config import Config
 from tests.conftest import CANONICAL
+from tests.qa.model_server import KEY, MODEL, ModelServer, dying_half_way, refusing, serving_model, truth
 from tests.qa.servers import make_corpus, serving
 
 ASKED = [{"role": "user", "content": CANONICAL}]
@@ -254,3 +256,47 @@ def test_a_client_asking_for_a_title_gets_one_without_sources(sdk, stream):
     found = ask(sdk, prompt, stream=stream)
     content = streamed(found) if stream else found.choices[0].message.content
     assert json.loads(content) == {"title": CANONICAL}
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[ModelServer]:
+    with serving_model() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def writing(seeds_config: Config, model: ModelServer) -> Iterator[OpenAI]:
+    """A client of a server that a language model writes for."""
+    llm = seeds_config.llm.model_validate({"model": MODEL, "base_url": model.base_url, "api_key": KEY})
+    with (
+        serving(seeds_config.model_copy(update={"llm": llm})) as client,
+        OpenAI(base_url=f"{client.base_url}/v1", api_key="none") as sdk,
+    ):
+        yield sdk
+
+
+def test_a_generated_answer_is_the_same_in_both_modes(writing, model):
+    model.behave = truth
+    whole = ask(writing, CANONICAL)
+    chunks = list(ask(writing, CANONICAL, stream=True))
+    content = whole.choices[0].message.content
+    assert streamed(chunks) == content
+    assert len(chunks) > 5
+    assert "1097名" in content
+    native = whole.model_extra["cited_qa"]
+    assert native["answer"]["kind"] == "generated"
+    marks = {citation["n"] for citation in native["citations"]}
+    assert marks
+    for note, n in zip(whole.choices[0].message.annotations, sorted(marks), strict=True):
+        assert content[: note.url_citation.end_index].endswith(f" [{n}]")
+
+
+@pytest.mark.parametrize("behave", [dying_half_way, refusing(429)], ids=["dies half way", "429"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_model_that_fails_gives_way_to_the_quoted_answer_and_that_is_said(writing, model, behave, stream):
+    model.behave = behave
+    found = ask(writing, CANONICAL, stream=stream)
+    content = streamed(found) if stream else found.choices[0].message.content
+    assert content.count("帮助1097名困难家庭子女圆了大学梦") == 1
+    assert "语言模型没有给出可用的回答" in content
+    assert content.count("**来源**：") == 1

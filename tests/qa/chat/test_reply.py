@@ -84,11 +84,23 @@ def test_what_was_sent_stays_and_the_quoted_answer_follows():
     assert "据说有" not in reply.content[place.start : place.end]
 
 
-def test_a_model_that_fails_at_once_leaves_no_trace_of_a_stream():
-    fallback = AnswerOut(text="甲", value=None, confidence=0.5, fallback=Fallback(reason="timeout", detail="slow"))
-    done = response("甲", CITED[0], answer=fallback)
-    pieces, _ = told([Delta(text="甲", replace=True)], done)
-    assert "".join(pieces) == markdown(card_of(done, BASE))
+def test_a_quoted_answer_in_the_place_of_a_generated_one_is_told_once():
+    fallback = AnswerOut(
+        text="甲\n乙", value="甲", confidence=0.5, fallback=Fallback(reason="timeout", detail="it was slow")
+    )
+    done = response("甲\n乙", *CITED[:2], answer=fallback)
+    whole = (citation(1, "甲在此"), citation(2, "乙在此"))
+    _, reply = told([Delta(text="甲\n乙")], done, whole)
+    assert reply.content.startswith("甲  \n乙 [1] [2]\n\n**来源**：")
+    assert reply.content.endswith("语言模型没有给出可用的回答，以下摘自文档。")
+    _, reply = told([Delta(text="甲\n乙", replace=True)], done, whole)
+    assert reply.content == markdown(card_of(done, BASE))
+
+
+def test_marks_that_the_response_does_not_list_change_nothing_that_was_sent():
+    _, reply = told([Delta(text="一句[1]。二句[2]。")], generated("一句[1]。二句[2]。", CITED[0]))
+    assert reply.content.startswith("一句 [1]。二句 [2]。\n\n**来源**：")
+    assert [place.citation.n for place in reply.places] == [1]
 
 
 @pytest.mark.parametrize("query", ["多少?", "How many?"])
