@@ -23,7 +23,7 @@ MODEL_NOT_FOUND = "model-not-found"
 KNOWLEDGE_NOT_FOUND = "knowledge-not-found"
 
 _FIELD = re.compile(r"([A-Za-z_][\w.]*): ")
-_OPENAI_CODES = {"unauthorized": "invalid_api_key", "too-many-requests": "rate_limit_exceeded"}
+_OPENAI_CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
 _OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _BAD_HEADER, _REFUSED, _NO_KNOWLEDGE = 1001, 1002, 2001
 
@@ -60,7 +60,7 @@ def openai_error(problem: Problem, headers: Mapping[str, str] | None = None) -> 
             message=problem.detail,
             type="server_error" if is_ours else _OPENAI_TYPES.get(problem.status, "invalid_request_error"),
             param=field[1] if field else "model" if kind == MODEL_NOT_FOUND else None,
-            code=_OPENAI_CODES.get(kind, kind.replace("-", "_")),
+            code=_OPENAI_CODES.get(problem.status, kind.replace("-", "_")),
         )
     )
 
