@@ -40,17 +40,17 @@ class Source:
 class Card:
     """What to show. `parts` are the text in order: strings, and numbers where source n is to be marked.
 
-    `lead` is what has to be known first, `value` the short answer; None where there is none. Where nothing was found,
-    `is_answered` is false, `parts` say so in a sentence with the reason, and `sources` are the nearest passages.
+    `value` is the short answer, `lead` what has to be known before it; None where there is none. Where nothing was
+    found, `is_answered` is false, `parts` say so in a sentence with the reason, and `sources` are the nearest passages.
     """
 
     words: Words
     is_answered: bool
-    lead: str | None
     value: str | None
     parts: tuple[str | int, ...]
     sources: tuple[Source, ...]
     notes: tuple[str, ...]
+    lead: str | None = None
 
     @property
     def text(self) -> str:
@@ -77,13 +77,13 @@ def card_of(response: AskResponse, base_url: str = "") -> Card:
         missing = words.join.join(response.missing_terms)
         reason = words.missing.format(missing) if missing else words.reasons[response.reason or "no_hits"]
         nearest = tuple(nearest_source(hit, words, base_url) for hit in response.hits[:_NEAREST])
-        return Card(words, False, None, None, (f"{words.not_found}{words.gap}{reason}",), nearest, notes)
+        return Card(words, False, None, (f"{words.not_found}{words.gap}{reason}",), nearest, notes)
     sources = tuple(cited_source(citation, words, base_url) for citation in response.citations)
     parts = marked(answer.text, response.citations) if answer.kind == "generated" else _quoted(answer.text, response)
     lead = words.fallback if answer.fallback else None
     # A generated text says the value itself, and comes before the value is known.
     value = answer.value if answer.kind == "extractive" else None
-    return Card(words, True, lead, value, tuple(parts), sources, notes)
+    return Card(words, True, value, tuple(parts), sources, notes, lead)
 
 
 def cited_source(citation: Citation, words: Words, base_url: str = "") -> Source:

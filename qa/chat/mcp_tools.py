@@ -32,9 +32,6 @@ Collection = Annotated[
 class _Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    def filters(self, collection: str | None) -> Filters | None:
-        return Filters(collection=(collection,)) if collection else None
-
 
 class AskArguments(_Arguments):
     """A question to be answered."""
@@ -136,7 +133,7 @@ def ask(engine: Engine, given: AskArguments, base_url: str) -> tuple[AskResult, 
     """The answer, and the same to be read."""
     response = engine.ask(
         given.question,
-        filters=given.filters(given.collection),
+        filters=_filters(engine, given.collection),
         history=[Turn(question) for question in given.history if question.strip()],
     )
     answer = response.answer
@@ -158,7 +155,7 @@ def ask(engine: Engine, given: AskArguments, base_url: str) -> tuple[AskResult, 
 
 def search(engine: Engine, given: SearchArguments, base_url: str) -> SearchResult:
     """The passages that fit a query."""
-    response = engine.search(given.query, top_k=given.top_k, filters=given.filters(given.collection))
+    response = engine.search(given.query, top_k=given.top_k, filters=_filters(engine, given.collection))
     return SearchResult(results=[_found(hit, base_url) for hit in response.hits])
 
 
@@ -196,6 +193,13 @@ def list_documents(engine: Engine, cursor: str, limit: int) -> tuple[list[Docume
 def read_document(engine: Engine, document_id: str) -> str:
     """A document's whole text; raises QueryError."""
     return _document(engine, document_id).text
+
+
+def _filters(engine: Engine, collection: str | None) -> Filters | None:
+    known = engine.config.corpus
+    if collection and collection not in known:
+        raise QueryError(f"collection: there is no {collection!r}; there are: {', '.join(known)}")
+    return Filters(collection=(collection,)) if collection else None
 
 
 def _document(engine: Engine, document_id: str) -> Document:

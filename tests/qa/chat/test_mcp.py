@@ -90,6 +90,7 @@ def test_over_stdio(seeds_config):
         ("ask", {"question": "问" * 4001}, "query: has 4001 characters; at most 4000 are accepted"),
         ("ask", {"question": "x", "top_k": 1}, "top_k: is not known; leave it out"),
         ("search", {"query": "x", "top_k": 51}, "top_k: input should be less than or equal to 50"),
+        ("ask", {"question": "x", "collection": "z"}, "collection: there is no 'z'; there are: seeds, notes"),
         ("search", {"query": 5}, "query: input should be a valid string"),
         ("fetch", {"id": "nope"}, "id: no document has the id 'nope'; use one that a search returned"),
         ("fetch", {"id": ""}, "id: no document has the id ''; use one that a search returned"),
