@@ -188,6 +188,15 @@ def serve(
 
 
 @app.command()
+def mcp(config: ConfigOption = None) -> None:
+    """Answer an MCP client over stdin and stdout; clients start this by themselves."""
+    from qa.chat.mcp_stdio import serve_stdio
+    from qa.config import load_config
+
+    serve_stdio(load_config(config))
+
+
+@app.command()
 def doctor(config: ConfigOption = None) -> None:
     """Say what is installed, configured and indexed, and whether it works. Exit code 0 when healthy."""
     from qa.doctor import examine

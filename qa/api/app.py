@@ -17,6 +17,9 @@ from qa.api.middleware import BodyLimit, RequestId
 from qa.api.problems import add_handlers
 from qa.api.startup import Startup
 from qa.changes import Changes
+from qa.chat import dify, mcp_http, openai_routes
+from qa.chat.errors import ErrorDialects
+from qa.chat.mcp_http import mcp_sessions
 from qa.config import Config
 from qa.worker import Worker
 
@@ -41,7 +44,8 @@ def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> Fa
         worker = Worker(changes, lambda: startup.engine)
         startup.start()
         worker.start()
-        yield
+        async with mcp_sessions(config, startup) as app.state.mcp:
+            yield
         await to_thread.run_sync(worker.stop)
         await to_thread.run_sync(startup.stop)
 
@@ -51,14 +55,16 @@ def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> Fa
     )  # fmt: skip
     app.state.startup = startup
     app.state.changes = changes
-    for routes in (questions, documents, jobs):
+    app.state.config = config
+    for routes in (questions, documents, jobs, openai_routes, dify, mcp_http):
         app.include_router(routes.router, dependencies=[Depends(require_read)])
     app.include_router(health.router)
     add_pages(app)
     add_handlers(app)
     app.add_middleware(BodyLimit, larger={"POST /v1/documents": config.server.max_upload_mb << 20})
     app.add_middleware(Access, server=config.server, keys=keys)
-    app.add_middleware(RequestId)  # added last, so it wraps all the rest
+    app.add_middleware(RequestId)
+    app.add_middleware(ErrorDialects)  # added last, so it wraps all the rest
     return app
 
 

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 from qa.api.problems import documented, problem_table
+from qa.chat.errors import dialect_of, documented_in
 from qa.schemas import EXAMPLE_QUESTION, Problem
 
 DOCS = "/docs"
@@ -32,7 +33,8 @@ Each response carries an `X-Request-ID`; one that you send is echoed.
 
 Where keys are configured, `/v1` needs one: `Authorization: Bearer KEY`, or `X-API-Key: KEY`.
 
-Errors are [problem+json](https://www.rfc-editor.org/rfc/rfc9457): `type` is stable, `detail` says what to do.
+Errors are [problem+json](https://www.rfc-editor.org/rfc/rfc9457): `type` is stable, `detail` says what to do. Where
+OpenAI's or Dify's protocol is spoken they have its shape.
 
 {problem_table()}
 """
@@ -42,6 +44,7 @@ _KEYED = ("unauthorized", "forbidden")
 
 TAGS: list[dict[str, Any]] = [
     {"name": "questions", "description": "Answers and passages"},
+    {"name": "chat", "description": "The same answers in protocols that chat tools speak; `/mcp` is there too"},
     {"name": "documents", "description": "What is indexed, and the exact text that citations point into"},
     {"name": "changes", "description": "Documents that come and go, and the jobs that bring them into the index"},
     {"name": "health", "description": "For load balancers and supervisors"},
@@ -58,10 +61,12 @@ class Api(FastAPI):
             schemas["Problem"] = Problem.model_json_schema()
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
-            for path in found["paths"].values():
-                for operation in path.values():
+            for path, operations in found["paths"].items():
+                for operation in operations.values():
                     _drop_default_422(operation["responses"])
                     _add_common(operation)
+                    if dialect := dialect_of(path):
+                        documented_in(dialect, operation["responses"], schemas)
         return super().openapi()
 
 

@@ -6,6 +6,7 @@ OpenAPI page.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -14,13 +15,14 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from index.errors import CitedQAError
 from qa.api.validation import explain, is_malformed_json
 from qa.errors import EXIT_FAILURE, EXIT_USAGE, MEANINGS, Meaning, meaning
-from qa.schemas import Problem
+from qa.schemas import EXAMPLE_QUESTION, Problem
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +110,16 @@ async def _on_own_error(request: Request, error: Exception) -> JSONResponse:
 async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found = _MALFORMED if is_malformed_json(error) else _KNOWN["invalid-request"]
-    return problem(found, explain(error))
+    return problem(found, explain(error, _body_example(request)))
+
+
+def _body_example(request: Request) -> str:
+    """A body that the route takes, as its description shows it; one of a question where there is none."""
+    route = request.scope.get("route")
+    fields = route.dependant.body_params if isinstance(route, APIRoute) else []
+    config = getattr(fields[0].field_info.annotation, "model_config", {}) if fields else {}
+    examples = config.get("json_schema_extra", {}).get("examples") or [{"query": EXAMPLE_QUESTION}]
+    return json.dumps(examples[0], ensure_ascii=False)
 
 
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:

@@ -16,6 +16,7 @@ from qa.api.access import is_loopback, keys_of
 from qa.api.app import create_app
 from qa.api.docs import DOCS
 from qa.config import Config
+from qa.links import address
 
 _GRACE_S = 10
 _BACKLOG = 512
@@ -26,7 +27,6 @@ _OPEN = (
     "server.api_keys: there are none, and whoever reaches {} could read and change the documents; "
     "set QA_SERVER_API_KEYS=name:role:KEY, listen on 127.0.0.1, or say --insecure"
 )
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown to the user, not bound
 
 
 def serve(config: Config, host: str | None = None, port: int | None = None, *, insecure: bool = False) -> None:
@@ -53,11 +53,11 @@ def serve(config: Config, host: str | None = None, port: int | None = None, *, i
 
 def make_server(config: Config, listener: socket.socket) -> uvicorn.Server:
     """A server for `server.run([listener])`."""
-    address = _address(listener)
+    here = address(*listener.getsockname()[:2])
     bound = config.server.model_copy(update={"host": listener.getsockname()[0]})
 
     def announce() -> None:
-        sys.stderr.write(f"{address} answers questions; try it at {address}{DOCS}\n")
+        sys.stderr.write(f"{here} answers questions; try it at {here}{DOCS}\n")
         sys.stderr.flush()
 
     settings = uvicorn.Config(
@@ -92,9 +92,3 @@ def _refusal(host: str, port: int, error: Exception) -> str:
     if number == errno.EACCES:
         return f"server.port: this user may not listen on port {port}; choose one above 1023 with --port"
     return f"server.host: {host!r} is not an address of this machine; choose another with --host"
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    host = _WILDCARDS.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -44,7 +44,7 @@ EVENTS_CONTENT: dict[str, Any] = {
         'event: done\ndata: {"id": "…", "status": "answered", "answer": {…}, …}\n\n',
     }
 }
-_HEARTBEAT = b": waiting\n\n"
+HEARTBEAT = b": waiting\n\n"
 _NAMES: dict[type[BaseModel], str] = {Sources: "sources", Delta: "delta", AskResponse: "done"}
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ async def _events(first: Part, parts: Iterator[Part], stop: Event) -> AsyncItera
     yield event(_NAMES[type(first)], first)
     try:
         async for part in in_thread(parts, stop):
-            yield _HEARTBEAT if part is None else event(_NAMES[type(part)], part)
+            yield HEARTBEAT if part is None else event(_NAMES[type(part)], part)
     except CitedQAError as exc:
         yield event("error", problem_body(meaning(exc), str(exc)))
     except Exception:
