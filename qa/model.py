@@ -49,12 +49,16 @@ class Message:
 
 
 class ModelError(Exception):
-    """The model gave no whole answer. `detail` may be shown to anyone: it says nothing of addresses and keys."""
+    """The model gave no whole answer. `detail` may be shown to anyone: it says nothing of addresses and keys.
 
-    def __init__(self, reason: Failure, detail: str) -> None:
+    `status` is that of the server's reply where it was an error, else 0.
+    """
+
+    def __init__(self, reason: Failure, detail: str, status: int = 0) -> None:
         super().__init__(detail)
         self.reason: Failure = reason
         self.detail = detail
+        self.status = status
 
 
 class Model:
@@ -138,6 +142,7 @@ class _Connection:
         self._client: AsyncOpenAI = AsyncOpenAI(
             base_url=options.base_url, api_key=self._key or "none", max_retries=0, timeout=options.timeout_s
         )
+        _ = self._client.chat.completions  # the SDK imports it now instead of with the first question
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="qa-model", daemon=True)
         self._thread.start()
@@ -238,6 +243,7 @@ class _Connection:
             return ModelError(
                 "server_error" if status >= _SERVER_ERROR else "refused",
                 f"the language model's server answered with status {status}",
+                status,
             )
         if has_begun:
             return ModelError("interrupted", "the language model's answer broke off")

@@ -15,7 +15,7 @@ from qa.api.examples import EXAMPLE_RESPONSE
 from qa.api.models import AskParams
 from qa.api.problems import Responses, documented
 from qa.api.sse import EVENTS_CONTENT, event_stream
-from qa.asking import Part
+from qa.asking import Part, whole
 from qa.conversation import Turn
 from qa.engine import Engine
 from qa.schemas import AskRequest, AskResponse, SearchRequest, SearchResponse
@@ -76,9 +76,7 @@ def search(engine: ReadyEngine, request: Annotated[SearchRequest, Body()]) -> Se
 
 
 def _answer(engine: Engine, request: AskRequest) -> AskResponse:
-    *_, done = _parts(engine, request)
-    assert isinstance(done, AskResponse)
-    return done
+    return whole(_parts(engine, request))
 
 
 def _parts(engine: Engine, request: AskRequest, stop: Event | None = None) -> Iterator[Part]:
