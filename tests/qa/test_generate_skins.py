@@ -39,7 +39,7 @@ def server() -> Iterator[ModelServer]:
 
 @pytest.fixture(scope="module")
 def client(seeds_config: Config, server: ModelServer) -> Iterator[httpx.Client]:
-    with serving(with_model(seeds_config, server)) as client:
+    with serving(with_model(seeds_config, server, idle_timeout_s=0.5)) as client:
         yield client
 
 
@@ -115,13 +115,21 @@ def test_no_answer_of_the_model_over_http(client, server):
     assert (found["status"], found["reason"], found["answer"]) == ("no_answer", "low_confidence", None)
 
 
-def test_a_client_that_goes_away_ends_the_call(client, server):
+@pytest.mark.parametrize("is_streamed", [True, False])
+def test_a_client_that_goes_away_ends_the_call(client, server, is_streamed):
     server.behave = models.hanging_half_way
     server.was_left.clear()
-    body = {"query": CANONICAL, "stream": True}
-    with client.stream("POST", "/v1/ask", json=body) as response:
-        assert next(events(response))[0] == "sources"
+    before = len(server.prompts)
+    body = {"query": CANONICAL, "stream": is_streamed}
+    with httpx.Client(base_url=client.base_url, timeout=60 if is_streamed else 0.2) as leaving:
+        if is_streamed:
+            with leaving.stream("POST", "/v1/ask", json=body) as response:
+                assert next(events(response))[0] == "sources"
+        else:
+            with pytest.raises(httpx.ReadTimeout):
+                leaving.post("/v1/ask", json=body)
     wait_until(server.was_left.is_set, timeout_s=5)
+    assert len(server.prompts) == before + 1
     server.behave = models.truth
     assert asked(client)["answer"]["kind"] == "generated"
 
