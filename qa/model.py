@@ -230,10 +230,9 @@ class _Connection:
         """What an error of the SDK, or of what is below it, comes to. The log has more than the caller is told."""
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
-        said = " ".join(str(error).split())[:_QUOTED_CHARS]
-        if self._key:
-            said = said.replace(self._key, "…")
-        logger.info("the language model at %s failed: %s", self._options.base_url, said)
+        said = " ".join(str(error).split())
+        said = said.replace(self._key, "…") if self._key else said
+        logger.info("the language model at %s failed: %s", self._options.base_url, said[:_QUOTED_CHARS])
         status = error.status_code if isinstance(error, APIStatusError) else 0
         if isinstance(error, TimeoutError | APITimeoutError):
             return ModelError("timeout", "the language model did not answer in time")
