@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +63,13 @@ class Asked:
     def index(self) -> IndexOut:
         """Which index answers."""
         return IndexOut(generation=self.store.generation, model=self.store.encoder, passages=self.store.counts()[1])
+
+
+def whole(parts: Iterable[Part]) -> AskResponse:
+    """The response that the parts end with."""
+    *_, done = parts
+    assert isinstance(done, AskResponse)
+    return done
 
 
 def found(asked: Asked) -> SearchResponse:

@@ -50,18 +50,28 @@ def ask(
     after: Annotated[
         list[str] | None, typer.Option("--after", help="An earlier question that this one follows; repeatable")
     ] = None,
+    llm: Annotated[
+        bool | None, typer.Option("--llm/--no-llm", help="Let the language model write the answer, or quote it")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Answer a question from the documents. Exit code 1 when they hold no answer."""
     engine = _engine(config, question, top_k)
+    kind = engine.kind_of(None if llm is None else "generated" if llm else "extractive")
     _index_if_missing(engine)
-    response = engine.ask(question, top_k=top_k, explain=explain, history=_turns(after or ()))
+    history = _turns(after or ())
+    parts = engine.stream(question, top_k=top_k, explain=explain, history=history, answer=kind)
     if as_json:
+        from qa.asking import whole
+
+        response = whole(parts)
         _print_json(response.model_dump_json())
     else:
-        from qa.terminal import print_answer
+        from qa.terminal import follow
 
-        print_answer(response)
+        response = follow(parts, is_generated=kind == "generated")
+    if response.answer and response.answer.fallback:
+        stderr.print(f"qa: {response.answer.fallback.detail}; the answer is quoted instead", style="yellow")
     raise typer.Exit(EXIT_ANSWERED if response.status == "answered" else EXIT_NO_ANSWER)
 
 

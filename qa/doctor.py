@@ -16,7 +16,10 @@ from index.types import Filters
 from qa.config import Config, load_config, unknown_variables
 from qa.engine import Engine
 
-_PACKAGES = ("cited-qa", "faiss-cpu", "tantivy", "model2vec", "opencc", "sentence-transformers")
+_PACKAGES = ("cited-qa", "faiss-cpu", "tantivy", "model2vec", "opencc", "sentence-transformers", "openai")
+# What a server answers that has no list of models, and how many names of a list are shown.
+_NO_LIST = (404, 405, 501)
+_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ def examine(config_file: Path | None = None) -> Iterator[Finding]:
         yield Finding(f"collection {name}", folder.is_dir(), str(folder) if folder.is_dir() else f"{folder}: missing")
     yield from _lexicon(config)
     yield from _index(config)
+    yield _language_model(config)
 
 
 def _lexicon(config: Config) -> Iterator[Finding]:
@@ -102,3 +106,25 @@ def _self_test(engine: Engine) -> Finding:
     if not any(parts.dense > 0 for parts in ours):
         return Finding("self-test", False, "dense search does not find a document's own words; run: qa index --rebuild")
     return Finding("self-test", True, "lexical and dense search find a document by its own words")
+
+
+def _language_model(config: Config) -> Finding:
+    """Whether the language model's endpoint answers and has the model, as far as it says."""
+    name = "language model"
+    if not config.llm.model:
+        return Finding(name, True, "none; answers are quoted from the documents")
+    from qa.model import Model, ModelError
+
+    place = f"{config.llm.model} at {config.llm.base_url}"
+    try:
+        listed = Model(config.llm).models()
+    except ModelError as exc:
+        if exc.status in _NO_LIST:
+            return Finding(name, True, f"{place}: answers, but does not list its models")
+        return Finding(name, False, f"{place}: {exc.detail}; check the keys of llm")
+    # Ollama lists what it calls qwen3 as qwen3:latest.
+    if listed and not any(
+        found.removesuffix(":latest") == config.llm.model.removesuffix(":latest") for found in listed
+    ):
+        return Finding(name, False, f"{place}: the endpoint has no such model; it lists {', '.join(listed[:_SHOWN])}")
+    return Finding(name, True, f"{place} answers")

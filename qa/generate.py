@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -25,6 +26,9 @@ from qa.schemas import AnswerOut, AskResponse, Delta, Fallback, Sources
 _THINKING, _THOUGHT = "<think>", "</think>"
 # What models put around a word that they are told to write.
 _WRAPPING = " \t\r\n`*_\"'“‘「【["
+
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class _NothingFoundError(Exception):
@@ -157,6 +161,16 @@ def _chosen(asked: Asked, found: Answer, count: int) -> list[Passage]:
     return list({passage.row: passage for passage in best}.values())[:count]
 
 
+def _whole(parts: Iterable[str]) -> Iterator[str]:
+    """Parts of a text made of whole characters, without controls: a server may cut a pair of surrogates in two."""
+    half = ""
+    for part in parts:
+        text = half + part
+        half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        text = text[: len(text) - len(half)]
+        yield _CONTROL.sub("", text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
+
+
 def _visible(parts: Iterable[str]) -> Iterator[str]:
     """What a model writes, without what it only thinks.
 
@@ -164,7 +178,7 @@ def _visible(parts: Iterable[str]) -> Iterator[str]:
         _NothingFoundError: it writes that the passages don't answer.
     """
     held: str | None = ""
-    for part in parts:
+    for part in _whole(parts):
         if held is None:
             yield part
             continue

@@ -49,12 +49,16 @@ class Message:
 
 
 class ModelError(Exception):
-    """The model gave no whole answer. `detail` may be shown to anyone: it says nothing of addresses and keys."""
+    """The model gave no whole answer. `detail` may be shown to anyone: it says nothing of addresses and keys.
 
-    def __init__(self, reason: Failure, detail: str) -> None:
+    `status` is that of the server's reply where it was an error, else 0.
+    """
+
+    def __init__(self, reason: Failure, detail: str, status: int = 0) -> None:
         super().__init__(detail)
         self.reason: Failure = reason
         self.detail = detail
+        self.status = status
 
 
 class Model:
@@ -138,6 +142,7 @@ class _Connection:
         self._client: AsyncOpenAI = AsyncOpenAI(
             base_url=options.base_url, api_key=self._key or "none", max_retries=0, timeout=options.timeout_s
         )
+        _ = self._client.chat.completions  # the SDK imports it now instead of with the first question
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="qa-model", daemon=True)
         self._thread.start()
@@ -225,10 +230,9 @@ class _Connection:
         """What an error of the SDK, or of what is below it, comes to. The log has more than the caller is told."""
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
-        said = " ".join(str(error).split())[:_QUOTED_CHARS]
-        if self._key:
-            said = said.replace(self._key, "…")
-        logger.info("the language model at %s failed: %s", self._options.base_url, said)
+        said = " ".join(str(error).split())
+        said = said.replace(self._key, "…") if self._key else said
+        logger.info("the language model at %s failed: %s", self._options.base_url, said[:_QUOTED_CHARS])
         status = error.status_code if isinstance(error, APIStatusError) else 0
         if isinstance(error, TimeoutError | APITimeoutError):
             return ModelError("timeout", "the language model did not answer in time")
@@ -238,6 +242,7 @@ class _Connection:
             return ModelError(
                 "server_error" if status >= _SERVER_ERROR else "refused",
                 f"the language model's server answered with status {status}",
+                status,
             )
         if has_begun:
             return ModelError("interrupted", "the language model's answer broke off")

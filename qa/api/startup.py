@@ -81,7 +81,9 @@ class Startup:
         for skipped in report.skipped if report else ():
             logger.warning("skipped: %s", skipped)
         # The first question loads the model and the dictionary; no client should wait for that.
-        engine.ask(EXAMPLE_QUESTION, top_k=1)
+        engine.ask(EXAMPLE_QUESTION, top_k=1, answer="extractive")
+        if engine.model:
+            engine.model.prepare()
 
     def _on_progress(self, path: str, done: float, total: int) -> None:
         if self._stopping.is_set():

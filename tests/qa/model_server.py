@@ -18,7 +18,7 @@ from typing import Any
 MODEL = "test-model"
 KEY = "sk-test-secret"
 # Long enough to tell that a client waits for something else; a test that is right never waits so long.
-FOREVER_S = 30
+FOREVER_S = 60
 
 Behaviour = Callable[["Reply"], None]
 

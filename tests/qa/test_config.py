@@ -35,6 +35,13 @@ def api_key(name: str, role: Role, key: str) -> ApiKey:
 
 
 ENDPOINT = "{model: x, base_url: 'http://here/v1'}"
+LLM = "llm: {model: x, base_url: 'http://here/v1', %s}"
+# An endpoint needs a model and a model an endpoint.
+COMPANIONS = {
+    "encoder.base_url": {"QA_ENCODER_MODEL": "x"},
+    "llm.model": {"QA_LLM_BASE_URL": "http://here/v1"},
+    "llm.base_url": {"QA_LLM_MODEL": "x"},
+}
 
 # key, in YAML, what becomes of it, another value as a variable, what becomes of that
 KEYS = [
@@ -50,6 +57,14 @@ KEYS = [
     ("encoder.document_prompt", "encoder: {document_prompt: ''}", "", "passage: ", "passage: "),
     ("encoder.trust_remote_code", "encoder: {trust_remote_code: true}", True, "false", False),
     ("reranker.model", "reranker: {model: ours}", "ours", "", ""),
+    ("llm.model", f"llm: {ENDPOINT}", "x", "y", "y"),
+    ("llm.base_url", f"llm: {ENDPOINT}", "http://here/v1", "http://there/v1", "http://there/v1"),
+    ("llm.api_key", LLM % "api_key: k", SecretStr("k"), "other", SecretStr("other")),
+    ("llm.passages", LLM % "passages: 3", 3, "4", 4),
+    ("llm.timeout_s", LLM % "timeout_s: 2.5", 2.5, "9", 9.0),
+    ("llm.idle_timeout_s", LLM % "idle_timeout_s: 2.5", 2.5, "9", 9.0),
+    ("llm.max_tokens", LLM % "max_tokens: 9", 9, "", None),
+    ("llm.temperature", LLM % "temperature: 0.5", 0.5, "", None),
     ("dictionary", "dictionary: ours.txt", Path("ours.txt"), "theirs.txt", Path("theirs.txt")),
     ("synonyms", "synonyms: ours.txt", Path("ours.txt"), "", None),
     ("store", "store: local", "local", "local", "local"),
@@ -87,8 +102,8 @@ def test_key_by_file_and_by_environment(tmp_path, monkeypatch, key, yaml, writte
     assert value_of(load_config(file), key) == overridden
     monkeypatch.chdir(tmp_path)
     file.unlink()
-    if key == "encoder.base_url":
-        monkeypatch.setenv("QA_ENCODER_MODEL", "x")  # an endpoint needs one
+    for name, companion in COMPANIONS.get(key, {}).items():
+        monkeypatch.setenv(name, companion)
     assert value_of(load_config(), key) == overridden
 
 
@@ -167,6 +182,11 @@ def test_collections_are_named(tmp_path, yaml, names):
         ("encoder: bundled", "encoder: "),
         ("encoder: {model: ''}", "encoder.model: "),
         ("encoder: {base_url: 'http://x'}", "encoder: base_url is set, but model is 'bundled'; name the model"),
+        ("llm: {model: x}", "llm: model is set, but base_url is not; name the endpoint"),
+        ("llm: {base_url: 'http://x'}", "llm: base_url is set, but model is not; name the model"),
+        ("llm: {model: x, base_url: 'http://[x'}", "llm.base_url: is no address: "),
+        ("llm: {model: x, base_url: 'http://x:99999'}", "llm.base_url: is no address: "),
+        ("llm: {temperature: 3}", "llm.temperature: input should be less than or equal to 2 (got 3)"),
         ("encoder: {model: x, base_url: x}", "encoder.base_url: string should match pattern '^https?://"),
         ("encoder: {timeout_s: 0}", "encoder.timeout_s: input should be greater than 0 (got 0)"),
         ("encoder: {batch_size: 0}", "encoder.batch_size: input should be greater than or equal to 1 (got 0)"),
@@ -182,7 +202,7 @@ def test_collections_are_named(tmp_path, yaml, names):
         ("corpsu: [a]", "unknown key 'corpsu'; did you mean 'corpus'?"),
         (
             "zzz: 1",
-            "unknown key 'zzz'; known keys: corpus, data_dir, encoder, reranker, dictionary, synonyms, store, server",
+            "unknown key 'zzz'; known keys: corpus, data_dir, encoder, reranker, ",
         ),
         ("corpsu: [a]\nserver: {port: x}", "; "),
         ("corpus: [", "is not valid YAML"),
@@ -202,7 +222,12 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, yaml, words):
 
 
 def test_a_key_is_never_shown(tmp_path, monkeypatch):
-    for yaml in ("encoder: {model: x, api_key: 31337}", "encoder: {api_key: '31337', base_url: 'http://x'}"):
+    for yaml in (
+        "llm: {api_key: 31337}",
+        "llm: {api_key: '31337', base_url: 'http://x'}",
+        "encoder: {model: x, api_key: 31337}",
+        "encoder: {api_key: '31337', base_url: 'http://x'}",
+    ):
         with pytest.raises(ConfigError) as caught:
             load_config(write(tmp_path, yaml))
         assert "31337" not in str(caught.value)
