@@ -2,7 +2,8 @@
 
     python benchmarks/crash.py [--index-kills 200] [--server-kills 50] [--documents 60] [--seed 7]
 
-After every second kill: every document has a text that its file has had, every citation is exact, and the doctor finds nothing.
+After every second kill: every document has a text that its file has had, every citation is exact, and the doctor finds
+nothing.
 After each kill of the server, which takes uploads and deletions meanwhile: once it is back and its jobs have run, the
 disk and the index hold what was acknowledged, what was not acknowledged is there in full or not at all, and no
 temporary file is left.
