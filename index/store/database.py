@@ -213,7 +213,8 @@ class Database(SqliteFile):
         with self._writing() as connection:
             for collection, (before, after) in folders.items():
                 connection.execute(
-                    "UPDATE documents SET path = ? || substr(path, ?) WHERE collection = ? AND substr(path, 1, ?) = ?",
+                    "UPDATE main.documents SET path = ? || substr(path, ?) WHERE collection = ?"
+                    " AND substr(path, 1, ?) = ?",
                     (after, len(before) + 1, collection, len(before), before),
                 )
             moved = [

@@ -75,8 +75,6 @@ def inspect(file: Path) -> Snapshot:
             settings = json.loads(meta["settings"])
             # A database of another make could hold triggers; only one with none but our tables is taken.
             is_ours = _tables(connection) <= _own_tables()
-            counted = "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM passages)"
-            documents, passages = connection.execute(counted).fetchone()
     except (sqlite3.Error, KeyError, ValueError) as exc:
         raise ReadError(f"the database in it is damaged ({exc}); take another backup") from exc
     if verdict != "ok":
@@ -84,7 +82,8 @@ def inspect(file: Path) -> Snapshot:
     if not is_ours or settings.get("format") != FORMAT:
         made = f"format {settings.get('format')}" if is_ours else "tables of another make"
         raise ReadError(f"the database in it has {made}; {FORMAT} is read: unzip its documents and run qa index")
-    return Snapshot(settings, int(meta.get("generation", 0)), documents, passages)
+    with closing(Database(file)) as database:
+        return Snapshot(settings, database.generation, *database.counts())
 
 
 def _tables(connection: sqlite3.Connection) -> set[tuple[str, str]]:
