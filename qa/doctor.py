@@ -15,6 +15,7 @@ from index.segmenter import PLAIN
 from index.types import Filters
 from qa.config import Config, load_config, unknown_variables
 from qa.engine import Engine
+from qa.jobs import Jobs
 
 _PACKAGES = ("cited-qa", "faiss-cpu", "tantivy", "model2vec", "opencc", "sentence-transformers", "openai")
 # What a server answers that has no list of models, and how many names of a list are shown.
@@ -48,7 +49,19 @@ def examine(config_file: Path | None = None) -> Iterator[Finding]:
         yield Finding(f"collection {name}", folder.is_dir(), str(folder) if folder.is_dir() else f"{folder}: missing")
     yield from _lexicon(config)
     yield from _index(config)
+    yield from _jobs(config)
     yield _language_model(config)
+
+
+def _jobs(config: Config) -> Iterator[Finding]:
+    jobs = Jobs(config.index_dir)
+    if not jobs.exists:
+        return
+    try:
+        left = jobs.count_left()
+        yield Finding("jobs", True, f"{left} not finished; a running server does them" if left else "all finished")
+    except CitedQAError as exc:
+        yield Finding("jobs", False, str(exc))
 
 
 def _lexicon(config: Config) -> Iterator[Finding]:

@@ -68,13 +68,15 @@ class LocalStore:
         self.dim = int(database.meta("dim") or 0)
         self.encoder = str(json.loads(database.meta("settings") or "{}").get("encoder"))
         self._published = database.meta("published")
-        self._counts = database.counts()
         target = database.generation
         self._loading = threading.Lock()
         self._loaded: VectorIndex | None = None
         self._passages = self._lexical("passages", target, may_write)
         self._articles = self._lexical("articles", target, may_write)
         self._clusters = self._load_clusters(target, may_write)
+        # While someone writes, the database is ahead of what is derived from it.
+        self.database = database.at(self.generation)
+        self._counts = self.database.counts()
         if may_write:
             self._save_vectors(target)
         published = f"{target} {segmenter.fingerprint}"
@@ -171,7 +173,7 @@ class LocalStore:
         target = self.database.generation
         try:
             vectors = VectorIndex.load(path, self.dim)
-            if vectors.generation > target:
+            if vectors.generation > self.database.newest:
                 raise ValueError(f"{path}: is ahead of the database")
         except ValueError as exc:
             if path.exists():
@@ -261,11 +263,13 @@ class Writer:
     def finish(self) -> LocalStore:
         """Bring the derived indexes up to date and let readers see the result."""
         self.database.set_meta("complete", "1")
+        published = int((self.database.meta("published") or "0").partition(" ")[0])
         store = LocalStore(self.folder, self.database, self._settings.segmenter, may_write=True)
         self.database.set_meta("settings", json.dumps(self._settings.stored()))
         for old in [*self.folder.glob("passages-*"), *self.folder.glob("articles-*")]:
             if not old.name.endswith(f"-{self._settings.segmenter.fingerprint}"):
                 shutil.rmtree(old, ignore_errors=True)
+        self.database.purge(published)
         self.database.checkpoint()
         return store
 
