@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from index.encoder import BUNDLED
 from qa.keys import FORM, ApiKey, parse_keys
 
 _ORIGIN = r"^https?://[^/\s]+$"
+_RATE = re.compile("[1-9][0-9]{0,5}/(?:second|minute|hour|day)")
 
 Origin = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s]+$")]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$|^\[[0-9A-Fa-f:.]+\]$")]
@@ -147,14 +149,10 @@ class BotsConfig(BaseModel):
     @field_validator("rate_limit", mode="before")
     @classmethod
     def _check_limit(cls, value: object) -> object:
-        from limits import parse
-
         if value in ("", None):
             return None
-        try:
-            parse(str(value))
-        except ValueError as exc:
-            raise ValueError("write it as in 20/minute or 300/hour, or leave it empty for no limit") from exc
+        if not isinstance(value, str) or not _RATE.fullmatch(value):
+            raise ValueError("write it as in 20/minute or 300/hour, or leave it empty for no limit")
         return value
 
 

@@ -95,6 +95,11 @@ class Room:
                 self._notices.submit(self._reply, answer, say(refusal, question.text), question)
         return False
 
+    def remembers(self, conversation: str) -> bool:
+        """Whether there are turns that a question of this conversation may lean on."""
+        with self._changed:
+            return conversation in self._turns
+
     def close(self, grace_s: float) -> None:
         """Take no more questions, and wait until those taken are answered, but not longer than `grace_s`."""
         with self._changed:

@@ -1,4 +1,4 @@
-"""Slack: an app in socket mode. The SDK opens another connection whenever Slack ends one, and checks it every 10 s."""
+"""Slack: an app in socket mode. The SDK opens another connection whenever Slack ends one, and checks it every 5 s."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 # Slack refuses blocks of some 13,000 characters together.
 _MAX_CHARS = 9_000
+_PING_S = 5
 _MENTION = re.compile(r"<@[UW][A-Z0-9]+(?:\|[^>]*)?>")
 # Links and names that Slack writes in brackets: <https://a.b|a.b>, <#C1|general>.
 _LINK = re.compile(r"<[#!]?([^|>]+)(?:\|([^>]+))?>")
@@ -42,7 +43,7 @@ def serve(config: Config, room: Room, closing: Event) -> None:
     app = patiently(closing, lambda: _make_app(config, room), OSError)
     if app is None:
         return
-    handler = SocketModeHandler(app, config.slack.revealed("app_token"))
+    handler = SocketModeHandler(app, config.slack.revealed("app_token"), ping_interval=_PING_S)
     try:
         logger.info("slack: connecting to %s", config.slack.base_url)
         patiently(closing, lambda: _connect(handler), OSError)

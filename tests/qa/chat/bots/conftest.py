@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +19,19 @@ from tests.qa.chat.bots.slack import Slack
 from tests.qa.chat.bots.wecom import Wecom, make_certificate
 
 BASE = "https://docs.example"
+NAMES = ["dingtalk", "feishu", "feishu-callback", "wecom", "slack"]
 
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for this machine that the SDK of 企业微信 trusts from now on."""
-    from qa.chat.bots import wecom  # noqa: F401 - imports the SDK without its warning
-    from aibot.ws import _SSL_CONTEXT
-
+    import_module("qa.chat.bots.wecom")  # which imports the SDK without its warning
     file = make_certificate(tmp_path_factory.mktemp("tls"))
-    _SSL_CONTEXT.load_verify_locations(file)
+    sys.modules["aibot.ws"]._SSL_CONTEXT.load_verify_locations(file)
     return file
 
 
-@pytest.fixture(params=["dingtalk", "feishu", "feishu-callback", "wecom", "slack"])
+@pytest.fixture(params=NAMES)
 def platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
     made = make_platform(request.param, request)
     yield made

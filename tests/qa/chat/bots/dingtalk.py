@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.sync.server import ServerConnection
 
-from tests.qa.chat.bots.platforms import Body, Platform, Reply, now_ms
+from tests.qa.chat.bots.platforms import Body, Platform, Reply, links_in, now_ms
 
 CLIENT_ID, SECRET, TICKET, SESSION = "dingclient", "ding-secret-1", "ticket/1=", "session-9"
 TOPIC = "/v1.0/im/bot/messages/get"
@@ -70,6 +69,6 @@ class Dingtalk(Platform):
         assert body["msgtype"] == "markdown"
         text = body["markdown"]["text"]
         (session,) = parse_qs(urlsplit(path).query)["session"]
-        links = re.findall(r"\]\((http[^)]*)\)", text)
-        self.replies.put(Reply(text, links, session.removeprefix(f"{SESSION}-"), body))
+        called = [user for user in body["at"]["atUserIds"] if user not in ("ada", "ann", "bea", "bob", "cat", "dan")]
+        self.replies.put(Reply(text, links_in(text), session.removeprefix(f"{SESSION}-"), called))
         return 200, {"errcode": 0, "errmsg": "ok"}

@@ -15,6 +15,7 @@ from lark_oapi.ws.pb.pbbp2_pb2 import Frame
 from websockets.sync.server import ServerConnection
 
 from tests.qa.chat.bots.platforms import Body, Platform, Reply, now_ms
+from tests.qa.servers import wait_until
 
 APP_ID, SECRET, BOT = "cli_app", "feishu-secret-1", "ou_bot"
 TOKEN, KEY = "verify-1", "encrypt-1"
@@ -38,7 +39,9 @@ class Feishu(Platform):
     def ask(self, text: str, *, user: str = "ada", chat: str = "c1", message: str = "m1", **changed: Any) -> None:
         mentions = [{"key": "@_user_1", "id": {"open_id": BOT}, "name": "助手", "tenant_key": "t"}]
         content = json.dumps({"text": f"@_user_1 {text}"})
-        self.push(message, user, {"chat_id": chat, "chat_type": "group", "content": content, "mentions": mentions, **changed})
+        self.push(
+            message, user, {"chat_id": chat, "chat_type": "group", "content": content, "mentions": mentions, **changed}
+        )
 
     def ask_alone(self, text: str, *, user: str = "ada", message: str = "m1") -> None:
         self.push(message, user, {"chat_id": user, "chat_type": "p2p", "content": json.dumps({"text": text})})
@@ -94,21 +97,32 @@ class Feishu(Platform):
         elements = [element for row in post["content"] for element in [*row, {"tag": "text", "text": "\n"}]]
         text = "".join(element["text"] for element in elements)
         links = [element["href"] for element in elements if element["tag"] == "a"]
-        self.replies.put(Reply(text, links, path.split("/")[-2], post))
+        called = [element["tag"] for element in elements if element["tag"] not in ("text", "a")]
+        self.replies.put(Reply(text, links, path.split("/")[-2], called))
         return 200, {"code": 0, "msg": "success", "data": {"message_id": "om_reply"}}
 
 
 class FeishuCallback(Feishu):
     """The same with calls to the bot's address; each is encrypted and signed as documented."""
 
+    connects = False
+
     def __init__(self, port: int) -> None:
         super().__init__()
         self.bot_port = port
-        self.statuses: list[int] = []
 
     def settings(self) -> Body:
         proofs = {"verification_token": TOKEN, "encrypt_key": KEY}
         return {**super().settings(), **proofs, "mode": "callback", "port": self.bot_port}
+
+    def wait(self) -> None:
+        def is_up() -> bool:
+            try:
+                return self.post(b"").status_code == 403
+            except httpx.TransportError:
+                return False
+
+        wait_until(is_up)
 
     def deliver(self, message: str, event: Body) -> None:
         if self.call(event).status_code == 200:

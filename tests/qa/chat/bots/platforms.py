@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from markdown_it import MarkdownIt
 from websockets.sync.server import Server, ServerConnection
 from websockets.sync.server import serve as serve_sockets
 
@@ -29,18 +30,19 @@ Route = Callable[[Body, str], tuple[int, Body]]
 
 @dataclass
 class Reply:
-    """What the bot said: its text as people see it, the addresses of its links, and whom or what it answers."""
+    """What the bot said: its text, the addresses of its links, what it answers, and whom it calls by name."""
 
     text: str
     links: list[str]
     to: str = ""
-    raw: Body = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
 
 
 class Platform(ABC):
-    """A chat platform with an HTTP API and one WebSocket connection. `ask` is a message in a group that names the bot."""
+    """A chat platform with an HTTP API and a WebSocket. `ask` is a message in a group that names the bot."""
 
     name: ClassVar[str]
+    connects = True
 
     def __init__(self) -> None:
         self.routes: dict[str, Route] = {}
@@ -73,6 +75,7 @@ class Platform(ABC):
 
     def greet(self, connection: ServerConnection) -> None:
         """What the platform does when a connection is made."""
+        self.connections.append(connection)
 
     def make_sockets(self) -> Server:
         return serve_sockets(self._connected, "127.0.0.1", 0)
@@ -81,6 +84,10 @@ class Platform(ABC):
     def port(self) -> int:
         port: int = self._sockets.socket.getsockname()[1]
         return port
+
+    def wait(self) -> None:
+        """Until the bot receives messages."""
+        wait_until(lambda: bool(self.connections))
 
     @property
     def connection(self) -> ServerConnection:
@@ -159,3 +166,10 @@ def running(platform: Platform, config: Config, engine: Engine | None = None) ->
 
 def now_ms() -> int:
     return int(time.time() * 1000)
+
+
+def links_in(markdown: str) -> list[str]:
+    """The addresses that CommonMark makes links of."""
+    tokens = MarkdownIt("commonmark", {"linkify": False}).parse(markdown)
+    inline = [child for token in tokens for child in token.children or ()]
+    return [str(child.attrs["href"]) for child in inline if child.type == "link_open"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from websockets.sync.server import ServerConnection
@@ -77,5 +78,7 @@ class Slack(Platform):
         ((section,),) = [block["elements"] for block in body["blocks"]]
         text = "".join(element["text"] for element in section["elements"])
         links = [element["url"] for element in section["elements"] if element["type"] == "link"]
-        self.replies.put(Reply(text, links, f"{body['channel']}/{body.get('thread_ts')}", body))
+        called = [element["type"] for element in section["elements"] if element["type"] not in ("text", "link")]
+        called += re.findall("<[!@#][^>]*>", body["text"])
+        self.replies.put(Reply(text, links, f"{body['channel']}/{body.get('thread_ts')}", called))
         return 200, {"ok": True, "channel": body["channel"], "ts": "9"}

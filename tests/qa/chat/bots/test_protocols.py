@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,10 +12,11 @@ from qa.config import Config
 from qa.engine import Engine
 from qa.schemas import AskResponse
 from tests.conftest import CANONICAL
-from tests.qa.chat.bots.conftest import BASE, configured
-from tests.qa.chat.bots.feishu import FeishuCallback
+from tests.qa.chat.bots.conftest import BASE, NAMES, configured, make_platform
 from tests.qa.chat.bots.platforms import Platform, running
 from tests.qa.servers import wait_until
+
+PLANTED = "<!channel> <@U1> <at id=all></at> [ours](https://evil.example) *all* 1097名"
 
 
 class Slow(Engine):
@@ -32,48 +33,73 @@ class Slow(Engine):
         return super().ask(query, **options)
 
 
-def test_canonical_question_with_its_citation(seeds_config, platform: Platform):
-    config = configured(seeds_config, platform)
-    expected = Engine(config).ask(CANONICAL)
-    with running(platform, config):
-        ready(platform)
-        platform.ask(CANONICAL)
-        reply = platform.reply()
-        wait_until(lambda: platform.is_acknowledged("m1"))
-    assert "1097名" in reply.text
+class Planted(Engine):
+    """Answers with what someone wrote into a document to make bots call everyone."""
+
+    def ask(self, query: str, **options: Any) -> AskResponse:
+        found = super().ask(query, **options)
+        assert found.answer
+        citation = found.citations[0].model_copy(update={"quote": PLANTED, "title": PLANTED})
+        answer = found.answer.model_copy(update={"text": PLANTED, "value": None})
+        return found.model_copy(update={"answer": answer, "citations": [citation]})
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def bot(request: pytest.FixtureRequest, seeds_config: Config) -> Iterator[Platform]:
+    """A platform whose bot runs."""
+    platform = make_platform(request.param, request)
+    with running(platform, configured(seeds_config, platform)):
+        platform.wait()
+        yield platform
+    platform.close()
+
+
+def test_canonical_question_with_its_citation(seeds_config, bot: Platform):
+    expected = Engine(seeds_config).ask(CANONICAL)
+    bot.ask(CANONICAL, user="ann", message="a1")
+    reply = bot.reply()
+    wait_until(lambda: bot.is_acknowledged("a1"))
+    assert "1097名" in reply.text and "来源" in reply.text and "第" in reply.text
     assert reply.links == [BASE + citation.url for citation in expected.citations]
-    assert "第" in reply.text and "来源" in reply.text
+    bot.ask_alone(CANONICAL, user="ann", message="a2")
+    assert bot.reply().links == reply.links
 
 
-def test_follow_up_in_its_conversation_and_not_in_another(seeds_config, platform: Platform):
-    with running(platform, configured(seeds_config, platform)):
-        ready(platform)
-        platform.ask("兰州帮扶中心资助了多少学生", user="ada", chat="c1", message="m1")
-        assert "1097名" in platform.reply().text
-        platform.ask("那武威呢", user="ada", chat="c1", message="m2")
-        assert "武威" in platform.reply().text.partition("按“")[2]
-        platform.ask("那武威呢", user="bob", chat="c1", message="m3")
-        assert "按“" not in platform.reply().text
-        platform.ask_alone("那武威呢", user="ada", message="m4")
-        assert "按“" not in platform.reply().text
+def test_follow_up_in_its_conversation_and_not_in_another(bot: Platform):
+    bot.ask("兰州帮扶中心资助了多少学生", user="bea", chat="c1", message="b1")
+    assert "1097名" in bot.reply().text
+    bot.ask("那武威呢", user="bea", chat="c1", message="b2")
+    assert "武威" in bot.reply().text.partition("按“")[2]
+    bot.ask("那武威呢", user="bob", chat="c1", message="b3")
+    assert "按“" not in bot.reply().text
+    bot.ask_alone("那武威呢", user="bea", message="b4")
+    assert "按“" not in bot.reply().text
 
 
-def test_repeated_message_is_acknowledged_and_answered_once(seeds_config, platform: Platform):
-    with running(platform, configured(seeds_config, platform)):
-        ready(platform)
-        for _ in range(3):
-            platform.ask(CANONICAL, message="m1")
-        platform.ask("火星上有多少工会会员", message="m2")
-        assert "1097名" in platform.reply().text
-        assert "没有找到答案" in platform.reply().text
-        assert platform.replies.empty()
+def test_repeated_message_is_acknowledged_and_answered_once_and_not_found_is_said(bot: Platform):
+    for _ in range(3):
+        bot.ask(CANONICAL, user="cat", message="c1")
+        wait_until(lambda: bot.is_acknowledged("c1"))
+    bot.ask("火星上有多少工会会员", user="cat", message="c2")
+    assert "1097名" in bot.reply().text
+    assert "没有找到答案" in bot.reply().text
+    assert bot.replies.empty()
+
+
+def test_reply_that_is_refused_is_logged_and_the_bot_goes_on(bot: Platform, caplog):
+    bot.is_failing = True
+    bot.ask(CANONICAL, user="dan", message="d1")
+    wait_until(lambda: "message" in caplog.text and "could not be sent" in caplog.text)
+    bot.is_failing = False
+    bot.ask(CANONICAL, user="dan", message="d2")
+    assert "1097名" in bot.reply().text
 
 
 def test_slow_answer_and_error_are_acknowledged_first(seeds_config, platform: Platform, caplog):
     config = configured(seeds_config, platform)
     engine = Slow(config)
     with running(platform, config, engine):
-        ready(platform)
+        platform.wait()
         platform.ask("break", message="m1")
         wait_until(lambda: platform.is_acknowledged("m1"), timeout_s=3)
         assert platform.replies.empty()
@@ -85,11 +111,14 @@ def test_slow_answer_and_error_are_acknowledged_first(seeds_config, platform: Pl
     assert "the disk is gone" in caplog.text
 
 
-def test_rate_limit_is_one_persons(seeds_config, platform: Platform):
-    with running(platform, configured(seeds_config, platform, rate_limit="1/minute")):
-        ready(platform)
+def test_rate_limit_is_one_persons_and_documents_call_nobody(seeds_config, platform: Platform):
+    config = configured(seeds_config, platform, rate_limit="1/minute")
+    with running(platform, config, Planted(config)):
+        platform.wait()
         platform.ask(CANONICAL, message="m1")
-        assert "1097名" in platform.reply().text
+        reply = platform.reply()
+        assert reply.calls == []
+        assert len(reply.links) == 1 and reply.links[0].startswith(BASE)
         for message in ("m2", "m3", "m4"):
             platform.ask(CANONICAL, message=message)
         assert "太频繁" in platform.reply().text
@@ -98,39 +127,12 @@ def test_rate_limit_is_one_persons(seeds_config, platform: Platform):
         assert platform.replies.empty()
 
 
-def test_reply_that_is_refused_is_logged_and_the_bot_goes_on(seeds_config, platform: Platform, caplog):
-    with running(platform, configured(seeds_config, platform)):
-        ready(platform)
-        platform.is_failing = True
-        platform.ask(CANONICAL, message="m1")
-        wait_until(lambda: "message" in caplog.text and "could not be sent" in caplog.text)
-        platform.is_failing = False
-        platform.ask(CANONICAL, message="m2")
-        assert "1097名" in platform.reply().text
-
-
-def test_connection_is_made_again(seeds_config, platform: Platform, monkeypatch):
-    if isinstance(platform, FeishuCallback):
+def test_connection_is_made_again(seeds_config, platform: Platform):
+    if platform.name == "feishu" and not platform.connects:
         pytest.skip("calls need no connection")
     with running(platform, configured(seeds_config, platform)):
-        ready(platform)
+        platform.wait()
         platform.connections.pop().close()
-        ready(platform)
+        platform.wait()
         platform.ask(CANONICAL)
         assert "1097名" in platform.reply().text
-
-
-def ready(platform: Platform) -> None:
-    """Wait until the bot receives messages."""
-    if isinstance(platform, FeishuCallback):
-        import httpx
-
-        def is_up() -> bool:
-            try:
-                return platform.post(b"").status_code == 403
-            except httpx.TransportError:
-                return False
-
-        wait_until(is_up)
-    else:
-        wait_until(lambda: bool(platform.connections))

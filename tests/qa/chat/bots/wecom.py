@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from websockets.sync.server import Server, ServerConnection
 from websockets.sync.server import serve as serve_sockets
 
-from tests.qa.chat.bots.platforms import Body, Platform, Reply, now_ms
+from tests.qa.chat.bots.platforms import Body, Platform, Reply, links_in, now_ms
 
 BOT_ID, SECRET = "aib-1", "wecom-secret-1"
 
@@ -44,9 +44,18 @@ class Wecom(Platform):
         self.push(message, user, {"chattype": "single", "text": {"content": text}})
 
     def push(self, message: str, user: str, told: Body) -> None:
-        body = {"msgid": message, "aibotid": BOT_ID, "from": {"userid": user}, "msgtype": "text", "create_time": now_ms()}
+        body = {
+            "msgid": message,
+            "aibotid": BOT_ID,
+            "from": {"userid": user},
+            "msgtype": "text",
+            "create_time": now_ms(),
+        }
         frame = {"cmd": "aibot_msg_callback", "headers": {"req_id": f"req-{message}"}, "body": body | told}
         self.connection.send(json.dumps(frame))
+
+    def greet(self, connection: ServerConnection) -> None:
+        """It counts once it is subscribed."""
 
     def receive(self, connection: ServerConnection, message: str | bytes) -> None:
         frame = json.loads(message)
@@ -69,8 +78,8 @@ class Wecom(Platform):
             self.begun.append(stream["id"])
             self.acks.append(message)
         elif not self.is_failing:
-            links = re.findall(r"\]\((http[^)]*)\)", stream["content"])
-            self.replies.put(Reply(stream["content"], links, message, stream))
+            called = re.findall(r"(?<!\\)<@\S+>", stream["content"])
+            self.replies.put(Reply(stream["content"], links_in(stream["content"]), message, called))
 
 
 def make_certificate(folder: Path) -> Path:
