@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 PATH = "/feishu/events"
 _MAX_BODY_BYTES = 1 << 20
 _GRACE_S = 5
+_POLL_S = 0.25
 
 
 def listen(config: Config, events: EventDispatcherHandler, closing: Event) -> None:
@@ -46,8 +47,7 @@ def listen(config: Config, events: EventDispatcherHandler, closing: Event) -> No
     client = lark_ws.Client(
         settings.app_id, settings.revealed("app_secret"), LogLevel.WARNING, events, domain=settings.base_url
     )
-    stopper = threading.Thread(target=lambda: (closing.wait(), loop.call_soon_threadsafe(loop.stop)), daemon=True)
-    stopper.start()
+    loop.create_task(_stop(loop, closing))
     logger.info("feishu: connecting to %s", settings.base_url)
     try:
         client.start()
@@ -61,6 +61,12 @@ def listen(config: Config, events: EventDispatcherHandler, closing: Event) -> No
         asyncio.set_event_loop(None)
     if refused:
         raise ConfigError(f"feishu: the platform refuses the connection: {refused[0]}; see docs/bots.md")
+
+
+async def _stop(loop: asyncio.AbstractEventLoop, closing: Event) -> None:
+    while not closing.is_set():  # noqa: ASYNC110 - an event of threads
+        await asyncio.sleep(_POLL_S)
+    loop.stop()
 
 
 def _watched(

@@ -16,7 +16,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from aibot import WSClient, WSClientOptions, generate_req_id
 
-from index.errors import ConfigError
+from index.errors import CitedQAError, ConfigError
 from qa.chat.bots.fitting import fitted, markdown
 from qa.chat.bots.room import Question, Room
 from qa.chat.bots.sentences import say
@@ -42,7 +42,7 @@ def serve(config: Config, room: Room, closing: Event) -> None:
 
     Raises:
         ConfigError: the platform refuses the robot.
-        RuntimeError: another process has connected as the same robot.
+        CitedQAError: another process has connected as the same robot.
     """
     asyncio.run(_serve(config.wecom, room, closing))
 
@@ -108,7 +108,7 @@ class _Robot:
             self._fault = ConfigError(f"wecom.bot_id, wecom.secret: the platform refuses them: {error}")
 
     def _on_replaced(self, frame: dict[str, Any]) -> None:
-        self._fault = RuntimeError("wecom: another process has connected as this robot; only one can")
+        self._fault = CitedQAError("wecom: another process has connected as this robot; only one can")
 
     async def _on_message(self, frame: dict[str, Any]) -> None:
         body = frame["body"]

@@ -36,6 +36,7 @@ class Reply:
     links: list[str]
     to: str = ""
     calls: list[str] = field(default_factory=list)
+    stream: str = ""
 
 
 class Platform(ABC):
@@ -140,10 +141,10 @@ class Platform(ABC):
 
 
 @contextmanager
-def running(platform: Platform, config: Config, engine: Engine | None = None) -> Iterator[Room]:
+def running(platform: Platform, config: Config, engine: Engine | None = None) -> Iterator[threading.Thread]:
     """The bot for a platform, in a thread; what ended it is raised."""
     room = Room(engine or Engine(config))
-    closing, failed = threading.Event(), []
+    closing, failed = threading.Event(), list[BaseException]()
 
     def serve() -> None:
         try:
@@ -154,7 +155,7 @@ def running(platform: Platform, config: Config, engine: Engine | None = None) ->
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        yield room
+        yield thread
     finally:
         room.close(grace_s=10)
         closing.set()

@@ -79,7 +79,7 @@ class Wecom(Platform):
             self.acks.append(message)
         elif not self.is_failing:
             called = re.findall(r"(?<!\\)<@\S+>", stream["content"])
-            self.replies.put(Reply(stream["content"], links_in(stream["content"]), message, called))
+            self.replies.put(Reply(stream["content"], links_in(stream["content"]), message, called, stream["id"]))
 
 
 def make_certificate(folder: Path) -> Path:
