@@ -10,17 +10,20 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from traceback import format_exception
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, SecretStr
 
 from index.errors import ConfigError
-from qa.chat.bots.room import Room
 from qa.config import ENV_PREFIX, Config
 from qa.engine import Engine
 
+if TYPE_CHECKING:
+    from qa.chat.bots.room import Room
+
 logger = logging.getLogger(__name__)
 
-Serve = Callable[[Config, Room, threading.Event], None]
+Serve = Callable[[Config, "Room", threading.Event], None]
 """Receives questions for a room, and returns once the event is set."""
 
 # The vendor's package that each bot needs; it comes with the extra of the bot's name.
@@ -39,7 +42,7 @@ def find_bot(name: str, config: Config) -> Serve:
     """
     if name not in PACKAGES:
         raise ConfigError(f"{name!r}: there is no such bot; choose one of {', '.join(PACKAGES)}")
-    if find_spec(PACKAGES[name]) is None:
+    if find_spec(PACKAGES[name]) is None or find_spec("cachetools") is None:
         raise ConfigError(f"the bot for {name} needs packages of its own; run: pip install 'cited-qa[{name}]'")
     if missing := getattr(config, name).missing():
         keys = " and ".join(f"{name}.{key} ({ENV_PREFIX}{name.upper()}_{key.upper()})" for key in missing)
@@ -55,6 +58,8 @@ def run(serve: Serve, engine: Engine) -> None:
         ConfigError: the vendor refuses what is configured.
         Exception: whatever else ended the bot.
     """
+    from qa.chat.bots.room import Room  # whose packages come with the extras
+
     quieten(engine.config)
     if not engine.config.server.public_url:
         logger.warning("server.public_url is not set, so sources in answers have no links")
