@@ -207,8 +207,8 @@ def test_collections_are_named(tmp_path, yaml, names):
         ("corpsu: [a]", "unknown key 'corpsu'; did you mean 'corpus'?"),
         (
             "zzz: 1",
-            "unknown key 'zzz'; known keys: corpus, data_dir, encoder, reranker, dictionary, synonyms, store, server, "
-            "bots, dingtalk, feishu, wecom, slack",
+            "unknown key 'zzz'; known keys: corpus, data_dir, encoder, reranker, llm, dictionary, synonyms, store, "
+            "server, bots, dingtalk, feishu, wecom, slack",
         ),
         ("corpsu: [a]\nserver: {port: x}", "; "),
         ("corpus: [", "is not valid YAML"),

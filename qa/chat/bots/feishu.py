@@ -64,7 +64,11 @@ def _identity(client: Client) -> str:
     try:
         response = client.request(request.token_types({AccessTokenType.TENANT}).build())
     except ObtainAccessTokenException as exc:
+        if exc.code is None:
+            raise requests.HTTPError(str(exc)) from exc
         raise ConfigError(f"feishu.app_id, feishu.app_secret: the platform refuses them: {exc}") from exc
+    if response.code is None:
+        raise requests.HTTPError(f"status {response.raw.status_code}")
     if not response.success():
         raise ConfigError(f"feishu.app_id: the app has no bot, or it is not published: {response.code} {response.msg}")
     found: str = json.loads(response.raw.content)["bot"]["open_id"]

@@ -19,8 +19,8 @@ from tests.qa.servers import wait_until
 PLANTED = "<!channel> <@U1> <at id=all></at> [ours](https://evil.example) *all* 1097名"
 
 
-class Slow(Engine):
-    """Answers when it is let."""
+class Staged(Engine):
+    """Answers when it is let; breaks when it is told to, and gives what someone wrote into a document."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
@@ -30,13 +30,6 @@ class Slow(Engine):
         assert self.let.wait(30)
         if query == "break":
             raise RuntimeError("the disk is gone")
-        return super().ask(query, **options)
-
-
-class Planted(Engine):
-    """Answers with what someone wrote into a document to make bots call everyone."""
-
-    def ask(self, query: str, **options: Any) -> AskResponse:
         found = super().ask(query, **options)
         assert found.answer
         citation = found.citations[0].model_copy(update={"quote": PLANTED, "title": PLANTED})
@@ -95,44 +88,33 @@ def test_reply_that_is_refused_is_logged_and_the_bot_goes_on(bot: Platform, capl
     assert "1097名" in bot.reply().text
 
 
-def test_slow_answer_and_error_are_acknowledged_first(seeds_config, platform: Platform, caplog):
-    config = configured(seeds_config, platform)
-    engine = Slow(config)
+def test_connection_is_made_again(bot: Platform):
+    if not bot.connects:
+        pytest.skip("calls need no connection")
+    bot.connections.pop().close()
+    bot.wait()
+    bot.ask(CANONICAL, user="eve", message="e1")
+    assert "1097名" in bot.reply().text
+
+
+def test_slow_answer_broken_answer_rate_limit_and_documents_that_call_everyone(seeds_config, platform, caplog):
+    config = configured(seeds_config, platform, rate_limit="1/minute")
+    engine = Staged(config)
     with running(platform, config, engine):
         platform.wait()
         platform.ask("break", message="m1")
-        wait_until(lambda: platform.is_acknowledged("m1"), timeout_s=3)
+        wait_until(lambda: platform.is_acknowledged("m1"))
         assert platform.replies.empty()
         engine.let.set()
-        assert "disk" not in (text := platform.reply().text)
-        assert "please try again later" in text
-        platform.ask_alone(CANONICAL, message="m2")
-        assert "1097名" in platform.reply().text
-    assert "the disk is gone" in caplog.text
-
-
-def test_rate_limit_is_one_persons_and_documents_call_nobody(seeds_config, platform: Platform):
-    config = configured(seeds_config, platform, rate_limit="1/minute")
-    with running(platform, config, Planted(config)):
-        platform.wait()
-        platform.ask(CANONICAL, message="m1")
-        reply = platform.reply()
-        assert reply.calls == []
-        assert len(reply.links) == 1 and reply.links[0].startswith(BASE)
+        failed = platform.reply().text
+        assert "please try again later" in failed and "disk" not in failed
+        assert "the disk is gone" in caplog.text
         for message in ("m2", "m3", "m4"):
             platform.ask(CANONICAL, message=message)
         assert "太频繁" in platform.reply().text
         platform.ask(CANONICAL, user="bob", message="m5")
-        assert "1097名" in platform.reply().text
+        reply = platform.reply()
+        assert "1097名" in reply.text
+        assert reply.calls == []
+        assert len(reply.links) == 1 and reply.links[0].startswith(BASE)
         assert platform.replies.empty()
-
-
-def test_connection_is_made_again(seeds_config, platform: Platform):
-    if platform.name == "feishu" and not platform.connects:
-        pytest.skip("calls need no connection")
-    with running(platform, configured(seeds_config, platform)):
-        platform.wait()
-        platform.connections.pop().close()
-        platform.wait()
-        platform.ask(CANONICAL)
-        assert "1097名" in platform.reply().text

@@ -13,15 +13,14 @@ from index.errors import ConfigError
 from qa.chat.bots.run import PACKAGES, Hidden, find_bot
 from qa.config import Config
 from tests.conftest import CANONICAL
-from tests.qa.chat.bots import dingtalk, slack
-from tests.qa.chat.bots.conftest import BASE, make_platform
+from tests.qa.chat.bots.conftest import BASE
+from tests.qa.chat.bots.dingtalk import SECRET, SESSION, TICKET, Dingtalk
 from tests.qa.commands import COMMAND, environment, run_qa
 from tests.qa.servers import wait_until
 
 
-@pytest.mark.parametrize("name", ["dingtalk", "slack"])
-def test_the_process_answers_and_ends_at_a_signal(request, seeds_config, tmp_path, name):
-    platform = make_platform(name, request)
+def test_the_process_answers_and_ends_at_a_signal(seeds_config, tmp_path):
+    name, platform = "dingtalk", Dingtalk()
     variables = {f"QA_{name}_{key}".upper(): value for key, value in platform.settings().items()}
     log = tmp_path / "log"
     with log.open("wb") as stderr:
@@ -45,7 +44,7 @@ def test_the_process_answers_and_ends_at_a_signal(request, seeds_config, tmp_pat
             platform.close()
     told = log.read_text(encoding="utf-8")
     assert (bot.returncode, out) == (0, b""), told
-    for secret in (dingtalk.SECRET, dingtalk.TICKET, dingtalk.SESSION, slack.BOT_TOKEN, slack.APP_TOKEN, "ticket-1"):
+    for secret in (SECRET, TICKET, SESSION):
         assert secret not in told
     assert CANONICAL not in told and "Traceback" not in told
     assert f"{name}: connecting to {platform.url}" in told
@@ -64,11 +63,6 @@ def test_the_process_answers_and_ends_at_a_signal(request, seeds_config, tmp_pat
             ["bot", "feishu"],
             {"QA_FEISHU_APP_ID": "x", "QA_FEISHU_APP_SECRET": "y", "QA_FEISHU_MODE": "callback"},
             "feishu.verification_token (QA_FEISHU_VERIFICATION_TOKEN) and feishu.encrypt_key (QA_FEISHU_ENCRYPT_KEY)",
-        ),
-        (
-            ["bot", "feishu"],
-            {"QA_FEISHU_APP_ID": "x", "QA_FEISHU_APP_SECRET": "y", "QA_FEISHU_BASE_URL": "http://10.0.0.1"},
-            "feishu.base_url: domain must use https scheme",
         ),
         (["bot"], {}, "Missing argument 'name'"),
     ],

@@ -189,13 +189,23 @@ def test_slack_only_answers_people_who_mean_it(bot: Slack):
 
 def test_a_platform_that_is_not_there_yet_is_waited_for(seeds_config, caplog, monkeypatch):
     monkeypatch.setattr("qa.chat.bots.waiting._FIRST_PAUSE_S", 0.05)
-    platform = Slack()
-    who = platform.routes.pop("/api/auth.test")
-    platform.routes["/api/auth.test"] = lambda body, path: (_ for _ in ()).throw(ConnectionAbortedError)
+    platform = Feishu()
+    answer = platform.routes["/open-apis/bot/v3/info"]
+    platform.routes["/open-apis/bot/v3/info"] = lambda body, path: (502, {"down": True})
     with running(platform, configured(seeds_config, platform)):
         wait_until(lambda: "trying again" in caplog.text)
-        platform.routes["/api/auth.test"] = who
+        platform.routes["/open-apis/bot/v3/info"] = answer
         platform.wait()
         platform.ask(CANONICAL)
         assert "1097名" in platform.reply().text
+    platform.close()
+
+
+def test_feishu_takes_no_address_that_would_give_its_secrets_away(seeds_config):
+    platform = Feishu()
+    config = configured(seeds_config, platform)
+    open_address = type(config.feishu)(**platform.settings() | {"base_url": "http://10.0.0.1"})
+    with pytest.raises(ConfigError, match="feishu.base_url: domain must use https"):
+        with running(platform, config.model_copy(update={"feishu": open_address})) as bot:
+            bot.join(30)
     platform.close()
