@@ -42,7 +42,7 @@ async def _serve(config: Config, room: Room, closing: Event) -> None:
     # The SDK takes another address only from the environment, when it is imported.
     DingTalkStreamClient.OPEN_CONNECTION_API = f"{settings.base_url}/v1.0/gateway/connections/open"
     sdk_logger = logging.getLogger("dingtalk_stream")
-    sdk_logger.setLevel(logging.WARNING)
+    sdk_logger.setLevel(logging.ERROR)  # it warns of each ping
     client = DingTalkStreamClient(Credential(settings.client_id, settings.revealed("client_secret")), sdk_logger)
     client.register_callback_handler(ChatbotMessage.TOPIC, _Handler(room))
     logger.info("dingtalk: connecting to %s", settings.base_url)

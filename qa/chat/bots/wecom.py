@@ -33,8 +33,8 @@ _REPLY_S = 30
 _POLL_S = 0.25
 _CLOSE_S = 5
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
-# In a group the text begins with the robot's mention, as in @小助手 有多少人.
-_MENTION = re.compile(r"^\s*@\S+\s*")
+# In a group the text holds the robot's mention, as in @小助手 有多少人.
+_MENTION = re.compile(r"(?<!\S)@\S+")
 
 
 def serve(config: Config, room: Room, closing: Event) -> None:

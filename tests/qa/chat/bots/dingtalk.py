@@ -41,6 +41,13 @@ class Dingtalk(Platform):
         }  # fmt: skip
         self.connection.send(json.dumps(frame))
 
+    def tell(self, topic: str) -> None:
+        """A message of the platform itself."""
+        self.sent += 1
+        headers = {"contentType": "application/json", "messageId": f"frame-{self.sent}", "topic": topic}
+        frame = {"specVersion": "1.0", "type": "SYSTEM", "headers": headers, "data": '{"opaque": "o"}'}
+        self.connection.send(json.dumps(frame))
+
     def ask_alone(self, text: str, *, user: str = "ada", message: str = "m1") -> None:
         self.ask(text, user=user, chat=f"alone-{user}", message=message, conversationType="1")
 

@@ -12,7 +12,7 @@ from qa.config import Config
 from qa.engine import Engine
 from qa.schemas import AskResponse
 from tests.conftest import CANONICAL
-from tests.qa.chat.bots.conftest import BASE, NAMES, configured, make_platform
+from tests.qa.chat.bots.every import BASE, NAMES, configured, make_platform
 from tests.qa.chat.bots.platforms import Platform, running
 from tests.qa.servers import wait_until
 
@@ -40,7 +40,7 @@ class Staged(Engine):
 @pytest.fixture(scope="module", params=NAMES)
 def bot(request: pytest.FixtureRequest, seeds_config: Config) -> Iterator[Platform]:
     """A platform whose bot runs."""
-    platform = make_platform(request.param, request)
+    platform = make_platform(request.param)
     with running(platform, configured(seeds_config, platform)):
         platform.wait()
         yield platform

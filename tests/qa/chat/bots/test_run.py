@@ -13,8 +13,8 @@ from index.errors import ConfigError
 from qa.chat.bots.run import PACKAGES, Hidden, find_bot
 from qa.config import Config
 from tests.conftest import CANONICAL
-from tests.qa.chat.bots.conftest import BASE
 from tests.qa.chat.bots.dingtalk import SECRET, SESSION, TICKET, Dingtalk
+from tests.qa.chat.bots.every import BASE
 from tests.qa.commands import COMMAND, environment, run_qa
 from tests.qa.servers import wait_until
 

@@ -11,8 +11,8 @@ from index.errors import CitedQAError, ConfigError
 from qa.config import Config
 from tests.conftest import CANONICAL
 from tests.qa.chat.bots import feishu
-from tests.qa.chat.bots.conftest import configured, make_platform
 from tests.qa.chat.bots.dingtalk import Dingtalk
+from tests.qa.chat.bots.every import configured, make_platform
 from tests.qa.chat.bots.feishu import Feishu, FeishuCallback
 from tests.qa.chat.bots.platforms import now_ms, running
 from tests.qa.chat.bots.slack import BOT, Slack
@@ -22,7 +22,7 @@ from tests.qa.servers import wait_until
 
 @pytest.fixture
 def bot(request: pytest.FixtureRequest, seeds_config: Config) -> Any:
-    platform = make_platform(request.param, request)
+    platform = make_platform(request.param)
     with running(platform, configured(seeds_config, platform)):
         platform.wait()
         yield platform
@@ -42,11 +42,11 @@ def on(name: str) -> pytest.MarkDecorator:
         ("slack", "app_token", "slack.app_token: Slack refuses it: invalid_auth"),
     ],
 )
-def test_wrong_secret_ends_the_bot_with_its_key(request, seeds_config, name, key, said, monkeypatch):
+def test_wrong_secret_ends_the_bot_with_its_key(seeds_config, name, key, said, monkeypatch):
     from lark_oapi.core.token import TokenManager
 
     monkeypatch.setattr(TokenManager.cache, "get", lambda key: None)  # kept for two hours from earlier tests
-    platform = make_platform(name, request)
+    platform = make_platform(name)
     config = configured(seeds_config, platform)
     group = type(getattr(config, name))(**platform.settings() | {key: "wrong-secret"})
     with pytest.raises(ConfigError) as caught, running(platform, config.model_copy(update={name: group})) as bot:
@@ -56,7 +56,7 @@ def test_wrong_secret_ends_the_bot_with_its_key(request, seeds_config, name, key
     assert "wrong-secret" not in str(caught.value)
 
 
-def test_wrong_secret_of_dingtalk_is_told_and_tried_again(request, seeds_config, caplog):
+def test_wrong_secret_of_dingtalk_is_told_and_tried_again(seeds_config, caplog):
     platform = Dingtalk()
     config = configured(seeds_config, platform)
     wrong = type(config.dingtalk)(**platform.settings() | {"client_secret": "wrong-secret"})
@@ -77,6 +77,18 @@ def test_dingtalk_rich_text_own_messages_and_late_answers(bot: Dingtalk, caplog)
     bot.ask(CANONICAL, message="m4", sessionWebhookExpiredTime=now_ms() - 1000)
     wait_until(lambda: "message m4: the answer could not be sent" in caplog.text)
     assert bot.replies.empty()
+
+
+@on("dingtalk")
+def test_dingtalk_pings_and_the_platforms_wish_to_part(bot: Dingtalk, caplog):
+    bot.tell("ping")
+    wait_until(lambda: bot.is_acknowledged("ping"))
+    assert caplog.text == ""
+    first = bot.connections.pop()
+    first.send(json.dumps({"type": "SYSTEM", "headers": {"topic": "disconnect", "messageId": "x"}, "data": "{}"}))
+    bot.wait()
+    bot.ask(CANONICAL)
+    assert "1097名" in bot.reply().text
 
 
 @on("feishu")
@@ -158,8 +170,8 @@ def test_wecom_stream_begins_before_it_ends_and_holds_other_messages(bot: Wecom)
     assert "请用文字提问" in bot.reply().text
 
 
-def test_wecom_that_is_replaced_ends(request, seeds_config):
-    platform = make_platform("wecom", request)
+def test_wecom_that_is_replaced_ends(seeds_config):
+    platform = make_platform("wecom")
     with pytest.raises(CitedQAError, match="another process has connected as this robot"):
         with running(platform, configured(seeds_config, platform)) as bot:
             platform.wait()
