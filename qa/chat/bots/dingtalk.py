@@ -78,13 +78,14 @@ def _reply(message: ChatbotMessage, card: Card) -> None:
     """
     if (message.session_webhook_expired_time or 0) / 1000 < time.time():
         raise RuntimeError("the time in which the platform takes an answer is over")
+    who = message.sender_staff_id  # only for members of the organisation
     body = {
         "msgtype": "markdown",
         "markdown": {
             "title": one_line(card.value or card.text, _TITLE_CHARS),
             "text": fitted(card, markdown, _MAX_BYTES),
         },
-        "at": {"atUserIds": [message.sender_staff_id] if message.conversation_type == _GROUP else []},
+        "at": {"atUserIds": [who] if who and message.conversation_type == _GROUP else []},
     }
     response = httpx2.post(message.session_webhook, json=body, timeout=_TIMEOUT_S)
     response.raise_for_status()

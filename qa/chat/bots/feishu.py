@@ -16,7 +16,7 @@ from lark_oapi.core.exception import ObtainAccessTokenException
 
 from index.errors import ConfigError
 from qa.chat.bots.feishu_transports import listen, take_calls
-from qa.chat.bots.fitting import fitted, marked, runs
+from qa.chat.bots.fitting import Run, fitted, marked, runs
 from qa.chat.bots.room import Question, Room
 from qa.chat.bots.waiting import patiently
 from qa.chat.card import Card
@@ -114,15 +114,16 @@ class _Receiver:
 
 
 def _rows(card: Card) -> Iterator[list[dict[str, Any]]]:
-    """The lines of a card as elements of a post."""
+    """The lines of a card as elements of a post; each is a paragraph, so empty ones are left out."""
     for line in fitted(card, marked, _MAX_BYTES).split("\n"):
-        row: list[dict[str, Any]] = []
-        for run in runs(line):
-            if run.url:
-                row.append({"tag": "a", "text": run.text, "href": run.url})
-            else:
-                row.append({"tag": "text", "text": run.text, "style": ["bold"] if run.is_strong else []})
-        yield row or [{"tag": "text", "text": ""}]
+        if row := [_element(run) for run in runs(line)]:
+            yield row
+
+
+def _element(run: Run) -> dict[str, Any]:
+    if run.url:
+        return {"tag": "a", "text": run.text, "href": run.url}
+    return {"tag": "text", "text": run.text, **({"style": ["bold"]} if run.is_strong else {})}
 
 
 def _text(message: EventMessage) -> str:
