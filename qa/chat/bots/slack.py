@@ -1,4 +1,4 @@
-"""Slack: an app in socket mode. The SDK opens another connection whenever Slack ends one, and checks it every 5 s."""
+"""Slack: an app in socket mode. The SDK opens another connection when one ends, and checks it every 5 s."""
 
 from __future__ import annotations
 
