@@ -206,6 +206,18 @@ def mcp(config: ConfigOption = None) -> None:
     serve_stdio(load_config(config))
 
 
+def bot(
+    name: Annotated[str, typer.Argument(help="dingtalk, feishu, wecom or slack")], config: ConfigOption = None
+) -> None:
+    """Answer questions in a chat tool."""
+    from qa.chat.bots.run import find_bot, run
+
+    engine = _engine(config)
+    serve = find_bot(name, engine.config)
+    _index_if_missing(engine)
+    run(serve, engine)
+
+
 @app.command()
 def doctor(config: ConfigOption = None) -> None:
     """Say what is installed, configured and indexed, and whether it works. Exit code 0 when healthy."""

@@ -14,11 +14,24 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from index.encoder import BUNDLED, EncoderOptions
 from index.errors import ConfigError
-from qa.settings import EncoderConfig, LlmConfig, RerankerConfig, ServerConfig
+from qa.settings import (
+    BotsConfig,
+    DingtalkConfig,
+    EncoderConfig,
+    FeishuConfig,
+    LlmConfig,
+    RerankerConfig,
+    ServerConfig,
+    SlackConfig,
+    WecomConfig,
+)
 
 DEFAULT_FILE = Path("config.yaml")
 ENV_PREFIX = "QA_"
-_SECRETS = frozenset({"api_key", "api_keys"})
+_SECRETS = frozenset(
+    {"api_key", "api_keys", "client_secret", "app_secret", "verification_token", "encrypt_key", "secret"}
+    | {"bot_token", "app_token"}
+)
 
 
 class Config(BaseSettings):
@@ -36,6 +49,11 @@ class Config(BaseSettings):
     synonyms: Path | None = None
     store: Literal["local"] = "local"
     server: ServerConfig = ServerConfig()
+    bots: BotsConfig = BotsConfig()
+    dingtalk: DingtalkConfig = DingtalkConfig()
+    feishu: FeishuConfig = FeishuConfig()
+    wecom: WecomConfig = WecomConfig()
+    slack: SlackConfig = SlackConfig()
     _base: Path = PrivateAttr(default_factory=Path.cwd)
     _file: Path | None = PrivateAttr(default=None)
 
