@@ -176,6 +176,7 @@ def why_not(
 def serve(
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on")] = None,
     port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, max=64, help="Processes that answer")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Let others reach it without API keys")] = False,
     config: ConfigOption = None,
 ) -> None:
@@ -183,8 +184,7 @@ def serve(
     from qa.api.server import serve as run
     from qa.config import load_config
 
-    loaded = load_config(config)
-    run(loaded, host or loaded.server.host, loaded.server.port if port is None else port, insecure=insecure)
+    run(load_config(config), host, port, workers, insecure=insecure)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from qa.schemas import EXAMPLE_QUESTION
 KINDS = {
     "POST /v1/ask": {"application/json", "text/event-stream"},
     "GET /v1/documents/{document_id}/text": {"text/plain"},
+    "GET /metrics": {"text/plain"},
 }
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -68,7 +69,7 @@ def test_page_has_a_swagger_ui_that_reads_openapi_3_1(client, openapi):
 def test_routes_are_those_of_the_contract(openapi):
     assert {name for name, _ in operations(openapi)} == {
         "POST /v1/ask", "GET /v1/ask", "POST /v1/search", "GET /v1/documents", "GET /v1/documents/{document_id}",
-        "GET /v1/documents/{document_id}/text", "GET /healthz", "GET /readyz",
+        "GET /v1/documents/{document_id}/text", "GET /healthz", "GET /readyz", "GET /metrics",
     }  # fmt: skip
 
 
@@ -102,11 +103,14 @@ def test_every_reference_resolves(openapi):
         ("GET /v1/documents/{document_id}/text", {"200", "404", "422", "500", "503"}),
         ("GET /healthz", {"200"}),
         ("GET /readyz", {"200", "500", "503"}),
+        ("GET /metrics", {"200"}),
     ],
 )
 def test_every_status_is_listed(openapi, name, statuses):
     operation = dict(operations(openapi))[name]
-    common = {"403", "421"} | ({"401"} if "security" in operation else set())
+    common = {"403", "421", "429", "503", "504"}
+    common |= {"401"} if "security" in operation else set()
+    common |= {"408"} if "requestBody" in operation else set()
     assert operation["responses"].keys() == statuses | common
     for status, response in operation["responses"].items():
         kinds = set(response["content"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -199,7 +200,9 @@ def test_process_tells_its_address_and_ends_gracefully(seeds_config, stop):
         assert response.json()["status"] == "answered"
         server.send_signal(stop)
         out, err = server.communicate(timeout=30)
-    assert (server.returncode, out, err) == (0, "", "")
+    assert (server.returncode, out) == (0, "")
+    (request,) = (json.loads(line) for line in err.splitlines())
+    assert (request["route"], request["status"], request["answer"]) == ("/v1/ask", 200, "answered")
 
 
 def test_process_can_be_stopped_while_it_indexes(tmp_path):

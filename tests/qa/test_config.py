@@ -67,6 +67,17 @@ KEYS = [
     ("server.allowed_hosts", "server: {allowed_hosts: [a.b]}", ("a.b",), "c,d", ("c", "d")),
     ("server.cors_origins", "server: {cors_origins: ['http://a']}", ("http://a",), "", ()),
     ("server.max_upload_mb", "server: {max_upload_mb: 5}", 5, "7", 7),
+    ("server.rate_limit", "server: {rate_limit: 5/minute}", "5/minute", "", ""),
+    ("server.max_concurrent", "server: {max_concurrent: 2}", 2, "3", 3),
+    ("server.max_queued", "server: {max_queued: 0}", 0, "3", 3),
+    ("server.max_connections", "server: {max_connections: 9}", 9, "3", 3),
+    ("server.timeout_s", "server: {timeout_s: 1.5}", 1.5, "3", 3.0),
+    ("server.read_timeout_s", "server: {read_timeout_s: 1.5}", 1.5, "3", 3.0),
+    ("server.grace_s", "server: {grace_s: 0}", 0, "3", 3),
+    ("server.workers", "server: {workers: 2}", 2, "3", 3),
+    ("server.log_format", "server: {log_format: json}", "json", "", None),
+    ("server.log_questions", "server: {log_questions: true}", True, "false", False),
+    ("server.otlp_endpoint", "server: {otlp_endpoint: 'http://a'}", "http://a", "", None),
 ]
 
 
@@ -176,6 +187,8 @@ def test_collections_are_named(tmp_path, yaml, names):
         ("server: {port: many}", "server.port: input should be a valid integer"),
         ("server: {prot: 1}", "unknown key 'server.prot'; did you mean 'port'?"),
         ("server: {cors_origins: ['*']}", "server.cors_origins.0: string should match pattern"),
+        ("server: {rate_limit: often}", "server.rate_limit: write it as in 600/minute"),
+        ("server: {otlp_endpoint: 'a:1'}", "server.otlp_endpoint: string should match pattern"),
         ("server: {api_keys: [5]}", "server.api_keys: must be a list of name:role:KEY"),
         ("server: {api_keys: {a: b}}", "server.api_keys: must be a list of name:role:KEY"),
         ("server: {api_keys: ['a:read:short']}", "server.api_keys: the key of 'a' must be 24 to 256 "),
