@@ -43,14 +43,14 @@ def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> Fa
     Raises:
         ConfigError: the API keys can't be used, or OpenTelemetry is configured and not installed.
     """
-    metrics = Metrics(lambda: startup.engine)
+    changes = Changes(config)
+    metrics = Metrics(lambda: startup.engine, changes.jobs)
 
     def tell(response: Found) -> None:
         metrics.answered(response)
         note(response)
 
     startup = Startup(config, on_ready, tell)
-    changes = Changes(config)
     keys = keys_of(config)
     tracers, close_tracer = make_tracer(config.server.otlp_endpoint)
 

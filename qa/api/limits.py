@@ -74,7 +74,7 @@ class Admission:
     """
 
     def __init__(self, app: ASGIApp, server: ServerConfig, uploads: Mapping[str, int]) -> None:
-        """`uploads` are routes with bodies that are streamed, as in `POST /v1/documents`, and how many bytes each takes."""
+        """`uploads` are routes with bodies that are streamed, as in `POST /v1/documents`, and the bytes they take."""
         self._app = app
         self._uploads = uploads
         self._timeout_s = server.timeout_s

@@ -28,6 +28,7 @@ from prometheus_client.registry import Collector
 from index.errors import CitedQAError
 from qa.api.records import Found, Record
 from qa.engine import Engine
+from qa.jobs import Jobs
 from qa.schemas import AskResponse
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -40,10 +41,10 @@ _STARTED = "process_start_time_seconds"
 class Metrics:
     """What the service does, and the page that tells it."""
 
-    def __init__(self, engine: Callable[[], Engine]) -> None:
+    def __init__(self, engine: Callable[[], Engine], jobs: Jobs) -> None:
         """`engine` gives the engine, or raises CitedQAError while there is none."""
         own = self._own = CollectorRegistry()
-        self._engine = engine
+        self._engine, self._jobs = engine, jobs
         self._requests = Counter("cited_qa_requests", "Requests", ["method", "route", "status"], registry=own)
         self._seconds = Histogram(
             "cited_qa_request_seconds", "Time to the last byte", ["route"], buckets=_SECONDS, registry=own
@@ -96,7 +97,7 @@ class Metrics:
             MultiProcessCollector(shown, folder)  # type: ignore[no-untyped-call]
         else:
             shown.register(_Registered(self._own))
-        shown.register(_Index(self._engine))
+        shown.register(_Index(self._engine, self._jobs))
         shown.register(_Processes(_pids(Path(folder)) if folder else [os.getpid()]))
         return generate_latest(shown)
 
@@ -112,12 +113,15 @@ class _Registered(Collector):
 
 
 class _Index(Collector):
-    """What is indexed."""
+    """What is indexed, and what waits to be."""
 
-    def __init__(self, engine: Callable[[], Engine]) -> None:
-        self._engine = engine
+    def __init__(self, engine: Callable[[], Engine], jobs: Jobs) -> None:
+        self._engine, self._jobs = engine, jobs
 
     def collect(self) -> Iterator[Metric]:
+        with suppress(CitedQAError):
+            waiting = self._jobs.count_left() if self._jobs.exists else 0
+            yield GaugeMetricFamily("cited_qa_jobs_waiting", "Changes not yet in the index", waiting)
         try:
             store = self._engine().store
             documents, passages = store.counts()
