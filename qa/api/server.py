@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import signal
 import socket
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -25,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 # A worker that indexes keeps Python's lock for seconds; it is not to be taken for dead.
 _HEALTHCHECK_S = 60
+_LAST_WAIT_S = 1.0
 _BACKLOG = 512
 _LAST_PORT = 65535
 # An address may hold a question of the greatest length in full, percent-encoded, and be refused with a clear 422.
@@ -68,6 +72,20 @@ def _run(server: uvicorn.Server, listener: socket.socket) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         server.run([listener])
+    _leave_stuck_threads()
+
+
+def _leave_stuck_threads() -> None:
+    """End the process although a thread still works for a request that was given up; Python would wait for it."""
+    threads = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
+    deadline = time.monotonic() + _LAST_WAIT_S
+    for thread in threads:
+        if not thread.daemon:
+            thread.join(max(0.0, deadline - time.monotonic()))
+    if any(thread.is_alive() and not thread.daemon for thread in threads):
+        logger.warning("left a request unfinished that went on longer than server.grace_s")
+        logging.shutdown()
+        os._exit(0)
 
 
 def make_server(config: Config, listener: socket.socket) -> uvicorn.Server:
@@ -83,8 +101,9 @@ def _settings(config: Config, app: FastAPI | Callable[[], FastAPI], *, factory: 
     server = config.server
     protocol = partial(BoundedProtocol, max_connections=server.max_connections, head_timeout_s=server.read_timeout_s)
     return uvicorn.Config(
-        app, factory=factory, workers=server.workers, timeout_worker_healthcheck=_HEALTHCHECK_S, log_config=None,
-        log_level=logging.WARNING, access_log=False, http=protocol,  # type: ignore[arg-type]
+        app, factory=factory, workers=server.workers, backlog=1 if factory else _BACKLOG,
+        timeout_worker_healthcheck=_HEALTHCHECK_S, log_config=None, log_level=logging.WARNING, access_log=False,
+        http=protocol,  # type: ignore[arg-type]
         h11_max_incomplete_event_size=_MAX_HEAD_BYTES, timeout_graceful_shutdown=server.grace_s, server_header=False,
     )  # fmt: skip
 

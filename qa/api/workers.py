@@ -15,7 +15,9 @@ import tempfile
 import threading
 from collections.abc import Callable
 from functools import partial
+from multiprocessing import reduction
 from multiprocessing.sharedctypes import Synchronized
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -29,6 +31,29 @@ from qa.config import Config
 logger = logging.getLogger(__name__)
 
 
+class SharedListener(socket.socket):
+    """A listening socket that several processes accept from, one connection at a time each.
+
+    asyncio takes as many connections at once as it lets wait; so the first worker to wake up would take them all. The
+    one number sets both: it is to be 1 for the workers, and `listen` is not to pass it on.
+    """
+
+    @classmethod
+    def of(cls, listener: socket.socket) -> SharedListener:
+        """The same socket; `listener` is not to be used any more."""
+        return cls(listener.family, listener.type, listener.proto, listener.detach())
+
+    def listen(self, backlog: int = 0, /) -> None:
+        """Leave it as it is: it listens already."""
+
+    def __reduce__(self) -> tuple[Callable[..., SharedListener], tuple[object, ...]]:
+        return _received, (reduction.DupFd(self.fileno()), self.family, self.type, self.proto)
+
+
+def _received(handle: Any, family: int, kind: int, protocol: int) -> SharedListener:  # noqa: ANN401
+    return SharedListener(family, kind, protocol, handle.detach())
+
+
 def factory(config: Config, announcement: str) -> Callable[[], FastAPI]:
     """What makes the application in each worker; `announcement` is logged once when all of them can answer."""
     ready: Synchronized[int] = multiprocessing.get_context("spawn").Value("i", 0)
@@ -39,7 +64,8 @@ def supervise(settings: uvicorn.Config, listener: socket.socket) -> None:
     """Run the workers until SIGTERM or SIGINT; one that dies is replaced."""
     with tempfile.TemporaryDirectory(prefix="cited-qa-metrics-") as folder:
         os.environ.setdefault(SHARED_FOLDER, folder)
-        Multiprocess(settings, [listener]).run()
+        with SharedListener.of(listener) as shared:
+            Multiprocess(settings, [shared]).run()
 
 
 def _make_app(config: Config, announcement: str, ready: Synchronized[int]) -> FastAPI:
