@@ -21,6 +21,12 @@ def has_body(scope: Scope) -> bool:
     return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
 
+def has_two_lengths(scope: Scope) -> bool:
+    """Whether a proxy before us may see another end of this body, and so another beginning of the next request."""
+    headers = Headers(scope=scope)
+    return "content-length" in headers and "transfer-encoding" in headers
+
+
 async def read_whole(scope: Scope, receive: Receive, timeout_s: float) -> Receive:
     """Read a body, and return a `receive` that gives it again.
 

@@ -38,7 +38,7 @@ Errors are [problem+json](https://www.rfc-editor.org/rfc/rfc9457): `type` is sta
 """
 
 _COMMON = ("foreign-origin", "wrong-host", "too-many-requests", "overloaded", "timed-out")
-_BODY = ("slow-body",)
+_BODY = ("slow-body", "ambiguous-length")
 _KEYED = ("unauthorized", "forbidden")
 
 TAGS: list[dict[str, Any]] = [

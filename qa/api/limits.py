@@ -18,8 +18,8 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from qa.api.bodies import has_body, limit_pauses, limit_size, read_whole
-from qa.api.problems import OVERLOADED, SLOW_BODY, TIMED_OUT, TOO_LARGE, TOO_MANY, problem
+from qa.api.bodies import has_body, has_two_lengths, limit_pauses, limit_size, read_whole
+from qa.api.problems import AMBIGUOUS, OVERLOADED, SLOW_BODY, TIMED_OUT, TOO_LARGE, TOO_MANY, problem
 from qa.api.records import reject
 from qa.errors import Meaning
 from qa.settings import ServerConfig
@@ -102,6 +102,10 @@ class Admission:
             self._inside -= 1
 
     async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if has_two_lengths(scope):
+            detail = "Content-Length and Transfer-Encoding exclude each other; send one of them"
+            await refuse(scope, receive, send, AMBIGUOUS, detail, {"Connection": "close"})
+            return
         limit = self._uploads.get(f"{scope['method']} {scope['path']}")
         if limit is not None:
             # It goes to the disk as it comes and may take long; what is limited is the wait for its next part.

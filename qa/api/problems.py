@@ -34,6 +34,7 @@ _NOT_FOUND = Meaning(404, EXIT_USAGE, "not-found", "There is nothing at this add
 _METHOD = Meaning(405, EXIT_USAGE, "method-not-allowed", "This address does not take this method")
 TOO_LARGE = Meaning(413, EXIT_USAGE, "body-too-large", "The body is too large")
 _PRECONDITION = Meaning(412, EXIT_USAGE, "precondition-failed", "The document is another version by now")
+AMBIGUOUS = Meaning(400, EXIT_USAGE, "ambiguous-length", "The request gives its length in two ways")
 UNAUTHORIZED = Meaning(401, EXIT_USAGE, "unauthorized", "A valid API key is needed")
 _READ_ONLY = Meaning(403, EXIT_USAGE, "forbidden", "This key may not do that")
 FOREIGN_ORIGIN = Meaning(403, EXIT_USAGE, "foreign-origin", "A web page of another origin may not do that")
@@ -46,7 +47,7 @@ _HTTP = {
     found.status: found
     for found in (_MALFORMED, UNAUTHORIZED, _READ_ONLY, _NOT_FOUND, _METHOD, SLOW_BODY, TOO_LARGE, _PRECONDITION)
 }
-_EARLY = (FOREIGN_ORIGIN, WRONG_HOST, TOO_MANY, OVERLOADED, TIMED_OUT)
+_EARLY = (AMBIGUOUS, FOREIGN_ORIGIN, WRONG_HOST, TOO_MANY, OVERLOADED, TIMED_OUT)
 _KNOWN = {found.type: found for found in (*_HTTP.values(), *_EARLY, *MEANINGS.values())}
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")

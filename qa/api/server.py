@@ -103,7 +103,7 @@ def _settings(config: Config, app: FastAPI | Callable[[], FastAPI], *, factory: 
     return uvicorn.Config(
         app, factory=factory, workers=server.workers, backlog=1 if factory else _BACKLOG,
         timeout_worker_healthcheck=_HEALTHCHECK_S, log_config=None, log_level=logging.WARNING, access_log=False,
-        http=protocol,  # type: ignore[arg-type]
+        ws="none", http=protocol,  # type: ignore[arg-type]
         h11_max_incomplete_event_size=_MAX_HEAD_BYTES, timeout_graceful_shutdown=server.grace_s, server_header=False,
     )  # fmt: skip
 
