@@ -186,6 +186,7 @@ def why_not(
 def serve(
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on")] = None,
     port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, max=64, help="Processes that answer")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Let others reach it without API keys")] = False,
     config: ConfigOption = None,
 ) -> None:
@@ -193,8 +194,7 @@ def serve(
     from qa.api.server import serve as run
     from qa.config import load_config
 
-    loaded = load_config(config)
-    run(loaded, host or loaded.server.host, loaded.server.port if port is None else port, insecure=insecure)
+    run(load_config(config), host, port, workers, insecure=insecure)
 
 
 @app.command()
@@ -206,6 +206,7 @@ def mcp(config: ConfigOption = None) -> None:
     serve_stdio(load_config(config))
 
 
+@app.command()
 def bot(
     name: Annotated[str, typer.Argument(help="dingtalk, feishu, wecom or slack")], config: ConfigOption = None
 ) -> None:

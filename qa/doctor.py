@@ -12,10 +12,11 @@ from index.encoder import Encoder
 from index.errors import CitedQAError
 from index.lexicon import read_dictionary, read_synonyms
 from index.segmenter import PLAIN
-from index.types import Filters
+from index.store.local import LocalStore
 from qa.config import Config, load_config, unknown_variables
 from qa.engine import Engine
 from qa.jobs import Jobs
+from qa.selftest import PASSED, self_test
 
 _PACKAGES = ("cited-qa", "faiss-cpu", "tantivy", "model2vec", "opencc", "sentence-transformers", "openai")
 # What a server answers that has no list of models, and how many names of a list are shown.
@@ -92,7 +93,7 @@ def _index(config: Config) -> Iterator[Finding]:
         documents, passages = store.counts()
         yield Finding("index", True, f"{documents} documents, {passages} passages, generation {store.generation}")
         yield Finding("encoder", True, f"{store.encoder}, {store.dim} dimensions{_prompts(engine.encoder)}")
-        yield _self_test(engine)
+        yield _self_test(engine, store)
     except CitedQAError as exc:
         yield Finding("index", False, str(exc))
 
@@ -103,22 +104,11 @@ def _prompts(encoder: Encoder) -> str:
     return f", query prompt {query!r}, document prompt {document!r}" if query or document else ""
 
 
-def _self_test(engine: Engine) -> Finding:
-    """Search a document for its own opening: both legs must find it."""
-    infos = engine.documents(limit=1)
-    if not infos:
+def _self_test(engine: Engine, store: LocalStore) -> Finding:
+    if not store.counts()[0]:
         return Finding("self-test", False, "the index holds no documents; put some into the corpus and run: qa index")
-    document = engine.document(infos[0].id)
-    opening = " ".join(document.text[:400].split())[:60]
-    hits = engine.search(opening, top_k=10, filters=Filters(document_id=(document.id,)), explain=True).hits
-    ours = [hit.explain for hit in hits if hit.explain]
-    if not any(parts.lexical > 0 for parts in ours):
-        return Finding(
-            "self-test", False, "lexical search does not find a document's own words; run: qa index --rebuild"
-        )
-    if not any(parts.dense > 0 for parts in ours):
-        return Finding("self-test", False, "dense search does not find a document's own words; run: qa index --rebuild")
-    return Finding("self-test", True, "lexical and dense search find a document by its own words")
+    failure = self_test(engine, store)
+    return Finding("self-test", failure is None, failure or PASSED)
 
 
 def _language_model(config: Config) -> Finding:

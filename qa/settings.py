@@ -103,8 +103,31 @@ class ServerConfig(BaseModel):
     allowed_hosts: Annotated[tuple[HostName, ...], NoDecode] = ()
     cors_origins: Annotated[tuple[Origin, ...], NoDecode] = ()
     max_upload_mb: int = Field(default=100, ge=1, le=10_000)
+    rate_limit: str = ""
+    max_concurrent: int = Field(default=32, ge=1, le=1000)
+    max_queued: int = Field(default=128, ge=0, le=100_000)
+    max_connections: int = Field(default=512, ge=1, le=100_000)
+    timeout_s: float = Field(default=120.0, gt=0, le=3600)
+    read_timeout_s: float = Field(default=15.0, gt=0, le=3600)
+    grace_s: int = Field(default=10, ge=0, le=3600)
+    workers: int = Field(default=1, ge=1, le=64)
+    log_format: Literal["text", "json"] | None = None
+    log_questions: bool = False
+    otlp_endpoint: Annotated[str, Field(pattern=r"^https?://[^/\s]")] | None = None
 
-    @field_validator("public_url", "api_keys_file", mode="before")
+    @field_validator("rate_limit")
+    @classmethod
+    def _check_rate(cls, value: str) -> str:
+        if value:
+            from limits import parse_many  # only a server with a limit has a use for it
+
+            try:
+                parse_many(value)
+            except ValueError as exc:
+                raise ValueError("write it as in 600/minute, or 10/second;600/minute") from exc
+        return value
+
+    @field_validator("public_url", "api_keys_file", "log_format", "otlp_endpoint", mode="before")
     @classmethod
     def _nothing_is_none(cls, value: object) -> object:
         """So that a variable can undo what the file says."""

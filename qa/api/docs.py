@@ -39,7 +39,8 @@ OpenAI's or Dify's protocol is spoken they have its shape.
 {problem_table()}
 """
 
-_COMMON = ("foreign-origin", "wrong-host")
+_COMMON = ("foreign-origin", "wrong-host", "too-many-requests", "overloaded", "timed-out")
+_BODY = ("slow-body", "ambiguous-length")
 _KEYED = ("unauthorized", "forbidden")
 
 TAGS: list[dict[str, Any]] = [
@@ -76,8 +77,9 @@ def _drop_default_422(responses: dict[str, Any]) -> None:
 
 
 def _add_common(operation: dict[str, Any]) -> None:
-    """Add the problems that any request can meet before a route sees it, and those of keys where one is asked for."""
-    for status, response in documented(*_COMMON, *(_KEYED if operation.get("security") else ())).items():
+    """Add the problems that a request can meet before its route sees it."""
+    types = (*_COMMON, *(_KEYED if "security" in operation else ()), *(_BODY if "requestBody" in operation else ()))
+    for status, response in documented(*types).items():
         known = operation["responses"].setdefault(str(status), response)
         if known is not response:
             known["description"] += f"; {response['description']}"

@@ -34,17 +34,23 @@ INTERNAL = "something failed in the server; its log says what, under this X-Requ
 _MALFORMED = Meaning(400, EXIT_USAGE, "malformed-json", "The body is not JSON")
 _NOT_FOUND = Meaning(404, EXIT_USAGE, "not-found", "There is nothing at this address")
 _METHOD = Meaning(405, EXIT_USAGE, "method-not-allowed", "This address does not take this method")
-_TOO_LARGE = Meaning(413, EXIT_USAGE, "body-too-large", "The body is too large")
+TOO_LARGE = Meaning(413, EXIT_USAGE, "body-too-large", "The body is too large")
 _PRECONDITION = Meaning(412, EXIT_USAGE, "precondition-failed", "The document is another version by now")
+AMBIGUOUS = Meaning(400, EXIT_USAGE, "ambiguous-length", "The request gives its length in two ways")
 UNAUTHORIZED = Meaning(401, EXIT_USAGE, "unauthorized", "A valid API key is needed")
 _READ_ONLY = Meaning(403, EXIT_USAGE, "forbidden", "This key may not do that")
 FOREIGN_ORIGIN = Meaning(403, EXIT_USAGE, "foreign-origin", "A web page of another origin may not do that")
+SLOW_BODY = Meaning(408, EXIT_FAILURE, "slow-body", "The body did not come in time")
+TOO_MANY = Meaning(429, EXIT_FAILURE, "too-many-requests", "Too many requests in a short time")
+OVERLOADED = Meaning(503, EXIT_FAILURE, "overloaded", "The server has more to do than it can")
+TIMED_OUT = Meaning(504, EXIT_FAILURE, "timed-out", "The answer took too long")
 WRONG_HOST = Meaning(421, EXIT_USAGE, "wrong-host", "This server does not go by that name")
 _HTTP = {
     found.status: found
-    for found in (_MALFORMED, UNAUTHORIZED, _READ_ONLY, _NOT_FOUND, _METHOD, _TOO_LARGE, _PRECONDITION)
+    for found in (_MALFORMED, UNAUTHORIZED, _READ_ONLY, _NOT_FOUND, _METHOD, SLOW_BODY, TOO_LARGE, _PRECONDITION)
 }
-_KNOWN = {found.type: found for found in (*_HTTP.values(), FOREIGN_ORIGIN, WRONG_HOST, *MEANINGS.values())}
+_EARLY = (AMBIGUOUS, FOREIGN_ORIGIN, WRONG_HOST, TOO_MANY, OVERLOADED, TIMED_OUT)
+_KNOWN = {found.type: found for found in (*_HTTP.values(), *_EARLY, *MEANINGS.values())}
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 

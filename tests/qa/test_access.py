@@ -19,7 +19,7 @@ from qa.api.server import serve
 from qa.config import Config, load_config
 from qa.keys import parse_keys
 from tests.qa.servers import serving
-from tests.qa.test_api_errors import assert_problem
+from tests.qa.test_api_errors import JSON, assert_problem
 
 READ, ADMIN = "r" * 12 + "0123456789ab", "a" * 12 + "0123456789ab"
 KEYS = parse_keys([f"reader:read:{READ}", f"boss:admin:{ADMIN}"])
@@ -59,6 +59,13 @@ def test_without_a_valid_key(keyed, headers):
     assert response.headers["www-authenticate"] == "Bearer"
     assert "Authorization: Bearer KEY" in detail
     assert READ not in response.text
+
+
+def test_without_a_key_nothing_is_read_or_told(keyed):
+    assert_problem(keyed.post("/v1/ask", content=b"{", headers=JSON), 401, "unauthorized")
+    assert_problem(keyed.post("/v1/ask", json={"question": "x"}), 401, "unauthorized")
+    for path in ("/v1/nope", "/v1/documents/a/b", "/mcp/x", "/retrieval"):
+        assert_problem(keyed.get(path), 401, "unauthorized")
 
 
 def test_every_operation_needs_a_key_but_those_for_supervisors(keyed):

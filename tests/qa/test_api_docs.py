@@ -14,6 +14,7 @@ KINDS = {
     "POST /v1/ask": {"application/json", "text/event-stream"},
     "POST /v1/chat/completions": {"application/json", "text/event-stream"},
     "GET /v1/documents/{document_id}/text": {"text/plain"},
+    "GET /metrics": {"text/plain"},
 }
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -72,7 +73,7 @@ def test_routes_are_those_of_the_contract(openapi):
         "POST /v1/ask", "GET /v1/ask", "POST /v1/search", "GET /v1/documents", "GET /v1/documents/{document_id}",
         "GET /v1/documents/{document_id}/text", "GET /v1/documents/{document_id}/passages", "POST /v1/documents",
         "DELETE /v1/documents/{document_id}", "POST /v1/index", "GET /v1/jobs", "GET /v1/jobs/{job_id}",
-        "GET /healthz", "GET /readyz",
+        "GET /healthz", "GET /readyz", "GET /metrics",
         "GET /v1/models", "GET /v1/models/{model}", "POST /v1/chat/completions", "POST /retrieval",
     }  # fmt: skip
 
@@ -113,6 +114,7 @@ def test_every_reference_resolves(openapi):
         ("GET /v1/jobs/{job_id}", {"200", "404", "500", "503", "507"}),
         ("GET /healthz", {"200"}),
         ("GET /readyz", {"200", "500", "503"}),
+        ("GET /metrics", {"200"}),
         ("GET /v1/models", {"200"}),
         ("GET /v1/models/{model}", {"200", "404"}),
         ("POST /v1/chat/completions", {"200", "400", "404", "413", "500", "503"}),
@@ -122,7 +124,9 @@ def test_every_reference_resolves(openapi):
 def test_every_status_is_listed(openapi, name, statuses):
     operation = dict(operations(openapi))[name]
     dialect = dialect_of(name.partition(" ")[2])
-    common = {"403", "421"} | ({"401"} if "security" in operation and dialect is not DIFY else set())
+    common = {"403", "421", "429", "503", "504"}
+    common |= {"401"} if "security" in operation and dialect is not DIFY else set()
+    common |= {"408"} if "requestBody" in operation else set()
     assert operation["responses"].keys() == statuses | common
     for status, response in operation["responses"].items():
         kinds = set(response.get("content", ()))
