@@ -30,7 +30,7 @@ _USER_QUERY = re.compile(r"<user_query>(.*?)</user_query>", re.DOTALL)
 _TOOLS = re.compile(r"\s*available tools:", re.IGNORECASE)
 # A conversation written out: a line for each that speaks, or a tag.
 _SPEAKER = re.compile(
-    r"^\s*(?:(?P<user>user|human|用户|我)|assistant|ai|system|session|助手|助理)\s*[:：]\s*(?P<said>.*)$", re.IGNORECASE
+    r"^\s*(?:(?P<user>user|human|用户)|assistant|ai|system|session|助手|助理)\s*[:：]\s*(?P<said>.*)$", re.IGNORECASE
 )
 _TAGGED = re.compile(r"<(user|assistant)>(.*?)</\1>", re.DOTALL)
 _RULE = re.compile(r"\n\s*-{3,}\s*\n")

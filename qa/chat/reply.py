@@ -52,7 +52,8 @@ def reply_parts(parts: Iterator[Part], base_url: str) -> Iterator[str | Reply]:
             # A quoted answer is whole at once, and shown with its value, which comes with the response.
             if not part.replace and text != "\n".join(source.quote for source in sources):
                 shown = written(marked(_settled(text), sources), MARKDOWN)
-                yield shown[len(sent) :]
+                if shown != sent:
+                    yield shown[len(sent) :]
                 sent = shown
         else:
             reply = _reply(part, sources, base_url, sent)
