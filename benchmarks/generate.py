@@ -43,16 +43,23 @@ NEXT_S = 0.01
 WORD_CHARS = 3
 ANSWER_CHARS = 120
 TARGET_MS = 5.0
+WALL = ("to the first word", "after the last word", "in all")
 
 
 @dataclass(frozen=True)
 class Times:
-    """When, by the system's monotonic clock, in seconds; `search_ms` is of the search alone."""
+    """When, by the system's monotonic clock, in seconds; `search_ms` is of the search alone.
+
+    `processor_ms` is what this process worked beyond a search for the same question, `search_processor_ms` what that
+    search was: the one tells how busy the machine is that the other was measured on.
+    """
 
     asked: float
     first: float
     done: float
     search_ms: float
+    processor_ms: float = 0.0
+    search_processor_ms: float = 0.0
 
 
 def serve_model(pipe: Connection) -> None:
@@ -112,16 +119,21 @@ def through_engine(engine: Engine) -> Callable[[str], Times | None]:
     """Ask in this process; None where the documents hold no answer."""
 
     def ask(question: str) -> Times | None:
+        used = time.process_time()
+        engine.search(question)
+        searched = time.process_time() - used
+        used = time.process_time()
         asked, first = time.monotonic(), 0.0
         for part in engine.stream(question):
             if isinstance(part, Delta) and not first:
                 first = time.monotonic()
         assert isinstance(part, AskResponse)
         done = time.monotonic()
+        processor_ms = (time.process_time() - used - searched) * 1000
         if part.answer is None:
             return None
         assert part.answer.kind == "generated", part.answer.fallback
-        return Times(asked, first, done, part.timings_ms["search"])
+        return Times(asked, first, done, part.timings_ms["search"], processor_ms, searched * 1000)
 
     return ask
 
@@ -143,7 +155,7 @@ def over_http(client: httpx.Client) -> Callable[[str], Times | None]:
 
 def measure(ask: Callable[[str], Times | None], pipe: Connection, questions: list[str]) -> dict[str, Any]:
     """Milliseconds of our own until the first word, behind the last one, and in all."""
-    firsts, ends, totals = [], [], []
+    firsts, ends, totals, worked, searched = [], [], [], [], []
     for number, question in enumerate(questions * (1 + (RUNS + WARM_UP) // len(questions))):
         if len(totals) == RUNS:
             break
@@ -154,13 +166,19 @@ def measure(ask: Callable[[str], Times | None], pipe: Connection, questions: lis
             continue
         before = (times.first - times.asked - (first - received)) * 1000 - times.search_ms
         after = (times.done - last) * 1000
+        worked.append(times.processor_ms)
+        searched.append(times.search_processor_ms)
         firsts.append(before)
         ends.append(after)
         totals.append((times.done - times.asked - (last - received)) * 1000 - times.search_ms)
-    named = {"to the first word": firsts, "after the last word": ends, "in all": totals}
+    named = {
+        "to the first word": firsts, "after the last word": ends, "in all": totals,
+        "of the processor": worked, "(a search)": searched,
+    }  # fmt: skip
     return {
         name: {"median_ms": round(median(found), 2), "p95_ms": round(quantiles(found, n=20)[-1], 2)}
         for name, found in named.items()
+        if any(found)
     }
 
 
@@ -186,7 +204,7 @@ def main() -> None:
     for name, figures in found.items():
         for part, figure in figures.items():
             print(f"{name:7} {part:20} median {figure['median_ms']:6.2f} ms   p95 {figure['p95_ms']:6.2f} ms")
-    is_met = all(figure["median_ms"] < TARGET_MS for figures in found.values() for figure in figures.values())
+    is_met = all(figures[part]["median_ms"] < TARGET_MS for figures in found.values() for part in WALL)
     print(f"{'under' if is_met else 'NOT under'} {TARGET_MS:g} ms")
     load = round(os.getloadavg()[0], 1)
     RESULTS.write_text(json.dumps({"load": load, "runs": RUNS, "own_time": found}, indent=1) + "\n")

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 
 from index.fold import fold, fold_text
 from index.types import Passage
@@ -19,6 +20,7 @@ from qa.marks import Sentence, Writer, without_marks
 from qa.model import Model, ModelError
 from qa.parts import Quote
 from qa.prompt import SENTINEL, messages
+from qa.render import Source as Freshness
 from qa.render import citations
 from qa.schemas import AnswerOut, AskResponse, Delta, Fallback, Sources
 
@@ -89,9 +91,12 @@ class _Draft:
         self._asked, self._found = asked, found
         chosen = _chosen(asked, found, passages)
         self.numbered = {n: Source(passage, asked.question.segmenter) for n, passage in enumerate(chosen, start=1)}
-        self._fresh = asked.fresh([(passage, (0, 0)) for passage in chosen])
         self.checker = Checker(asked.question, self.numbered)
         self.writer = Writer(self.numbered, self.checker.judge)
+
+    @cached_property
+    def _fresh(self) -> dict[str, Freshness]:
+        return self._asked.fresh([(source.passage, (0, 0)) for source in self.numbered.values()])
 
     @property
     def sources(self) -> Sources:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from qa.schemas import Failure
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI, AsyncStream
     from openai.types.chat import ChatCompletionChunk
 
     from qa.settings import LlmConfig
@@ -134,15 +134,16 @@ class _Connection:
     """The SDK's client and the event loop that it lives in."""
 
     def __init__(self, options: LlmConfig) -> None:
-        from openai import AsyncOpenAI
+        from openai import AsyncOpenAI, AsyncStream
+        from openai.types.chat import ChatCompletionChunk
 
+        self._chunk, self._chunks = ChatCompletionChunk, AsyncStream[ChatCompletionChunk]
         self._options = options
         self._key = options.api_key.get_secret_value() if options.api_key else ""
         # Without a key the SDK would look for one of its own in the environment.
         self._client: AsyncOpenAI = AsyncOpenAI(
             base_url=options.base_url, api_key=self._key or "none", max_retries=0, timeout=options.timeout_s
         )
-        _ = self._client.chat.completions  # the SDK imports it now instead of with the first question
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="qa-model", daemon=True)
         self._thread.start()
@@ -217,13 +218,16 @@ class _Connection:
         )
         return ModelError("timeout", f"the language model {what} within {limit:g} s ({key})")
 
-    async def _request(self, messages: Sequence[Message]) -> Any:  # noqa: ANN401 - the SDK's overloads need literals
+    async def _request(self, messages: Sequence[Message]) -> AsyncStream[ChatCompletionChunk]:
         given = {"max_tokens": self._options.max_tokens, "temperature": self._options.temperature}
-        return await self._client.chat.completions.create(  # type: ignore[call-overload]
-            model=self._options.model,
-            messages=[{"role": message.role, "content": message.content} for message in messages],
-            stream=True,
+        body = {
+            "model": self._options.model, "stream": True,
+            "messages": [{"role": message.role, "content": message.content} for message in messages],
             **{name: value for name, value in given.items() if value is not None},
+        }  # fmt: skip
+        # As chat.completions.create sends it, which first looks through all messages for what it might convert.
+        return await self._client.post(
+            "/chat/completions", body=body, stream=True, cast_to=self._chunk, stream_cls=self._chunks
         )
 
     def _failure(self, error: Exception, has_begun: bool) -> ModelError:
