@@ -9,8 +9,9 @@ from importlib.metadata import version
 from anyio import to_thread
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
+from starlette.middleware.gzip import GZipMiddleware
 
-from qa.api import documents, health, jobs, questions
+from qa.api import documents, health, jobs, overview, pages, questions
 from qa.api.access import Access, keys_of, require_read
 from qa.api.docs import DESCRIPTION, TAGS, Api, add_pages
 from qa.api.middleware import BodyLimit, RequestId
@@ -18,7 +19,12 @@ from qa.api.problems import add_handlers
 from qa.api.startup import Startup
 from qa.changes import Changes
 from qa.config import Config
+from qa.overview import Overview
 from qa.worker import Worker
+
+# Smaller responses fit in one packet anyway; a higher level costs more time than it saves.
+_MIN_PACKED_BYTES = 1400
+_PACKING = 5
 
 
 def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> FastAPI:
@@ -51,13 +57,18 @@ def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> Fa
     )  # fmt: skip
     app.state.startup = startup
     app.state.changes = changes
-    for routes in (questions, documents, jobs):
+    app.state.overview = Overview()
+    for routes in (questions, documents, jobs, overview):
         app.include_router(routes.router, dependencies=[Depends(require_read)])
-    app.include_router(health.router)
+    for routes in (health, pages):
+        app.include_router(routes.router)
+    app.mount(pages.ASSETS, pages.Assets(directory=pages.FOLDER), name="web")
     add_pages(app)
     add_handlers(app)
     app.add_middleware(BodyLimit, larger={"POST /v1/documents": config.server.max_upload_mb << 20})
     app.add_middleware(Access, server=config.server, keys=keys)
+    # An event stream is never packed, so that each event leaves at once.
+    app.add_middleware(GZipMiddleware, minimum_size=_MIN_PACKED_BYTES, compresslevel=_PACKING)
     app.add_middleware(RequestId)  # added last, so it wraps all the rest
     return app
 
