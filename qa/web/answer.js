@@ -34,7 +34,7 @@ function found({ answer, citations }) {
 
 /** What a model was to write and didn't. @param {any} answer */
 function fallback(answer) {
-  return answer.fallback ? h("p", { class: "wary" }, t("fallback", answer.fallback)) : null;
+  return answer.fallback ? h("p", { class: "wary" }, t("fallback", t(`failure.${answer.fallback.reason}`))) : null;
 }
 
 /** @param {any} answer @param {any[]} citations */
@@ -70,7 +70,7 @@ export function written(answer, citations) {
   linkMarks(made, citations);
   for (const part of made.querySelectorAll(".unsupported")) part.title = t("unsupported");
   if (!unsupported.length) return made;
-  const reasons = unsupported.map((part) => h("li", {}, h("q", {}, part.text), " — ", part.reason));
+  const reasons = unsupported.map((part) => h("li", {}, h("q", {}, part.text), " — ", t(`doubt.${part.reason}`), part.what.length ? `: ${part.what.join(t("listComma"))}` : ""));
   return h("div", {}, made, h("div", { class: "wary" }, t("unsupportedMore", unsupported.length), h("ul", {}, reasons)));
 }
 

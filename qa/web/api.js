@@ -72,15 +72,15 @@ export function post(path, body, signal) {
 /**
  * Ask, and hear the answer as it comes.
  * @param {any} request @param {AbortSignal} signal
- * @param {{sources?: (found: any) => void, delta?: (text: string) => void}} hear
+ * @param {{sources?: (found: any) => void, delta?: (text: string, replace: boolean) => void}} hear
  * @returns {Promise<any>} the whole response
  */
 export async function ask(request, signal, hear) {
-  const response = await post("v1/ask", { ...request, stream: true }, signal);
+  const response = await post("v1/ask", { ...request, stream: false }, signal);
   if (!response.headers.get("Content-Type")?.startsWith("text/event-stream")) return response.json();
   for await (const [event, data] of events(response, signal)) {
     if (event === "sources") hear.sources?.(data);
-    else if (event === "delta") hear.delta?.(data.text);
+    else if (event === "delta") hear.delta?.(data.text, data.replace);
     else if (event === "done") return data;
     else if (event === "error") throw new Trouble(KINDS[data.status] || "broken", data.detail || "");
   }
