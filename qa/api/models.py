@@ -216,7 +216,7 @@ class MapDocument(BaseModel):
 class MapPoint(BaseModel):
     """A dot on the map, `x` and `y` within -1 to 1: a document, or a passage of it where one is given.
 
-    `document` is a place in `documents`, from 0; `text` is how the passage begins.
+    `document` is a place in `documents`, from 0; `heading` and `text` are the passage's nearest heading and beginning.
     """
 
     x: float
@@ -225,6 +225,7 @@ class MapPoint(BaseModel):
     passage_id: str | None = None
     start: int | None = None
     end: int | None = None
+    heading: str | None = None
     text: str | None = None
 
 

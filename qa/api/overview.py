@@ -106,5 +106,6 @@ def _point(dot: Dot) -> MapPoint:
         return MapPoint(x=dot.x, y=dot.y, document=dot.document)
     return MapPoint(
         x=dot.x, y=dot.y, document=dot.document, passage_id=passage.id, start=passage.start, end=passage.end,
+        heading=[passage.title, *passage.heading_path][-1],
         text=" ".join(passage.text[:_SNIPPET_CHARS].split()),
     )  # fmt: skip

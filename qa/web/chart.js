@@ -3,7 +3,8 @@
 const MARGIN = 28;
 const REACH_PX = 12;
 const MAX_ZOOM = 40;
-const MAX_NAMED = 12;
+const MAX_LABELS = 24;
+const MAX_LABEL_CHARS = 16;
 
 /** A colour for each group: hues far apart, the same in light and dark. @param {number} group */
 export function colour(group) {
@@ -13,17 +14,18 @@ export function colour(group) {
 export class Chart {
   /**
    * @param {HTMLCanvasElement} canvas @param {{x: number, y: number}[]} points within -1 to 1
-   * @param {number[]} groups of each point @param {boolean[]} lit @param {AbortSignal} signal
+   * @param {number[]} groups of each point @param {boolean[]} lit
+   * @param {string[]} labels what each point is about @param {AbortSignal} signal
    */
-  constructor(canvas, points, groups, lit, signal) {
-    Object.assign(this, { canvas, points, groups, lit });
+  constructor(canvas, points, groups, lit, labels, signal) {
+    Object.assign(this, { canvas, points, groups, lit, labels });
+    // Labels come from all over the map rather than from its first document.
+    this.order = points.map((_, n) => n).sort((a, b) => Number(lit[b]) - Number(lit[a]) || mixed(a) - mixed(b));
     this.context = canvas.getContext("2d");
     this.scale = 1;
     this.shift = [0, 0];
     this.group = -1;
     this.hovered = -1;
-    /** @type {string[]} */
-    this.names = [];
     this.onHover = (/** @type {number} */ _n, /** @type {number} */ _x, /** @type {number} */ _y) => {};
     this.onOpen = (/** @type {number} */ _n) => {};
     this.listen(signal);
@@ -89,7 +91,7 @@ export class Chart {
     }
     context.globalAlpha = 1;
     if (this.hovered >= 0) this.ring(this.hovered, size + 3, style.color);
-    if (this.names.length <= MAX_NAMED) this.paintNames(style);
+    this.paintLabels(style);
   }
 
   /** @param {number} n @param {number} radius */
@@ -110,23 +112,34 @@ export class Chart {
     this.context.stroke();
   }
 
-  /** Each group's name at the middle of its dots. @param {CSSStyleDeclaration} style */
-  paintNames(style) {
-    const { context } = this;
-    context.font = `600 12px ${style.fontFamily}`;
+  /** As many labels as have room, those of lit dots first; more come with zooming. @param {CSSStyleDeclaration} style */
+  paintLabels(style) {
+    const { context, lit, labels } = this;
+    context.font = `12px ${style.fontFamily}`;
     context.textAlign = "center";
     context.lineJoin = "round";
-    for (const [group, name] of this.names.entries()) {
-      const places = this.points.map((_, n) => n).filter((n) => this.groups[n] === group).map((n) => this.place(n));
-      if (!places.length || (this.group >= 0 && this.group !== group)) continue;
-      const [x, y] = [0, 1].map((axis) => places.map((place) => place[axis]).sort((a, b) => a - b)[places.length >> 1]);
-      const text = name.length > 18 ? `${name.slice(0, 17)}…` : name;
-      context.lineWidth = 4;
-      context.strokeStyle = style.backgroundColor;
-      context.strokeText(text, x, y);
+    context.lineWidth = 4;
+    context.strokeStyle = style.backgroundColor;
+    const hasLit = lit.some(Boolean);
+    const taken = /** @type {number[][]} */ ([]);
+    const said = new Set();
+    for (const n of this.order) {
+      if (taken.length === MAX_LABELS || (hasLit && !lit[n] && taken.length >= MAX_LABELS / 2)) break;
+      if (said.has(labels[n]) || !labels[n] || (this.group >= 0 && this.groups[n] !== this.group)) continue;
+      const text = labels[n].length > MAX_LABEL_CHARS ? `${labels[n].slice(0, MAX_LABEL_CHARS - 1)}…` : labels[n];
+      const half = context.measureText(text).width / 2;
+      const [x, y] = this.place(n);
+      const box = [x - half - 6, y - 30, x + half + 6, y - 2];
+      if (box[0] < 0 || box[2] > this.canvas.clientWidth || box[1] < 0 || box[3] > this.canvas.clientHeight) continue;
+      if (taken.some((other) => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3])) continue;
+      taken.push(box);
+      said.add(labels[n]);
+      context.strokeText(text, x, y - 11);
       context.fillStyle = style.color;
-      context.fillText(text, x, y);
+      context.globalAlpha = hasLit && !lit[n] ? 0.55 : 0.9;
+      context.fillText(text, x, y - 11);
     }
+    context.globalAlpha = 1;
   }
 
   /** @param {PointerEvent} event */
@@ -199,6 +212,11 @@ export class Chart {
     this.group = group;
     this.draw();
   }
+}
+
+/** A fixed disorder of the whole numbers. @param {number} n */
+function mixed(n) {
+  return (n * 2654435761) % 4294967296;
 }
 
 /** @param {MouseEvent} event @returns {[number, number]} */

@@ -124,6 +124,7 @@ class View {
     const back = h("button", { type: "button", class: "quiet", on: { click: () => this.open(this.quoted) } }, t("toQuote"));
     fill(
       this.tools,
+      h("p", { class: "doctitle", "aria-hidden": "true" }, this.info.title || this.info.path),
       h("div", { class: "steps" }, button(t("earlierPassage"), -1), button(t("laterPassage"), 1),
         this.now >= 0 ? h("span", { class: "quiet" }, t("passageOf", this.now + 1, passages.length)) : null, isAtQuote ? null : back),
       span ? h("div", { class: "copies" }) : null,

@@ -40,8 +40,8 @@ function draw(main, found, query, hits, signal) {
   const tip = h("div", { class: "tip", hidden: true });
   const canvas = h("canvas", { tabindex: "0", role: "img", "aria-label": t("mapLabel", figure(points.length)) });
   const groups = groupsOf(documents, points);
-  chart = new Chart(canvas, points, groups.of, lit, signal);
-  chart.names = groups.names;
+  const labels = points.map((point) => point.heading || nameOf(documents[point.document]));
+  chart = new Chart(canvas, points, groups.of, lit, labels, signal);
   chart.onHover = (n, x, y) => hover(tip, n < 0 ? null : points[n], documents, x, y);
   chart.onOpen = (n) => open(points[n], documents);
   const button = (label, text, act) => h("button", { type: "button", "aria-label": label, title: label, on: { click: act } }, text);
@@ -61,13 +61,13 @@ function draw(main, found, query, hits, signal) {
 
 /**
  * What shares a colour: a document's passages, or the documents of a collection where documents are the dots.
- * @param {any[]} documents @param {any[]} points @returns {{of: number[], names: string[], number: (document: number) => number}}
+ * @param {any[]} documents @param {any[]} points @returns {{of: number[], number: (document: number) => number}}
  */
 function groupsOf(documents, points) {
   const isPassages = points.some((point) => point.passage_id);
-  const names = isPassages ? documents.map(nameOf) : [...new Set(documents.map((info) => info.collection))];
-  const number = (document) => (isPassages ? document : names.indexOf(documents[document].collection));
-  return { of: points.map((point) => number(point.document)), names, number };
+  const collections = [...new Set(documents.map((info) => info.collection))];
+  const number = (/** @type {number} */ document) => (isPassages ? document : collections.indexOf(documents[document].collection));
+  return { of: points.map((point) => number(point.document)), number };
 }
 
 /** The map for those who don't see it, and a legend for those who do. @param {any[]} documents @param {any} groups @param {Set<string>} lit */
