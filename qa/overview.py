@@ -86,7 +86,7 @@ class Overview:
 
 
 def _ask(engine: Engine, text: str) -> AskResponse:
-    return engine.ask(text, top_k=1)
+    return engine.ask(text, top_k=1, answer="extractive")
 
 
 def _opened(store: LocalStore) -> Iterator[list[Passage]]:

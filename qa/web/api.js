@@ -76,7 +76,7 @@ export function post(path, body, signal) {
  * @returns {Promise<any>} the whole response
  */
 export async function ask(request, signal, hear) {
-  const response = await post("v1/ask", { ...request, stream: false }, signal);
+  const response = await post("v1/ask", { ...request, stream: true }, signal);
   if (!response.headers.get("Content-Type")?.startsWith("text/event-stream")) return response.json();
   for await (const [event, data] of events(response, signal)) {
     if (event === "sources") hear.sources?.(data);

@@ -54,7 +54,7 @@ function bar(path) {
 function languageSwitch() {
   const other = language() === "zh" ? "en" : "zh";
   const change = () => (choose(other), route());
-  return h("button", { class: "quiet", lang: other === "zh" ? "zh-CN" : "en", on: { click: change } }, other === "zh" ? "中文" : "English");
+  return h("button", { class: "quiet", lang: other === "zh" ? "zh-CN" : "en", title: t("otherLanguage"), on: { click: change } }, other === "zh" ? "中文" : "EN");
 }
 
 function themeSwitch() {

@@ -53,6 +53,7 @@ export class Reader {
     if (generation !== this.generation) return;
     this.parts = [first];
     this.place.replaceChildren(this.top, first.element, this.bottom);
+    settle(first.element);
     this.edges.observe(this.top);
     this.edges.observe(this.bottom);
   }
@@ -149,14 +150,17 @@ export class Reader {
     const part = await this.load(start, end, { head: isUp, tail: !isUp });
     if (generation !== this.generation) return;
     if (isUp) {
-      const before = document.documentElement.scrollHeight;
+      const anchor = this.parts[0].element;
+      const before = anchor.getBoundingClientRect().top;
       this.parts.unshift(part);
       this.top.after(part.element);
-      if (!CSS.supports("overflow-anchor", "auto")) scrollBy(0, document.documentElement.scrollHeight - before);
+      // What is being read stays where it is.
+      scrollBy({ top: anchor.getBoundingClientRect().top - before, behavior: "instant" });
     } else {
       this.parts.push(part);
       this.bottom.before(part.element);
     }
+    settle(part.element);
     this.watchAgain(edge);
   }
 
@@ -165,6 +169,11 @@ export class Reader {
     this.edges.unobserve(edge);
     this.edges.observe(edge);
   }
+}
+
+/** Once drawn, a part far from the screen is drawn no more, and keeps the height it had. @param {HTMLElement} element */
+function settle(element) {
+  requestAnimationFrame(() => requestAnimationFrame(() => element.classList.add("settled")));
 }
 
 /** Those that begin in [start, end). @template {{start: number}} T @param {T[]} places sorted @param {number} start @param {number} end @returns {T[]} */

@@ -8,6 +8,7 @@ export const WORDS = {
   "nav.map": ["地图", "Map"],
   skip: ["跳到正文", "Skip to content"],
   local: ["一切都在这台服务器上完成", "Everything happens on this server"],
+  otherLanguage: ["English", "中文"],
   theme: ["浅色或深色", "Light or dark"],
   close: ["关闭", "Close"],
   comma: ["，", ", "],
