@@ -160,6 +160,7 @@ function finish(place, turn, signal) {
     response.hits.length ? hitList(response.hits, t(response.answer ? "passages" : "nearest"), response.query) : null,
     response.hits.length ? whyNotForm(turns.whole(response), signal) : null,
   );
+  if (history.state?.focus >= 0) /** @type {HTMLElement} */ (place.querySelectorAll(".hit")[history.state.focus])?.focus();
   announce(response.answer ? t("answerIs", response.answer.value || response.answer.text) : t("notFound"));
 }
 
@@ -174,6 +175,9 @@ export function onKey(event, main) {
     if (why) why.open = !why.open;
     return Boolean(why);
   }
-  if (event.key === "Enter" && now && document.activeElement === now) return go(now.dataset.href), true;
-  return false;
+  if (event.key !== "Enter" || !now || document.activeElement !== now) return false;
+  // Whoever comes back finds the focus where it was.
+  history.replaceState({ ...history.state, focus: hits.indexOf(now) }, "");
+  go(now.dataset.href);
+  return true;
 }

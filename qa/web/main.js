@@ -108,11 +108,17 @@ function onKeyDown(event) {
   else if (onKey(event)) event.preventDefault();
 }
 
-addEventListener("popstate", route);
+/** Show another view; the focus goes with it. */
+async function move() {
+  await route();
+  if (!main.contains(document.activeElement)) main.focus({ preventScroll: true });
+}
+
+addEventListener("popstate", move);
 addEventListener("cited-qa:go", () => {
   history.replaceState({ ...history.state, inside: true }, "");
   scrollTo(0, 0);
-  route().then(() => main.contains(document.activeElement) || main.focus({ preventScroll: true }));
+  move();
 });
 document.addEventListener("click", onClick);
 document.addEventListener("keydown", onKeyDown);
