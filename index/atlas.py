@@ -22,6 +22,8 @@ _PERPLEXITY = 30
 # With fewer there are no neighbourhoods to keep; the two widest directions show more.
 _MIN_FOR_NEIGHBOURS = 12
 _REDUCED_DIM = 50
+# Half of what is usual; the picture is the same to the eye.
+_STEPS = 500
 _NEAREST = 4
 _SHARPNESS = 20.0
 _SEED = 0
@@ -73,10 +75,14 @@ def _plane(vectors: Vectors) -> Positions:
     if len(vectors) < _MIN_FOR_NEIGHBOURS or not spread:
         return first
     from sklearn.manifold import TSNE  # takes most of a second to load
+    from threadpoolctl import threadpool_limits
 
     perplexity = min(_PERPLEXITY, (len(vectors) - 1) / 3)
     start = first / spread * 1e-4
-    found: Positions = TSNE(perplexity=perplexity, init=start, random_state=_SEED).fit_transform(reduced)
+    made = TSNE(perplexity=perplexity, init=start, max_iter=_STEPS, random_state=_SEED)
+    # Threads that wait for each other while questions are answered take several times as long as one does.
+    with threadpool_limits(1):
+        found: Positions = made.fit_transform(reduced)
     return found
 
 

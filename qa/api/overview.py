@@ -21,7 +21,7 @@ from qa.api.models import (
     WhyNotRequest,
 )
 from qa.api.problems import documented
-from qa.overview import Dot, Overview
+from qa.overview import Dot, Overview, Picture
 from qa.schemas import WhyNotResponse
 
 router = APIRouter(prefix="/v1")
@@ -89,7 +89,11 @@ def corpus_map(engine: ReadyEngine, overview: SharedOverview, params: Annotated[
 
     A large corpus is shown by a sample. The passages of an answer are added when their ids are given.
     """
-    found = overview.picture(engine, params.passage_id)
+    return map_of(overview.picture(engine, params.passage_id))
+
+
+def map_of(found: Picture) -> MapOut:
+    """A map as the API shows it."""
     return MapOut(
         generation=found.generation, total=found.total,
         documents=[

@@ -57,7 +57,9 @@ def make_server(config: Config, listener: socket.socket) -> uvicorn.Server:
     bound = config.server.model_copy(update={"host": listener.getsockname()[0]})
 
     def announce() -> None:
-        sys.stderr.write(f"{address} answers questions; open it in a browser; the API is described at {address}{DOCS}\n")
+        sys.stderr.write(
+            f"{address} answers questions; open it in a browser; the API is described at {address}{DOCS}\n"
+        )
         sys.stderr.flush()
 
     settings = uvicorn.Config(

@@ -320,5 +320,3 @@ def test_other_errors_are_said_in_words(show, status, words):
         page.fill("#q", CANONICAL)
         page.keyboard.press("Enter")
         expect(page.locator(".trouble")).to_contain_text(words)
-
-

@@ -50,10 +50,15 @@ def varied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     config = make_corpus(folder, "papers")
     papers = folder / "papers"
     (papers / "pages.pdf").write_bytes(
-        make_pdf([f"第{word}页说的是{word}号水库的事,库容为{n}23万立方米。" for n, word in enumerate("一二三", 1)], page_each=True)
+        make_pdf(
+            [f"第{word}页说的是{word}号水库的事,库容为{n}23万立方米。" for n, word in enumerate("一二三", 1)],
+            page_each=True,
+        )
     )
     (papers / "emoji.txt").write_text(f"开头{EMOJI * 40}的话。\n\n希望小学{EMOJI}共有学生7654名。\n", encoding="utf-8")
-    (papers / "hostile.txt").write_text(f"# 安全 {HOSTILE}\n\n{HOSTILE}防火墙一共拦截了8642次攻击{HOSTILE}。\n", encoding="utf-8")
+    (papers / "hostile.txt").write_text(
+        f"# 安全 {HOSTILE}\n\n{HOSTILE}防火墙一共拦截了8642次攻击{HOSTILE}。\n", encoding="utf-8"
+    )
     lines = (f"第{n}号档案" + "、".join(["天气来访人数记录卷宗"] * 9) for n in range(LONG_LINES))
     (papers / "long.txt").write_text("\n\n".join(lines), encoding="utf-8")
     Engine(config).index()
@@ -109,14 +114,16 @@ def test_earlier_and_later_passages(show, client):
         page.get_by_role("button", name="后一段").click()
         start, end = passages[now + 1]
         page.wait_for_url(f"**start={start}&end={end}")
-        page.wait_for_function("text => document.querySelector('mark')?.textContent.includes(text)", arg=text[start:][:9])
+        page.wait_for_function(
+            "text => document.querySelector('mark')?.textContent.includes(text)", arg=text[start:][:9]
+        )
         page.keyboard.press("p")
         page.keyboard.press("p")
         start, end = passages[now - 1]
         page.wait_for_url(f"**start={start}&end={end}")
         page.get_by_role("button", name="回到引文").click()
-        page.wait_for_function("text => [...document.querySelectorAll('mark')].map(e => e.textContent).join('') === text",
-                               arg=cited["quote"])  # fmt: skip
+        shown = "[...document.querySelectorAll('mark')].map(mark => mark.textContent).join('')"
+        page.wait_for_function(f"text => {shown} === text", arg=cited["quote"])
 
 
 def test_copying_a_citation(show, client):

@@ -83,7 +83,9 @@ def test_the_map_on_the_page(browser, client):
     with opened(browser, str(client.base_url), asking(CANONICAL)) as page:
         page.get_by_text("在地图上看").click()
         expect(page.locator(".maplegend .lit").first).to_contain_text("10")
-        expect(page.locator("canvas")).to_have_attribute("aria-label", "按意思排列的文件地图，251 个点；方向键移动，加减号缩放")
+        expect(page.locator("canvas")).to_have_attribute(
+            "aria-label", "按意思排列的文件地图，251 个点；方向键移动，加减号缩放"
+        )
         page.wait_for_function(f"() => ({_COLOURED})() > 500")
         before = page.evaluate(_COLOURED)
         page.get_by_role("button", name="放大").click()
