@@ -22,7 +22,7 @@ from qa.schemas import EXAMPLE_QUESTION  # noqa: E402
 from tests.qa.browsing import PHONE, asking, chromium, opened  # noqa: E402
 from tests.qa.servers import serving  # noqa: E402
 
-SIZE = {"width": 1100, "height": 760}
+SIZE = {"width": 960, "height": 660}
 MAX_BYTES = 150_000
 
 
