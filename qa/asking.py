@@ -31,6 +31,7 @@ class Asked:
     store: LocalStore
     encoder: Encoder
     base: Path
+    public_url: str
     top_k: int
     explain: bool
     started: float
@@ -96,7 +97,7 @@ def quoted_sources(asked: Asked, found: Answer | NoAnswer) -> Sources:
     quotes = found.quotes if isinstance(found, Answer) else ()
     fresh = asked.fresh(quotes)
     return Sources(
-        id=asked.id, query=asked.query, citations=list(citations(enumerate(quotes, start=1), fresh)),
+        id=asked.id, query=asked.query, citations=list(citations(enumerate(quotes, start=1), fresh, asked.public_url)),
         hits=asked.hits(fresh, quotes), index=asked.index(),
     )  # fmt: skip
 

@@ -225,7 +225,8 @@ class Engine:
         return Asked(
             id=uuid.uuid4().hex, query=query, interpreted=interpreted, question=question,
             reading=self._read(question, store, top_k, filters), store=store, encoder=self.encoder,
-            base=self.config.base, top_k=top_k, explain=explain, started=started,
+            base=self.config.base, public_url=self.config.server.public_url or "", top_k=top_k, explain=explain,
+            started=started,
         )  # fmt: skip
 
     def _question(self, text: str, store: LocalStore) -> Question:

@@ -104,7 +104,7 @@ class _Draft:
         whole = [(n, (source.passage, (0, len(source.passage.text)))) for n, source in self.numbered.items()]
         asked = self._asked
         return Sources(
-            id=asked.id, query=asked.query, citations=list(citations(whole, self._fresh)),
+            id=asked.id, query=asked.query, citations=list(citations(whole, self._fresh, asked.public_url)),
             hits=asked.hits(self._fresh, self._found.quotes), index=asked.index(),
         )  # fmt: skip
 
@@ -118,15 +118,17 @@ class _Draft:
     def response(self, timings_ms: dict[str, float]) -> AskResponse:
         """The finished answer with the sources that it cites, each narrowed to what bears the text out."""
         cited = dict(self._quotes())
+        asked = self._asked
         sources = Sources(
-            id=self._asked.id, query=self._asked.query, citations=list(citations(cited.items(), self._fresh)),
-            hits=self._asked.hits(self._fresh, list(cited.values())), index=self._asked.index(),
+            id=asked.id, query=asked.query,
+            citations=list(citations(cited.items(), self._fresh, asked.public_url)),
+            hits=asked.hits(self._fresh, list(cited.values())), index=asked.index(),
         )  # fmt: skip
         answer = AnswerOut(
             text=self.writer.text, kind="generated", value=self._value(), confidence=rounded(self._found.confidence),
             unsupported=self.checker.unsupported,
         )  # fmt: skip
-        return respond(self._asked, sources, answer, timings_ms)
+        return respond(asked, sources, answer, timings_ms)
 
     def _quotes(self) -> Iterator[tuple[int, Quote]]:
         told = [(sentence, self._told(sentence)) for sentence in self.writer.sentences]

@@ -354,6 +354,34 @@ class Database(SqliteFile):
             found = connection.execute(f"SELECT row FROM passages WHERE document IN ({_numbers(document_rows)})")
             return [row for (row,) in found]
 
+    def passage_rows_of(self, document_ids: Sequence[str]) -> dict[str, list[int]]:
+        """Row ids of the passages of documents, in reading order, by document id."""
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT d.id, p.row FROM documents d JOIN passages p ON p.document = d.row"
+                f" WHERE d.id IN ({','.join('?' * len(document_ids))}) ORDER BY d.row, p.number",
+                document_ids,
+            ).fetchall()
+        rows: dict[str, list[int]] = {}
+        for document_id, row in found:
+            rows.setdefault(document_id, []).append(row)
+        return rows
+
+    def sections(self, document_id: str) -> list[Section]:
+        """The passages of a document in reading order, without their text."""
+        with self._reading() as connection:
+            found = connection.execute(
+                'SELECT p.article, a.title, p.headings, p.page, p.paragraph, p.start, p."end", p.page_breaks'
+                " FROM passages p JOIN articles a ON a.row = p.article JOIN documents d ON d.row = p.document"
+                " WHERE d.id = ? ORDER BY p.number",
+                (document_id,),
+            ).fetchall()
+        return [
+            Section(article, title, tuple(json.loads(headings)), page, paragraph, start, end,
+                    page_breaks=tuple(json.loads(breaks)))
+            for article, title, headings, page, paragraph, start, end, breaks in found
+        ]  # fmt: skip
+
     def passages_in(self, rows: Iterable[int], document_rows: Iterable[int]) -> list[int]:
         """Those of the passages that stand in these documents, by row id."""
         with self._reading() as connection:

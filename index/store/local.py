@@ -16,7 +16,7 @@ import os
 import secrets
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ from index.store.database import FORMAT, Database, PassageVectors
 from index.store.lexical import Entry, LexicalIndex
 from index.store.vectors import VectorIndex
 from index.tokens import tokenize
-from index.types import Document, DocumentInfo, Filters, Passage, Skipped
+from index.types import Document, DocumentInfo, Filters, Passage, Section, Skipped
 
 logger = logging.getLogger(__name__)
 
@@ -155,6 +155,12 @@ class LocalStore:
 
     def document_passages(self, document_id: str, limit: int, after: int = 0) -> list[Passage]:
         return self.database.document_passages(document_id, limit, after)
+
+    def sections(self, document_id: str) -> list[Section]:
+        return self.database.sections(document_id)
+
+    def passage_rows_of(self, document_ids: Sequence[str]) -> dict[str, list[int]]:
+        return self.database.passage_rows_of(document_ids)
 
     def skipped(self) -> list[Skipped]:
         return self.database.skipped()

@@ -10,8 +10,9 @@ from anyio import to_thread
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
+from starlette.middleware.gzip import GZipMiddleware
 
-from qa.api import documents, health, jobs, questions
+from qa.api import documents, health, jobs, overview, pages, questions
 from qa.api.access import KEY_HEADER, Access, Keys, keys_of, require_read
 from qa.api.docs import DESCRIPTION, TAGS, Api, add_pages
 from qa.api.limits import Admission, RateLimit
@@ -28,12 +29,16 @@ from qa.chat import dify, mcp_http, openai_routes
 from qa.chat.errors import ErrorDialects
 from qa.chat.mcp_http import mcp_sessions
 from qa.config import Config
+from qa.overview import Overview
 from qa.settings import ServerConfig
 from qa.worker import Worker
 
 _SPARE_THREADS = 8
 _METHODS = ["GET", "POST", "DELETE"]
 _HEADERS = ["Authorization", "Content-Type", "If-Match", "If-None-Match", KEY_HEADER, REQUEST_ID]
+# Smaller responses fit in one packet anyway; a higher level costs more time than it saves.
+_MIN_PACKED_BYTES = 1400
+_PACKING = 5
 
 
 def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> FastAPI:
@@ -76,15 +81,19 @@ def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> Fa
         docs_url=None, redoc_url=None, generate_unique_id_function=_operation_id,
     )  # fmt: skip
     app.state.startup, app.state.metrics, app.state.changes = startup, metrics, changes
-    app.state.config = config
-    for routes in (questions, documents, jobs, openai_routes, dify, mcp_http):
+    app.state.config, app.state.overview = config, Overview()
+    for routes in (questions, documents, jobs, overview, openai_routes, dify, mcp_http):
         app.include_router(routes.router, dependencies=[Depends(require_read)])
-    app.include_router(health.router)
+    for routes in (health, pages):
+        app.include_router(routes.router)
+    app.mount(pages.ASSETS, pages.Assets(directory=pages.FOLDER), name="web")
     add_pages(app)
     add_handlers(app)
     _wrap(app, config.server, keys)
     app.add_middleware(Envelope)
     app.add_middleware(ErrorDialects)
+    # An event stream is never packed, so that each event leaves at once.
+    app.add_middleware(GZipMiddleware, minimum_size=_MIN_PACKED_BYTES, compresslevel=_PACKING)
     app.add_middleware(Recording, metrics=metrics, sinks=[AccessLog(config.server), *tracers])
     return app
 

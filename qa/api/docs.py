@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
 from qa.api.problems import documented, problem_table
@@ -86,10 +86,9 @@ def _add_common(operation: dict[str, Any]) -> None:
 
 
 def add_pages(app: FastAPI) -> None:
-    """Add the OpenAPI page, its assets, and the way to it from `/`."""
+    """Add the OpenAPI page and its assets."""
     app.mount(_ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]), name="assets")
     app.add_api_route(DOCS, _page, include_in_schema=False)
-    app.add_api_route("/", _home, include_in_schema=False)
 
 
 async def _page() -> HTMLResponse:
@@ -107,7 +106,3 @@ async def _page() -> HTMLResponse:
             "defaultModelsExpandDepth": 0,
         },
     )
-
-
-async def _home() -> RedirectResponse:
-    return RedirectResponse(DOCS[1:])

@@ -45,9 +45,9 @@ def ask(engine: ReadyEngine, request: Annotated[AskRequest, Body()]) -> AskRespo
     language model from passages chosen before: its text holds marks such as [2] for the citation with that `n`, and
     what its sources don't bear out is listed in `unsupported` and marked in the text. When the model fails, the answer
     is extractive and `fallback` says why. Each citation says where its quote stands: `text[start:end]` of
-    `GET /v1/documents/{id}/text`, in code points, is exactly `quote`; its `url` returns just that. When the documents
-    hold no answer, `status` is `no_answer` and `reason` says why; the nearest passages are listed all the same. A
-    follow-up such as 那武威呢 is understood from `history`; `interpreted_as` says how.
+    `GET /v1/documents/{id}/text`, in code points, is exactly `quote`; its `url` opens the page that shows
+    it. When the documents hold no answer, `status` is `no_answer` and `reason` says why; the nearest passages are
+    listed all the same. A follow-up such as 那武威呢 is understood from `history`; `interpreted_as` says how.
 
     With `stream` the answer comes as server-sent events: `sources`, `delta` (any number), then `done` with the whole
     response, or `error` with a problem. A `delta` with `replace` takes the place of the text so far.

@@ -116,7 +116,7 @@ def bound_to(config: Config, listener: socket.socket) -> Config:
 
 def _announcement(listener: socket.socket) -> str:
     here = address(*listener.getsockname()[:2])
-    return f"{here} answers questions; try it at {here}{DOCS}"
+    return f"{here} answers questions; open it in a browser; the API is described at {here}{DOCS}"
 
 
 def listen(host: str, port: int) -> socket.socket:

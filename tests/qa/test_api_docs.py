@@ -42,10 +42,10 @@ def references(node: Any) -> Iterator[str]:
             yield from references(value)
 
 
-def test_home_leads_to_the_page(client):
-    response = client.get("/", follow_redirects=True)
-    assert response.url.path == "/docs"
-    assert "SwaggerUIBundle" in response.text
+def test_the_page_is_at_home_and_leads_here(client):
+    assert "<main" in client.get("/").text
+    assert 'href: address("docs")' in client.get("/web/main.js").text
+    assert "SwaggerUIBundle" in client.get("/docs").text
 
 
 def test_page_needs_no_other_host(client):
@@ -75,6 +75,7 @@ def test_routes_are_those_of_the_contract(openapi):
         "DELETE /v1/documents/{document_id}", "POST /v1/index", "GET /v1/jobs", "GET /v1/jobs/{job_id}",
         "GET /healthz", "GET /readyz", "GET /metrics",
         "GET /v1/models", "GET /v1/models/{model}", "POST /v1/chat/completions", "POST /retrieval",
+        "GET /v1/documents/{document_id}/outline", "GET /v1/examples", "GET /v1/map", "POST /v1/why-not",
     }  # fmt: skip
 
 
@@ -112,6 +113,10 @@ def test_every_reference_resolves(openapi):
         ("POST /v1/index", {"202", "400", "413", "422", "500", "503", "507"}),
         ("GET /v1/jobs", {"200", "422", "500", "503", "507"}),
         ("GET /v1/jobs/{job_id}", {"200", "404", "500", "503", "507"}),
+        ("GET /v1/documents/{document_id}/outline", {"200", "404", "500", "503"}),
+        ("GET /v1/examples", {"200", "500", "503"}),
+        ("GET /v1/map", {"200", "422", "500", "503"}),
+        ("POST /v1/why-not", {"200", "400", "404", "413", "422", "500", "503"}),
         ("GET /healthz", {"200"}),
         ("GET /readyz", {"200", "500", "503"}),
         ("GET /metrics", {"200"}),
@@ -159,6 +164,8 @@ def test_response_example_is_true(client):
     example = EXAMPLE_RESPONSE
     assert example.answer.value == found["answer"]["value"]
     cited = example.citations[0]
-    assert client.get(cited.url).text == cited.quote
+    span = {"start": cited.start, "end": cited.end}
+    assert client.get(f"/v1/documents/{cited.document_id}/text", params=span).text == cited.quote
+    assert cited.url.partition("?")[0] == found["citations"][0]["url"].partition("?")[0]
     place = ("document_id", "path", "title", "heading_path")
     assert [getattr(cited, name) for name in place] == [found["citations"][0][name] for name in place]
