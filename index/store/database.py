@@ -84,13 +84,18 @@ class PassageVectors:
 
 
 @dataclass(frozen=True, slots=True)
-class ArticleText:
-    """An article as lexical search indexes it."""
+class PassageText:
+    """A passage as lexical search indexes it."""
 
     row: int
     document_row: int
+    article: int
     title: str
+    heading_path: tuple[str, ...]
+    context: tuple[str, ...]
     text: str
+    start: int
+    hidden: tuple[Span, ...]
 
 
 class Database(SqliteFile):
@@ -324,11 +329,18 @@ class Database(SqliteFile):
             found = connection.execute("SELECT row FROM removed WHERE kind = ? AND generation > ?", (kind, generation))
             return [row for (row,) in found]
 
-    def passages_since(self, generation: int) -> Iterator[tuple[int, Passage]]:
-        """Document row and passage, for passages of documents that came after `generation`."""
-        for document_row, passage_rows in self._rows_since("passages", generation):
-            for passage in self.passages(passage_rows).values():
-                yield document_row, passage
+    def texts_since(self, generation: int) -> Iterator[PassageText]:
+        """The passages of documents that came after `generation`, those of an article together, in reading order."""
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT p.row, p.document, p.article, a.title, p.headings, a.context, p.text, p.start, p.hidden"
+                " FROM documents d JOIN passages p ON p.document = d.row JOIN articles a ON a.row = p.article"
+                " WHERE d.generation > ? ORDER BY d.generation, d.row, p.row",
+                (generation,),
+            )
+            for row, document, article, title, headings, context, text, start, hidden in found:
+                above, around = tuple(json.loads(headings)), tuple(json.loads(context))
+                yield PassageText(row, document, article, title, above, around, text, start, _spans(hidden))
 
     def passage_rows_since(self, generation: int) -> Iterator[int]:
         """Row ids of the passages of documents that came after `generation`."""
@@ -355,16 +367,6 @@ class Database(SqliteFile):
         """Vectors of the passages of documents that came after `generation`."""
         for _, passage_rows in self._rows_since("passages", generation):
             yield from self.vectors(passage_rows, dim)
-
-    def articles_since(self, generation: int) -> Iterator[ArticleText]:
-        """Articles of documents that came after `generation`, with their text."""
-        for _, rows in self._rows_since("articles", generation):
-            with self._reading() as connection:
-                found = connection.execute(
-                    'SELECT a.row, d.row, a.title, substr(d.text, a.start + 1, a."end" - a.start) FROM articles a'
-                    f" JOIN documents d ON d.row = a.document WHERE a.row IN ({_numbers(rows)})"
-                ).fetchall()
-            yield from (ArticleText(*row) for row in found)
 
     def _rows_since(self, table: str, generation: int) -> Iterator[tuple[int, list[int]]]:
         """Row ids in `table`, document by document."""

@@ -26,14 +26,12 @@ from filelock import FileLock, Timeout
 from index.encoder import Vectors
 from index.errors import IndexBusyError, IndexDamagedError, IndexMismatchError, IndexMissingError
 from index.fold import fold_text
-from index.passages import clean
 from index.segmenter import PLAIN, Segmenter
 from index.store import Terms
 from index.store.clusters import Clusters
 from index.store.database import FORMAT, Database, PassageVectors
-from index.store.lexical import Entry, LexicalIndex
 from index.store.vectors import VectorIndex
-from index.tokens import tokenize
+from index.store.words import Words
 from index.types import Document, DocumentInfo, Filters, Passage, Skipped
 
 logger = logging.getLogger(__name__)
@@ -72,8 +70,7 @@ class LocalStore:
         target = database.generation
         self._loading = threading.Lock()
         self._loaded: VectorIndex | None = None
-        self._passages = self._lexical("passages", target, may_write)
-        self._articles = self._lexical("articles", target, may_write)
+        self._words = Words(folder, database, segmenter, target, may_write=may_write)
         self._clusters = self._load_clusters(target, may_write)
         if may_write:
             self._save_vectors(target)
@@ -85,7 +82,7 @@ class LocalStore:
     @property
     def generation(self) -> int:
         # Vectors follow the database when they are loaded.
-        return min(self._passages.generation, self._articles.generation)
+        return self._words.generation
 
     def is_stale(self) -> bool:
         """Whether a newer generation has been published, or another folder made current."""
@@ -104,10 +101,10 @@ class LocalStore:
         return size + self.database.changed_vectors(since, self.dim)
 
     def search_passages(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
-        return self._passages.search(terms, limit, self._admitted(filters))
+        return self._words.passages.search(terms, limit, self._admitted(filters))
 
     def search_articles(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
-        return self._articles.search(terms, limit, self._admitted(filters))
+        return self._words.articles.search(terms, limit, self._admitted(filters))
 
     def search_vectors(self, vector: Vectors, limit: int, filters: Filters) -> list[tuple[int, float]]:
         admitted = self._admitted(filters)
@@ -140,7 +137,7 @@ class LocalStore:
         }
 
     def document_frequency(self, term: str) -> int:
-        return self._passages.document_frequency(term)
+        return self._words.passages.document_frequency(term)
 
     def document(self, document_id: str) -> Document | None:
         return self.database.document(document_id)
@@ -194,24 +191,6 @@ class LocalStore:
         ):
             self._vectors.save(path)
 
-    def _lexical(self, kind: str, target: int, may_write: bool) -> LexicalIndex:
-        # Another segmenter has another folder, so that readers go on with theirs until this one is complete.
-        folder = self.folder / f"{kind}-{self.segmenter.fingerprint}"
-        try:
-            found = LexicalIndex(folder)
-            if found.generation > target:
-                raise ValueError(f"{folder}: is ahead of the database")
-        except ValueError as exc:
-            if not may_write:
-                raise IndexDamagedError(f"{exc}; run: qa index") from exc
-            logger.warning("%s; deriving the lexical index again from the database", exc)
-            found = LexicalIndex.reset(folder)
-        if may_write and found.generation < target:
-            entries = self._passage_entries if kind == "passages" else self._article_entries
-            removed = self.database.removed_since(kind, found.generation)
-            found.update(removed, entries(found.generation), target)
-        return found
-
     def _load_clusters(self, target: int, may_write: bool) -> Clusters:
         path = self.folder / "clusters.sqlite"
         try:
@@ -232,22 +211,6 @@ class LocalStore:
 
     def _texts(self, rows: Iterable[int]) -> dict[int, str]:
         return {row: fold_text(text) for row, text in self.database.visible(rows).items()}
-
-    def _passage_entries(self, generation: int) -> Iterator[Entry]:
-        for document_row, passage in self.database.passages_since(generation):
-            tokens = self._tokenize(clean(passage.text, passage.start, passage.hidden))
-            # A passage is also found by its headings and by its article's title, date and place. Words that it repeats
-            # count once: captions that repeat the title would win otherwise.
-            context = self._tokenize("\n".join([passage.title, *passage.heading_path, *passage.context]))
-            tokens.extend(set(context).difference(tokens))
-            yield Entry(passage.row, document_row, tokens)
-
-    def _article_entries(self, generation: int) -> Iterator[Entry]:
-        for article in self.database.articles_since(generation):
-            yield Entry(article.row, article.document_row, self._tokenize(f"{article.title}\n{article.text}"))
-
-    def _tokenize(self, text: str) -> list[str]:
-        return tokenize(fold_text(text), self.segmenter)
 
 
 class Writer:
