@@ -27,17 +27,20 @@ from index.encoder import Vectors
 from index.errors import IndexBusyError, IndexDamagedError, IndexMismatchError, IndexMissingError
 from index.fold import fold_text
 from index.segmenter import PLAIN, Segmenter
-from index.store import Terms
+from index.store import Terms, vectors
 from index.store.clusters import Clusters
 from index.store.database import FORMAT, Database, PassageVectors
-from index.store.vectors import VectorIndex
+from index.store.vectors import Stamp, VectorIndex
 from index.store.words import Words
 from index.types import Document, DocumentInfo, Filters, Passage, Skipped
 
 logger = logging.getLogger(__name__)
 
-# Rewriting the vector checkpoint costs what the corpus costs, so it waits until this share of it has changed.
+VECTORS = "vectors.faiss"
+# Rewriting the vector checkpoint costs what the corpus costs, so it waits until this share of it has changed, or as
+# many vectors as a new reader can replay, and a search look through beside it, without being felt.
 _CHECKPOINT_SHARE = 0.1
+_CHECKPOINT_VECTORS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +100,8 @@ class LocalStore:
         """About how many vectors are held; told without loading them."""
         if self._loaded is not None:
             return len(self._loaded)
-        since, size = VectorIndex.stamp(self.folder / "vectors.faiss")
-        return size + self.database.changed_vectors(since, self.dim)
+        stamp = Stamp.read(self.folder / VECTORS)
+        return stamp.vectors + self.database.changed_vectors(stamp.generation, self.dim)
 
     def search_passages(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
         return self._words.passages.search(terms, limit, self._admitted(filters))
@@ -164,32 +167,36 @@ class LocalStore:
 
     def _load_vectors(self) -> VectorIndex:
         """The checkpoint brought up to date; derived from the database when it can't be read."""
-        path = self.folder / "vectors.faiss"
+        path = self.folder / VECTORS
         target = self.database.generation
         try:
-            vectors = VectorIndex.load(path, self.dim)
-            if vectors.generation > target:
+            found = VectorIndex.load(path, self.dim)
+            if found.generation > target:
                 raise ValueError(f"{path}: is ahead of the database")
         except ValueError as exc:
             if path.exists():
                 logger.warning("%s; deriving the vector index again from the database", exc)
-            vectors = VectorIndex(self.dim)
-        if vectors.generation < target:
-            vectors.remove(self.database.removed_since("passages", vectors.generation))
-            vectors.add(self.database.vectors_since(vectors.generation, self.dim))
-            vectors.generation = target
-        return vectors
+            found = VectorIndex(self.dim)
+        if found.generation < target:
+            found.remove(self.database.removed_since("passages", found.generation))
+            found.add(self.database.vectors_since(found.generation, self.dim))
+            found.generation = target
+        return found
 
     def _save_vectors(self, target: int) -> None:
-        """Write the checkpoint again when enough has changed since."""
-        path = self.folder / "vectors.faiss"
-        since, size = VectorIndex.stamp(path)
-        if (
-            not path.exists()
-            or since > target
-            or (since < target and self.database.changed_vectors(since, self.dim) > _CHECKPOINT_SHARE * size)
-        ):
-            self._vectors.save(path)
+        """Write the checkpoint again when enough has changed since, or when it can't be read."""
+        path = self.folder / VECTORS
+        stamp = Stamp.read(path)
+        changed = self.database.changed_vectors(stamp.generation, self.dim) if stamp.generation < target else 0
+        is_readable = stamp.generation <= target and vectors.is_whole(path, self.dim)
+        if is_readable and changed <= min(_CHECKPOINT_SHARE * stamp.vectors, _CHECKPOINT_VECTORS):
+            return
+        if is_readable and stamp.fits(stamp.vectors + changed):
+            removed = self.database.removed_since("passages", stamp.generation)
+            vectors.extend(path, target, removed, self.database.vectors_since(stamp.generation, self.dim))
+        else:
+            about = self.database.changed_vectors(0, self.dim)
+            vectors.write(path, self.dim, target, lambda: self.database.vectors_since(0, self.dim), about)
 
     def _load_clusters(self, target: int, may_write: bool) -> Clusters:
         path = self.folder / "clusters.sqlite"
