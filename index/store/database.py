@@ -344,8 +344,13 @@ class Database(SqliteFile):
 
     def passage_rows_since(self, generation: int) -> Iterator[int]:
         """Row ids of the passages of documents that came after `generation`."""
-        for _, passage_rows in self._rows_since("passages", generation):
-            yield from passage_rows
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT p.row FROM documents d JOIN passages p ON p.document = d.row WHERE d.generation > ?"
+                " ORDER BY d.generation, d.row, p.row",
+                (generation,),
+            )
+            yield from (row for (row,) in found)
 
     def visible(self, rows: Iterable[int]) -> dict[int, str]:
         """The text of passages as matching sees it, by row id."""
@@ -364,17 +369,15 @@ class Database(SqliteFile):
         return int(came) // (2 * dim) + len(self.removed_since("passages", generation))
 
     def vectors_since(self, generation: int, dim: int) -> Iterator[PassageVectors]:
-        """Vectors of the passages of documents that came after `generation`."""
-        for _, passage_rows in self._rows_since("passages", generation):
-            yield from self.vectors(passage_rows, dim)
-
-    def _rows_since(self, table: str, generation: int) -> Iterator[tuple[int, list[int]]]:
-        """Row ids in `table`, document by document."""
+        """Vectors of the passages of documents that came after `generation`, in ascending order of rows."""
         with self._reading() as connection:
-            documents = connection.execute("SELECT row FROM documents WHERE generation > ?", (generation,)).fetchall()
-            for (document,) in documents:
-                rows = connection.execute(f"SELECT row FROM {table} WHERE document = ?", (document,)).fetchall()
-                yield document, [row for (row,) in rows]
+            found = connection.execute(
+                "SELECT p.row, p.article, p.vectors FROM documents d JOIN passages p ON p.document = d.row"
+                " WHERE d.generation > ? ORDER BY d.generation, d.row, p.row",
+                (generation,),
+            )
+            for row, article, blob in found:
+                yield PassageVectors(row, article, np.frombuffer(blob, dtype="<f2").reshape(-1, dim))
 
 
 def _insert_articles(connection: sqlite3.Connection, document: int, sections: Sequence[Section]) -> dict[int, int]:
