@@ -34,6 +34,7 @@ _COVERS = 0.8
 # nothing, so no more get it, and a passage is compared with the few leaders that share most keys with it.
 _MAX_LEADERS_PER_KEY = 20
 _MAX_COMPARED = 20
+_MEMBERS = "SELECT passage FROM members WHERE leader = ? ORDER BY passage LIMIT ?"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS members (passage INTEGER PRIMARY KEY, leader INTEGER NOT NULL, keys BLOB);
 CREATE INDEX IF NOT EXISTS members_leader ON members (leader);
@@ -90,15 +91,10 @@ class Clusters(SqliteFile):
 
     def members(self, leaders: Iterable[int], limit: int) -> dict[int, list[int]]:
         """The first passages, by row, of the cluster of each leader, itself included."""
-        part = "SELECT * FROM (SELECT leader, passage FROM members WHERE leader = {} ORDER BY passage LIMIT {})"
-        parts = [part.format(int(leader), int(limit)) for leader in leaders]
-        found: dict[int, list[int]] = {}
         with self._reading() as connection:
-            # SQLite takes at most 500 SELECTs in one statement.
-            for start in range(0, len(parts), 500):
-                for leader, row in connection.execute(" UNION ALL ".join(parts[start : start + 500])):
-                    found.setdefault(leader, []).append(row)
-        return found
+            return {
+                leader: [row for (row,) in connection.execute(_MEMBERS, (leader, limit))] for leader in set(leaders)
+            }
 
     def update(self, removed: Sequence[int], added: Iterable[int], texts: Texts, generation: int) -> None:
         """Remove passages, add passages, and stamp the result. Doing it again changes nothing."""

@@ -13,6 +13,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,8 @@ SELECT p.row, d.id, p.number, d.collection, d.path, a.title, p.headings, p.artic
        p."end", p.text, p.hidden, p.unit_spans, p.page_breaks, p.damaged, a.context
 FROM passages p JOIN documents d ON d.row = p.document JOIN articles a ON a.row = p.article
 """
+# Row ids as JSON: a statement with the numbers in it would be another one each time.
+_GIVEN = "(SELECT value FROM json_each(?))"
 _INFO = """
 SELECT id, file, collection, path, title, sha256, size, mtime_ns, read_at, encoding, notices,
        (SELECT count(*) FROM passages p WHERE p.document = d.row), generation
@@ -280,14 +283,14 @@ class Database(SqliteFile):
 
     def _passages(self, column: str, rows: Iterable[int]) -> Iterator[Passage]:
         with self._reading() as connection:
-            found = connection.execute(f"{_PASSAGE} WHERE {column} IN ({_numbers(rows)})").fetchall()
+            found = connection.execute(f"{_PASSAGE} WHERE {column} IN {_GIVEN}", (_numbers(rows),)).fetchall()
         yield from (_passage(row) for row in found)
 
     def vectors(self, rows: Iterable[int], dim: int) -> list[PassageVectors]:
         """The vectors of passages, by row id, in no particular order."""
         with self._reading() as connection:
             found = connection.execute(
-                f"SELECT row, article, vectors FROM passages WHERE row IN ({_numbers(rows)})"
+                f"SELECT row, article, vectors FROM passages WHERE row IN {_GIVEN}", (_numbers(rows),)
             ).fetchall()
         return [
             PassageVectors(row, article, np.frombuffer(blob, dtype="<f2").reshape(-1, dim))
@@ -312,14 +315,17 @@ class Database(SqliteFile):
     def passage_rows(self, document_rows: Iterable[int]) -> list[int]:
         """Row ids of all passages of these documents."""
         with self._reading() as connection:
-            found = connection.execute(f"SELECT row FROM passages WHERE document IN ({_numbers(document_rows)})")
+            found = connection.execute(
+                f"SELECT row FROM passages WHERE document IN {_GIVEN}", (_numbers(document_rows),)
+            )
             return [row for (row,) in found]
 
     def passages_in(self, rows: Iterable[int], document_rows: Iterable[int]) -> list[int]:
         """Those of the passages that stand in these documents, by row id."""
         with self._reading() as connection:
             found = connection.execute(
-                f"SELECT row FROM passages WHERE row IN ({_numbers(rows)}) AND +document IN ({_numbers(document_rows)})"
+                f"SELECT row FROM passages WHERE row IN {_GIVEN} AND +document IN {_GIVEN}",
+                (_numbers(rows), _numbers(document_rows)),
             )
             return [row for (row,) in found]
 
@@ -339,7 +345,7 @@ class Database(SqliteFile):
                 (generation,),
             )
             for row, document, article, title, headings, context, text, start, hidden in found:
-                above, around = tuple(json.loads(headings)), tuple(json.loads(context))
+                above, around = _strings(headings), _strings(context)
                 yield PassageText(row, document, article, title, above, around, text, start, _spans(hidden))
 
     def passage_rows_since(self, generation: int) -> Iterator[int]:
@@ -355,7 +361,9 @@ class Database(SqliteFile):
     def visible(self, rows: Iterable[int]) -> dict[int, str]:
         """The text of passages as matching sees it, by row id."""
         with self._reading() as connection:
-            found = connection.execute(f"SELECT row, text, start, hidden FROM passages WHERE row IN ({_numbers(rows)})")
+            found = connection.execute(
+                f"SELECT row, text, start, hidden FROM passages WHERE row IN {_GIVEN}", (_numbers(rows),)
+            )
             return {row: clean(text, start, _spans(hidden)) for row, text, start, hidden in found}
 
     def changed_vectors(self, generation: int, dim: int) -> int:
@@ -415,15 +423,26 @@ def _passage(found: tuple[Any, ...]) -> Passage:
     row, document_id, number, collection, path, title, headings, article, page, paragraph, start, end, *rest = found
     return Passage(
         id=f"{document_id}-{number}", row=row, document_id=document_id, collection=collection, path=path, title=title,
-        heading_path=tuple(json.loads(headings)), article=article, page=page, paragraph=paragraph, start=start, end=end,
+        heading_path=_strings(headings), article=article, page=page, paragraph=paragraph, start=start, end=end,
         text=rest[0], hidden=_spans(rest[1]), units=_spans(rest[2]),
-        page_breaks=tuple(json.loads(rest[3])), damaged=_spans(rest[4]), context=tuple(json.loads(rest[5])),
+        page_breaks=_integers(rest[3]), damaged=_spans(rest[4]), context=_strings(rest[5]),
     )  # fmt: skip
 
 
+@lru_cache(maxsize=1 << 12)
+def _strings(stored: str) -> tuple[str, ...]:
+    return tuple(json.loads(stored))
+
+
+def _integers(stored: str) -> tuple[int, ...]:
+    return () if stored == "[]" else tuple(json.loads(stored))
+
+
 def _spans(stored: str) -> tuple[Span, ...]:
-    return tuple((start, end) for start, end in json.loads(stored))
+    # Most have none, and parsing is the most of what a passage costs.
+    return () if stored == "[]" else tuple((start, end) for start, end in json.loads(stored))
 
 
 def _numbers(rows: Iterable[int]) -> str:
-    return ",".join(str(int(row)) for row in rows)
+    """Row ids for `_GIVEN`."""
+    return f"[{','.join(map(str, rows))}]"

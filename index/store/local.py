@@ -30,6 +30,7 @@ from index.segmenter import PLAIN, Segmenter
 from index.store import Terms, vectors
 from index.store.clusters import Clusters
 from index.store.database import FORMAT, Database, PassageVectors
+from index.store.kept import Kept
 from index.store.vectors import Stamp, VectorIndex
 from index.store.words import Words
 from index.types import Document, DocumentInfo, Filters, Passage, Skipped
@@ -37,6 +38,8 @@ from index.types import Document, DocumentInfo, Filters, Passage, Skipped
 logger = logging.getLogger(__name__)
 
 VECTORS = "vectors.faiss"
+# What questions come back to; about 40 MB.
+_KEPT_PASSAGES = 8192
 # Rewriting the vector checkpoint costs what the corpus costs, so it waits until this share of it has changed, or as
 # many vectors as a new reader can replay, and a search look through beside it, without being felt.
 _CHECKPOINT_SHARE = 0.1
@@ -72,6 +75,8 @@ class LocalStore:
         self._counts = database.counts()
         target = database.generation
         self._loading = threading.Lock()
+        self._read: Kept[Passage] = Kept(_KEPT_PASSAGES)
+        self._read_vectors: Kept[PassageVectors] = Kept(_KEPT_PASSAGES)
         self._loaded: VectorIndex | None = None
         self._words = Words(folder, database, segmenter, target, may_write=may_write)
         self._clusters = self._load_clusters(target, may_write)
@@ -117,13 +122,16 @@ class LocalStore:
         return self.database.document_rows(filters) if filters else None
 
     def passages(self, rows: Iterable[int]) -> dict[int, Passage]:
-        return self.database.passages(rows)
+        return self._read.find(rows, self.database.passages)
 
     def article_passages(self, article: int) -> list[Passage]:
         return self.database.article_passages([article])
 
     def vectors(self, rows: Iterable[int]) -> list[PassageVectors]:
-        return self.database.vectors(rows, self.dim)
+        found = self._read_vectors.find(
+            rows, lambda missing: {v.row: v for v in self.database.vectors(missing, self.dim)}
+        )
+        return list(found.values())
 
     def clusters(self, rows: Iterable[int]) -> dict[int, int]:
         return self._clusters.leaders(rows)

@@ -163,7 +163,9 @@ class _Part:
         admitted = self._alive
         if rows is not None:
             admitted = self._mask(rows) if admitted is None else self._mask(rows) & admitted
-        scores, places = self.index.search(query[None, :], min(limit, len(self.rows)), params=self._parameters(admitted))
+        scores, places = self.index.search(
+            query[None, :], min(limit, len(self.rows)), params=self._parameters(admitted)
+        )
         found = places[0] >= 0
         return list(zip(self.rows[places[0][found]].tolist(), scores[0][found].tolist(), strict=True))
 
@@ -189,9 +191,7 @@ def is_whole(path: Path, dim: int) -> bool:
     return True
 
 
-def write(
-    path: Path, dim: int, generation: int, vectors: Callable[[], Iterator[PassageVectors]], about: int
-) -> None:
+def write(path: Path, dim: int, generation: int, vectors: Callable[[], Iterator[PassageVectors]], about: int) -> None:
     """Make a checkpoint at `path` of all `vectors`, about so many, in ascending order of rows.
 
     They are read twice when lists are trained. A reader sees the old checkpoint or the new one, never half of one.
