@@ -14,7 +14,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 from index.fold import fold_text
@@ -81,7 +81,13 @@ def _misread(text: str) -> Iterator[Span]:
 
 
 def _is_utf8_as_gbk(run: re.Match[str]) -> bool:
-    return _is_east_asian(_decodes(run[0], "gb18030", "utf-8"))
+    return _may_open_utf8(run[0][:2]) and _is_east_asian(_decodes(run[0], "gb18030", "utf-8"))
+
+
+@lru_cache(maxsize=1 << 16)
+def _may_open_utf8(pair: str) -> bool:
+    """Whether two characters can be the beginning of UTF-8 read as GBK; real text seldom gets further."""
+    return bool(_decodes(pair, "gb18030", "utf-8"))
 
 
 def _decodes(run: str, read_as: str, meant: str) -> str:

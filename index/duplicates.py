@@ -6,9 +6,11 @@ be copies (Broder 1997; the signatures are rensa's), and the sketches decide exa
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import rensa
@@ -22,7 +24,8 @@ _GRAM_CHARS = 5
 _KEYS = 24
 _VALUES_PER_KEY = 2
 _SEED = 1
-STAMP = f"1: rensa {rensa.RMinHash.ALGORITHM_VERSION}, {_KEYS} keys of {_VALUES_PER_KEY}, {_GRAM_CHARS}-grams"
+_MISSED = 0.001
+STAMP = f"2: rensa {rensa.RMinHash.ALGORITHM_VERSION}, {_KEYS} keys of {_VALUES_PER_KEY}, {_GRAM_CHARS}-grams"
 
 _HAN_NUMBER = "[〇零一二两三四五六七八九十百千万亿]+"
 _FIGURE = re.compile(f"[0-9]+(?:[.,][0-9]+)*|{_HAN_NUMBER}")
@@ -69,6 +72,24 @@ def keys(sketches: Sequence[Sketch]) -> NDArray[np.int32]:
     joined = ((values[:, :, 0] << np.uint64(32)) | values[:, :, 1]) + np.arange(_KEYS, dtype=np.uint64)
     mixed = _mix(np.column_stack([whole, joined]))
     return (mixed >> np.uint64(32)).astype(np.uint32).view(np.int32)
+
+
+@cache
+def keys_needed(first: int, second: int, keys: int) -> int:
+    """How many of `keys` two texts of so many grams share at least, were they copies; one in a thousand shares fewer.
+
+    Copies have most of the smaller one in common, so that texts of like length must share many keys, and a piece of a
+    text only one.
+    """
+    ratio = min(first, second) / max(first, second, 1)
+    jaccard = NEAR_DUPLICATE * ratio / (1 + (1 - NEAR_DUPLICATE) * ratio)
+    odds = jaccard**_VALUES_PER_KEY
+    fewer = 0.0
+    for count in range(keys):
+        fewer += math.comb(keys, count) * odds**count * (1 - odds) ** (keys - count)
+        if fewer > _MISSED:
+            return max(1, count)
+    return max(1, keys)
 
 
 def shared(first: Sketch, second: Sketch) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -79,9 +80,8 @@ def search(
         word = trust * lexical.get(candidate.row, 0.0) / best_lexical
         article = trust * articles.get(candidate.article, 0.0) / best_article
         total = weights.lexical * word + weights.dense * cosine + weights.article * article
-        scored.append((candidate.row, Scores(word, cosine, article, total)))
-    scored.sort(key=lambda item: (-item[1].total, item[0]))
-    return _hits(store, scored, top_k, filters)
+        scored.append((-total, candidate.row, word, cosine, article))
+    return _hits(store, [(row, Scores(*parts, -total)) for total, row, *parts in sorted(scored)], top_k, filters)
 
 
 def known_tokens(store: Store, folded: str) -> list[str]:
@@ -167,12 +167,16 @@ def best_cosines(groups: Sequence[HalfVectors], wordings: Vectors) -> list[float
 
 def _hits(store: Store, scored: Sequence[tuple[int, Scores]], top_k: int, filters: Filters) -> list[Hit]:
     """The best `top_k` passages, each standing for all that say the same."""
-    leaders = store.clusters(row for row, _ in scored)
     best: dict[int, tuple[int, Scores]] = {}
-    for row, scores in scored:
-        best.setdefault(leaders[row], (row, scores))
-        if len(best) == top_k:
+    # More than `top_k` are looked at only where some say the same.
+    for start in range(0, len(scored), top_k):
+        some = scored[start : start + top_k]
+        leaders = store.clusters(row for row, _ in some)
+        for row, scores in some:
+            best.setdefault(leaders[row], (row, scores))
+        if len(best) >= top_k:
             break
+    best = dict(islice(best.items(), top_k))
     passages = store.passages(row for row, _ in best.values())
     copies = store.copies({row: leader for leader, (row, _) in best.items()}, MAX_COPIES, filters)
     kept = [(passages[row], scores) for row, scores in best.values() if row in passages]

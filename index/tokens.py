@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import cache, lru_cache
+from operator import add
 from typing import Any
 
 from index.pinyin import reading, spelled
@@ -98,35 +99,41 @@ def is_name(word: str, segmenter: Segmenter = PLAIN) -> bool:
     return 2 <= len(word) <= _MAX_NAME_CHARS and segmenter.tag_alone(word) in _NAME_TAGS
 
 
-def _run_tokens(match: re.Match[str], segmenter: Segmenter, *, is_document: bool) -> Iterator[str]:
+def _run_tokens(match: re.Match[str], segmenter: Segmenter, *, is_document: bool) -> Sequence[str]:
     if match["han"]:
-        yield from _han_tokens(match["han"], segmenter, is_document)
-    elif match["unspaced"]:
-        yield from _bigrams(match["unspaced"])
-    elif number := match["number"]:
-        number = number.replace(",", "")
-        yield number
-        if match["unit"]:
-            yield number + match["unit"]
-        if _DATE_OR_RANGE.search(number):
-            yield from _DATE_OR_RANGE.split(number)
-    else:
-        yield from _word_tokens(match["word"].replace("’", "'"))
+        return _han_tokens(match["han"], segmenter, is_document)
+    if match["unspaced"]:
+        return _bigrams(match["unspaced"])
+    if match["word"]:
+        return _word_tokens(match["word"].replace("’", "'"))
+    number = match["number"].replace(",", "")
+    found = [number]
+    if match["unit"]:
+        found.append(number + match["unit"])
+    if _DATE_OR_RANGE.search(number):
+        found += _DATE_OR_RANGE.split(number)
+    return found
 
 
-def _han_tokens(run: str, segmenter: Segmenter, is_document: bool) -> Iterator[str]:
+def _han_tokens(run: str, segmenter: Segmenter, is_document: bool) -> list[str]:
     parts = run.split(" ")
+    found: list[str] = []
     for part in parts:
         for word in segmenter.cut(part):
-            # One-character words are noise beside the bigrams that hold them, unless the run is nothing else.
-            if len(word) > 2:
-                yield word
-            if is_document and is_name(word, segmenter):
-                yield reading(word)
+            if len(word) > 1:
+                found += _han_word_tokens(word, segmenter, is_document)
     for part in [run.replace(" ", "")] if is_document else parts:
-        yield from _bigrams(part)
+        found += _bigrams(part)
     if is_document and len(parts) > 1:
-        yield from (part for part in parts if len(part) == 1)
+        found += [part for part in parts if len(part) == 1]
+    return found
+
+
+@lru_cache(maxsize=1 << 17)
+def _han_word_tokens(word: str, segmenter: Segmenter, is_document: bool) -> tuple[str, ...]:
+    """A word of two characters is the bigram that it is anyway; one character is noise beside the bigrams around it."""
+    own = (word,) if len(word) > 2 else ()
+    return (*own, reading(word)) if is_document and is_name(word, segmenter) else own
 
 
 @lru_cache(maxsize=1 << 16)
@@ -155,8 +162,5 @@ def _stemmer(language: str) -> Any:  # noqa: ANN401 - PyStemmer has no types
     return Stemmer.Stemmer(language)
 
 
-def _bigrams(run: str) -> Iterator[str]:
-    if len(run) == 1:
-        yield run
-    for start in range(len(run) - 1):
-        yield run[start : start + 2]
+def _bigrams(run: str) -> list[str]:
+    return [run] if len(run) == 1 else list(map(add, run, run[1:]))

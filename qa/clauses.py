@@ -69,6 +69,7 @@ def rank_clauses(
     `vectors` are those of each passage's units, by row; `wordings`, `(n, dim)`, those of the question's wordings.
     """
     top = max((hit.score for hit in hits), default=0.0) or 1.0
+    weights = concept_weights(question.concepts, idf)
     found = []
     for hit in hits:
         passage = hit.passage
@@ -79,7 +80,7 @@ def rank_clauses(
         cosines = (vectors[passage.row].astype(np.float32) @ wordings.T).max(axis=1).tolist()
         for span, cosine in zip(passage.units, cosines, strict=True):
             folded = fold_kept(visible[slice(*span)])
-            coverage = overlap(question.concepts, f"{folded.text} {named}", idf)
+            coverage = overlap(question.concepts, weights, f"{folded.text} {named}")
             fitting = question.fitting(folded.text)
             fit = _fit(question, folded.text, fitting, heading_letters)
             score = COVERAGE_WEIGHT * coverage + COSINE_WEIGHT * cosine + FIT_WEIGHT * fit
@@ -136,12 +137,16 @@ def idf_of(frequency: Callable[[str], int], passages: int) -> Idf:
     return idf
 
 
-def overlap(concepts: Sequence[Sequence[str]], text: str, idf: Idf) -> float:
+def concept_weights(concepts: Sequence[Sequence[str]], idf: Idf) -> list[float]:
+    """What each concept weighs: as much as its commonest way."""
+    return [min(map(idf, ways)) for ways in concepts]
+
+
+def overlap(concepts: Sequence[Sequence[str]], weights: Sequence[float], text: str) -> float:
     """Share of the concepts, by weight, that stand in a folded text in one way or another.
 
-    A concept weighs what its commonest way does. A longer way's character pairs count half.
+    A longer way's character pairs count half.
     """
-    weights = [min(map(idf, ways)) for ways in concepts]
     found = (max(_presence(way, text) for way in ways) for ways in concepts)
     return sum(weight * presence for weight, presence in zip(weights, found, strict=True)) / (sum(weights) or 1.0)
 
@@ -149,8 +154,10 @@ def overlap(concepts: Sequence[Sequence[str]], text: str, idf: Idf) -> float:
 def _presence(term: str, text: str) -> float:
     if term in text:
         return 1.0
+    if len(term) <= 2:
+        return 0.0
     pairs = [term[start : start + 2] for start in range(len(term) - 1)]
-    return _PAIR_CREDIT * sum(pair in text for pair in pairs) / len(pairs) if len(term) > 2 else 0.0
+    return _PAIR_CREDIT * sum(pair in text for pair in pairs) / len(pairs)
 
 
 def _is_label(clause: str, heading_letters: str) -> bool:

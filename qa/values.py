@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from index.encoder import Vectors
 from index.types import Span
-from qa.clauses import Clause, Idf, overlap
+from qa.clauses import Clause, Idf, concept_weights, overlap
 from qa.quantities import Quantity, counts_in, quantities
 from qa.question import Question
 
@@ -39,7 +39,8 @@ def value_of(question: Question, clause: Clause, idf: Idf, encode: Encode) -> Sp
     if not candidates:
         return None
     known = [any(name in text[slice(*span)] for name in question.names) for span in candidates]
-    near = [overlap(question.concepts, text[slice(*_segment(text, span))], idf) for span in candidates]
+    weights = concept_weights(question.concepts, idf)
+    near = [overlap(question.concepts, weights, text[slice(*_segment(text, span))]) for span in candidates]
     best = max(range(len(candidates)), key=lambda number: (not known[number], near[number], -number))
     return clause.original(*candidates[best])
 
@@ -53,9 +54,10 @@ def _best_quantity(question: Question, clause: Clause, idf: Idf, encode: Encode)
     items = [_item(text, quantity, present) for quantity in fitting]
     vectors = encode([question.topic, *(text[slice(*item)] for item in items)])
     scores = []
+    weights = concept_weights(question.concepts, idf)
     for quantity, segment, item, vector in zip(fitting, segments, items, vectors[1:], strict=True):
-        near = overlap(question.concepts, text[slice(*item)], idf) + 0.5 * overlap(
-            question.concepts, text[slice(*segment)], idf
+        near = overlap(question.concepts, weights, text[slice(*item)]) + 0.5 * overlap(
+            question.concepts, weights, text[slice(*segment)]
         )
         named = _LIMIT_BONUS * sum(
             other.text in question.mentioned for other in present if segment[0] <= other.span[0] < segment[1]

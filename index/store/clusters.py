@@ -7,34 +7,39 @@ a paragraph found in ten thousand files is compared with one passage and not wit
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 
-from index.duplicates import STAMP, Sketch, keys, shared, sketch
+from index.duplicates import STAMP, Sketch, keys, keys_needed, shared, sketch
 from index.errors import IndexDamagedError
 from index.store.sqlite import SqliteFile
 
 # Folded texts by row; rows that are gone are left out.
 Texts = Callable[[Iterable[int]], Mapping[int, str]]
 
-# So many passages are compared in one transaction; sorted together, their keys touch each page of the file once.
-_BATCH = 4000
+# So many passages are compared in one transaction; sorted together, their keys touch each page of the file once, which
+# in a large index is every page. About 100 MB of sketches.
+_BATCH = 32_000
+# Numbers of grams are compared in steps of this share, which is exact enough to tell how many keys copies share.
+_GRAMS_STEP = 1.1
 # A leader that covers less of a longer copy than this makes way for it, so that the fullest version leads.
 _COVERS = 0.8
 # Forms that differ in their figures alone share most keys and are no copies. A key that so many leaders have tells
 # nothing, so no more get it, and a passage is compared with the few leaders that share most keys with it.
 _MAX_LEADERS_PER_KEY = 20
 _MAX_COMPARED = 20
+_MEMBERS = "SELECT passage FROM members WHERE leader = ? ORDER BY passage LIMIT ?"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS members (passage INTEGER PRIMARY KEY, leader INTEGER NOT NULL, keys BLOB);
 CREATE INDEX IF NOT EXISTS members_leader ON members (leader);
 CREATE TABLE IF NOT EXISTS keys (
-    key INTEGER NOT NULL, leader INTEGER NOT NULL, PRIMARY KEY (key, leader)) WITHOUT ROWID;
+    key INTEGER NOT NULL, leader INTEGER NOT NULL, grams INTEGER NOT NULL, PRIMARY KEY (key, leader)) WITHOUT ROWID;
 """
 
 
@@ -86,15 +91,10 @@ class Clusters(SqliteFile):
 
     def members(self, leaders: Iterable[int], limit: int) -> dict[int, list[int]]:
         """The first passages, by row, of the cluster of each leader, itself included."""
-        part = "SELECT * FROM (SELECT leader, passage FROM members WHERE leader = {} ORDER BY passage LIMIT {})"
-        parts = [part.format(int(leader), int(limit)) for leader in leaders]
-        found: dict[int, list[int]] = {}
         with self._reading() as connection:
-            # SQLite takes at most 500 SELECTs in one statement.
-            for start in range(0, len(parts), 500):
-                for leader, row in connection.execute(" UNION ALL ".join(parts[start : start + 500])):
-                    found.setdefault(leader, []).append(row)
-        return found
+            return {
+                leader: [row for (row,) in connection.execute(_MEMBERS, (leader, limit))] for leader in set(leaders)
+            }
 
     def update(self, removed: Sequence[int], added: Iterable[int], texts: Texts, generation: int) -> None:
         """Remove passages, add passages, and stamp the result. Doing it again changes nothing."""
@@ -151,6 +151,7 @@ class _Assignment:
         self._order = sorted(self._sketches, key=lambda row: (-len(self._sketches[row].grams), row))
         matrix = keys([self._sketches[row] for row in self._order]).tolist()
         self._keys: dict[int, list[int]] = dict(zip(self._order, matrix, strict=True))
+        self._sizes = {row: _step(len(own.grams)) for row, own in self._sketches.items()}
         self._leaders = self._stored_leaders()
         stored = {row for own in self._order for row in self._candidates(own)}
         self._sketches |= {row: sketch(text) for row, text in texts(stored).items()}
@@ -159,22 +160,34 @@ class _Assignment:
         """Leaders of earlier batches by key."""
         wanted = json.dumps(sorted({key for own in self._keys.values() for key in own}))
         found: defaultdict[int, list[int]] = defaultdict(list)
-        for key, leader in self._connection.execute(
-            "SELECT key, leader FROM keys WHERE key IN (SELECT value FROM json_each(?))", (wanted,)
+        for key, leader, grams in self._connection.execute(
+            "SELECT key, leader, grams FROM keys WHERE key IN (SELECT value FROM json_each(?))", (wanted,)
         ):
             found[key].append(leader)
+            self._sizes[leader] = grams
         return found
 
     def _candidates(self, row: int) -> list[int]:
-        """The leaders that share most keys with `row`."""
-        counts = Counter(leader for key in self._keys[row] for leader in self._leaders.get(key, ()))
+        """The leaders that share most keys with `row`, and as many as copies do."""
+        whole, *parts = self._keys[row]
+        found = [self._leaders[key] for key in parts if key in self._leaders]
+        counts = Counter(chain.from_iterable(found))
+        # A key that was full may have been denied to a leader, and tells nothing against it.
+        full = sum(len(leaders) >= _MAX_LEADERS_PER_KEY for leaders in found)
+        own = self._sizes[row]
+        counts = Counter({
+            leader: count for leader, count in counts.items()
+            if count >= keys_needed(own, self._sizes[leader], len(parts) - full)
+        })  # fmt: skip
+        # Equal texts share the key of the whole.
+        counts.update(dict.fromkeys(self._leaders.get(whole, ()), len(parts)))
         return [leader for leader, _ in counts.most_common(_MAX_COMPARED)]
 
     def run(self) -> set[int]:
         """Store what was decided; the passages whose leader made way are returned, to be given another one."""
         leader_of: dict[int, int] = {}
         displaced: set[int] = set()
-        keyed: list[tuple[int, int]] = []
+        keyed: list[tuple[int, int, int]] = []
         for row in self._order:
             copies = self._copies(row, displaced)
             lasting = {leader: common for leader, common in copies.items() if self._covers(leader, row)}
@@ -184,7 +197,7 @@ class _Assignment:
             # Leaders of this batch are never displaced, as the longest came first.
             displaced.update(copies)
             leader_of[row] = row
-            keyed.extend((key, row) for key in set(self._keys[row]) if self._enter(key, row))
+            keyed.extend((key, row, self._sizes[row]) for key in set(self._keys[row]) if self._enter(key, row))
         self._store(leader_of, keyed)
         return displaced.union(_dissolve(self._connection, sorted(displaced)))
 
@@ -204,7 +217,7 @@ class _Assignment:
             return True
         return False
 
-    def _store(self, leader_of: Mapping[int, int], keyed: Iterable[tuple[int, int]]) -> None:
+    def _store(self, leader_of: Mapping[int, int], keyed: Iterable[tuple[int, int, int]]) -> None:
         self._connection.executemany(
             "INSERT INTO members VALUES (?, ?, ?)",
             (
@@ -212,4 +225,9 @@ class _Assignment:
                 for row, leader in sorted(leader_of.items())
             ),
         )
-        self._connection.executemany("INSERT INTO keys VALUES (?, ?)", sorted(keyed))
+        self._connection.executemany("INSERT INTO keys VALUES (?, ?, ?)", sorted(keyed))
+
+
+def _step(grams: int) -> int:
+    """A number of grams, rounded, so that few pairs of them differ."""
+    return round(_GRAMS_STEP ** round(math.log(max(grams, 1), _GRAMS_STEP)))

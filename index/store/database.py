@@ -17,6 +17,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,8 @@ SELECT p.row, d.id, p.number, d.collection, d.path, a.title, p.headings, p.artic
        p."end", p.text, p.hidden, p.unit_spans, p.page_breaks, p.damaged, a.context
 FROM passages p JOIN documents d ON d.row = p.document JOIN articles a ON a.row = p.article
 """
+# Row ids as JSON: a statement with the numbers in it would be another one each time.
+_GIVEN = "(SELECT value FROM json_each(?))"
 _INFO = """
 SELECT id, file, collection, path, title, sha256, size, mtime_ns, read_at, encoding, notices,
        (SELECT count(*) FROM passages p WHERE p.document = d.row), generation
@@ -92,13 +95,18 @@ class PassageVectors:
 
 
 @dataclass(frozen=True, slots=True)
-class ArticleText:
-    """An article as lexical search indexes it."""
+class PassageText:
+    """A passage as lexical search indexes it."""
 
     row: int
     document_row: int
+    article: int
     title: str
+    heading_path: tuple[str, ...]
+    context: tuple[str, ...]
     text: str
+    start: int
+    hidden: tuple[Span, ...]
 
 
 class Database(SqliteFile):
@@ -319,14 +327,14 @@ class Database(SqliteFile):
 
     def _passages(self, column: str, rows: Iterable[int]) -> Iterator[Passage]:
         with self._reading() as connection:
-            found = connection.execute(f"{_PASSAGE} WHERE {column} IN ({_numbers(rows)})").fetchall()
+            found = connection.execute(f"{_PASSAGE} WHERE {column} IN {_GIVEN}", (_numbers(rows),)).fetchall()
         yield from (_passage(row) for row in found)
 
     def vectors(self, rows: Iterable[int], dim: int) -> list[PassageVectors]:
         """The vectors of passages, by row id, in no particular order."""
         with self._reading() as connection:
             found = connection.execute(
-                f"SELECT row, article, vectors FROM passages WHERE row IN ({_numbers(rows)})"
+                f"SELECT row, article, vectors FROM passages WHERE row IN {_GIVEN}", (_numbers(rows),)
             ).fetchall()
         return [
             PassageVectors(row, article, np.frombuffer(blob, dtype="<f2").reshape(-1, dim))
@@ -351,7 +359,9 @@ class Database(SqliteFile):
     def passage_rows(self, document_rows: Iterable[int]) -> list[int]:
         """Row ids of all passages of these documents."""
         with self._reading() as connection:
-            found = connection.execute(f"SELECT row FROM passages WHERE document IN ({_numbers(document_rows)})")
+            found = connection.execute(
+                f"SELECT row FROM passages WHERE document IN {_GIVEN}", (_numbers(document_rows),)
+            )
             return [row for (row,) in found]
 
     def passage_rows_of(self, document_ids: Sequence[str]) -> dict[str, list[int]]:
@@ -386,7 +396,8 @@ class Database(SqliteFile):
         """Those of the passages that stand in these documents, by row id."""
         with self._reading() as connection:
             found = connection.execute(
-                f"SELECT row FROM passages WHERE row IN ({_numbers(rows)}) AND +document IN ({_numbers(document_rows)})"
+                f"SELECT row FROM passages WHERE row IN {_GIVEN} AND +document IN {_GIVEN}",
+                (_numbers(rows), _numbers(document_rows)),
             )
             return [row for (row,) in found]
 
@@ -399,21 +410,35 @@ class Database(SqliteFile):
             )
             return [row for (row,) in found]
 
-    def passages_since(self, generation: int) -> Iterator[tuple[int, Passage]]:
-        """Document row and passage, for passages of documents that came after `generation`."""
-        for document_row, passage_rows in self._rows_since("passages", generation):
-            for passage in self.passages(passage_rows).values():
-                yield document_row, passage
+    def texts_since(self, generation: int) -> Iterator[PassageText]:
+        """The passages of documents that came after `generation`, those of an article together, in reading order."""
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT p.row, p.document, p.article, a.title, p.headings, a.context, p.text, p.start, p.hidden"
+                " FROM documents d JOIN passages p ON p.document = d.row JOIN articles a ON a.row = p.article"
+                " WHERE d.generation > ? ORDER BY d.generation, d.row, p.row",
+                (generation,),
+            )
+            for row, document, article, title, headings, context, text, start, hidden in found:
+                above, around = _strings(headings), _strings(context)
+                yield PassageText(row, document, article, title, above, around, text, start, _spans(hidden))
 
     def passage_rows_since(self, generation: int) -> Iterator[int]:
         """Row ids of the passages of documents that came after `generation`."""
-        for _, passage_rows in self._rows_since("passages", generation):
-            yield from passage_rows
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT p.row FROM documents d JOIN passages p ON p.document = d.row WHERE d.generation > ?"
+                " ORDER BY d.generation, d.row, p.row",
+                (generation,),
+            )
+            yield from (row for (row,) in found)
 
     def visible(self, rows: Iterable[int]) -> dict[int, str]:
         """The text of passages as matching sees it, by row id."""
         with self._reading() as connection:
-            found = connection.execute(f"SELECT row, text, start, hidden FROM passages WHERE row IN ({_numbers(rows)})")
+            found = connection.execute(
+                f"SELECT row, text, start, hidden FROM passages WHERE row IN {_GIVEN}", (_numbers(rows),)
+            )
             return {row: clean(text, start, _spans(hidden)) for row, text, start, hidden in found}
 
     def changed_vectors(self, generation: int, dim: int) -> int:
@@ -427,27 +452,15 @@ class Database(SqliteFile):
         return int(came) // (2 * dim) + len(self.removed_since("passages", generation))
 
     def vectors_since(self, generation: int, dim: int) -> Iterator[PassageVectors]:
-        """Vectors of the passages of documents that came after `generation`."""
-        for _, passage_rows in self._rows_since("passages", generation):
-            yield from self.vectors(passage_rows, dim)
-
-    def articles_since(self, generation: int) -> Iterator[ArticleText]:
-        """Articles of documents that came after `generation`, with their text."""
-        for _, rows in self._rows_since("articles", generation):
-            with self._reading() as connection:
-                found = connection.execute(
-                    'SELECT a.row, d.row, a.title, substr(d.text, a.start + 1, a."end" - a.start) FROM articles a'
-                    f" JOIN documents d ON d.row = a.document WHERE a.row IN ({_numbers(rows)})"
-                ).fetchall()
-            yield from (ArticleText(*row) for row in found)
-
-    def _rows_since(self, table: str, generation: int) -> Iterator[tuple[int, list[int]]]:
-        """Row ids in `table`, document by document."""
+        """Vectors of the passages of documents that came after `generation`, in ascending order of rows."""
         with self._reading() as connection:
-            documents = connection.execute("SELECT row FROM documents WHERE generation > ?", (generation,)).fetchall()
-            for (document,) in documents:
-                rows = connection.execute(f"SELECT row FROM {table} WHERE document = ?", (document,)).fetchall()
-                yield document, [row for (row,) in rows]
+            found = connection.execute(
+                "SELECT p.row, p.article, p.vectors FROM documents d JOIN passages p ON p.document = d.row"
+                " WHERE d.generation > ? ORDER BY d.generation, d.row, p.row",
+                (generation,),
+            )
+            for row, article, blob in found:
+                yield PassageVectors(row, article, np.frombuffer(blob, dtype="<f2").reshape(-1, dim))
 
 
 def _insert_articles(connection: sqlite3.Connection, document: int, sections: Sequence[Section]) -> dict[int, int]:
@@ -485,15 +498,26 @@ def _passage(found: tuple[Any, ...]) -> Passage:
     row, document_id, number, collection, path, title, headings, article, page, paragraph, start, end, *rest = found
     return Passage(
         id=f"{document_id}-{number}", row=row, document_id=document_id, collection=collection, path=path, title=title,
-        heading_path=tuple(json.loads(headings)), article=article, page=page, paragraph=paragraph, start=start, end=end,
+        heading_path=_strings(headings), article=article, page=page, paragraph=paragraph, start=start, end=end,
         text=rest[0], hidden=_spans(rest[1]), units=_spans(rest[2]),
-        page_breaks=tuple(json.loads(rest[3])), damaged=_spans(rest[4]), context=tuple(json.loads(rest[5])),
+        page_breaks=_integers(rest[3]), damaged=_spans(rest[4]), context=_strings(rest[5]),
     )  # fmt: skip
 
 
+@lru_cache(maxsize=1 << 12)
+def _strings(stored: str) -> tuple[str, ...]:
+    return tuple(json.loads(stored))
+
+
+def _integers(stored: str) -> tuple[int, ...]:
+    return () if stored == "[]" else tuple(json.loads(stored))
+
+
 def _spans(stored: str) -> tuple[Span, ...]:
-    return tuple((start, end) for start, end in json.loads(stored))
+    # Most have none, and parsing is the most of what a passage costs.
+    return () if stored == "[]" else tuple((start, end) for start, end in json.loads(stored))
 
 
 def _numbers(rows: Iterable[int]) -> str:
-    return ",".join(str(int(row)) for row in rows)
+    """Row ids for `_GIVEN`."""
+    return f"[{','.join(map(str, rows))}]"

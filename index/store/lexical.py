@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,36 @@ class Entry:
     row: int
     document_row: int
     tokens: list[str]
+
+
+class Change:
+    """Entries on their way into an index."""
+
+    def __init__(self, writer: tantivy.IndexWriter, rows: Callable[[list[int]], tantivy.Query], may_hold: bool) -> None:
+        self._writer = writer
+        self._rows = rows
+        self._may_hold = may_hold
+        self._waiting: list[Entry] = []
+
+    def add(self, entry: Entry) -> None:
+        self._waiting.append(entry)
+        if len(self._waiting) == _BATCH:
+            self.flush()
+
+    def remove(self, rows: Sequence[int]) -> None:
+        if rows and self._may_hold:
+            self._writer.delete_documents_by_query(self._rows(list(rows)))
+
+    def flush(self) -> None:
+        """Give the writer what waits."""
+        self.remove([entry.row for entry in self._waiting])
+        for entry in self._waiting:
+            document = tantivy.Document()
+            document.add_unsigned("row", entry.row)
+            document.add_unsigned("document", entry.document_row)
+            document.add_text("tokens", " ".join(entry.tokens))
+            self._writer.add_document(document)
+        self._waiting.clear()
 
 
 class LexicalIndex:
@@ -80,19 +110,18 @@ class LexicalIndex:
     def __len__(self) -> int:
         return int(self._searcher.num_docs)
 
-    def update(self, removed: Iterable[int], added: Iterable[Entry], generation: int) -> None:
-        """Remove rows, add entries, and stamp the result. Doing it again changes nothing."""
+    @contextmanager
+    def changing(self, removed: Sequence[int], generation: int) -> Iterator[Change]:
+        """Remove rows, and add what the block adds; stamped when it ends. Doing it again changes nothing.
+
+        An error in the block leaves the index as it was.
+        """
         writer = self._index.writer(heap_size=_WRITER_HEAP_BYTES, num_threads=1)
-        self._delete(writer, list(removed))
-        entries = iter(added)
-        while batch := list(islice(entries, _BATCH)):
-            self._delete(writer, [entry.row for entry in batch])
-            for entry in batch:
-                document = tantivy.Document()
-                document.add_unsigned("row", entry.row)
-                document.add_unsigned("document", entry.document_row)
-                document.add_text("tokens", " ".join(entry.tokens))
-                writer.add_document(document)
+        # Not delete_documents_by_term: in tantivy-py 0.27 it silently matches nothing in an unsigned field.
+        change = Change(writer, lambda rows: tantivy.Query.term_set_query(self._schema, "row", rows), self._may_hold)
+        change.remove(removed)
+        yield change
+        change.flush()
         writer.commit()
         writer.wait_merging_threads()
         self.reload()
@@ -101,10 +130,10 @@ class LexicalIndex:
         os.replace(fresh, self._stamp)
         self.generation = generation
 
-    def _delete(self, writer: tantivy.IndexWriter, rows: list[int]) -> None:
-        # Not delete_documents_by_term: in tantivy-py 0.27 it silently matches nothing in an unsigned field.
-        if rows and (self.generation or len(self)):
-            writer.delete_documents_by_query(tantivy.Query.term_set_query(self._schema, "row", rows))
+    @property
+    def _may_hold(self) -> bool:
+        """Whether rows may be in the index already."""
+        return bool(self.generation or len(self))
 
     def search(self, terms: Terms, limit: int, documents: list[int] | None = None) -> list[tuple[int, float]]:
         """Row ids with their BM25 score, highest first. `documents` limits to rows."""

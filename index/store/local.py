@@ -26,20 +26,24 @@ from filelock import FileLock, Timeout
 from index.encoder import Vectors
 from index.errors import IndexBusyError, IndexDamagedError, IndexMismatchError, IndexMissingError
 from index.fold import fold_text
-from index.passages import clean
 from index.segmenter import PLAIN, Segmenter
-from index.store import Terms
+from index.store import Terms, vectors
 from index.store.clusters import Clusters
 from index.store.database import FORMAT, Database, PassageVectors
-from index.store.lexical import Entry, LexicalIndex
-from index.store.vectors import VectorIndex
-from index.tokens import tokenize
+from index.store.kept import Kept
+from index.store.vectors import Stamp, VectorIndex
+from index.store.words import Words
 from index.types import Document, DocumentInfo, Filters, Passage, Section, Skipped
 
 logger = logging.getLogger(__name__)
 
-# Rewriting the vector checkpoint costs what the corpus costs, so it waits until this share of it has changed.
+VECTORS = "vectors.faiss"
+# What questions come back to; about 40 MB.
+_KEPT_PASSAGES = 8192
+# Rewriting the vector checkpoint costs what the corpus costs, so it waits until this share of it has changed, or as
+# many vectors as a new reader can replay, and a search look through beside it, without being felt.
 _CHECKPOINT_SHARE = 0.1
+_CHECKPOINT_VECTORS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,10 @@ class LocalStore:
         self._published = database.meta("published")
         target = database.generation
         self._loading = threading.Lock()
+        self._read: Kept[Passage] = Kept(_KEPT_PASSAGES)
+        self._read_vectors: Kept[PassageVectors] = Kept(_KEPT_PASSAGES)
         self._loaded: VectorIndex | None = None
-        self._passages = self._lexical("passages", target, may_write)
-        self._articles = self._lexical("articles", target, may_write)
+        self._words = Words(folder, database, segmenter, target, may_write=may_write)
         self._clusters = self._load_clusters(target, may_write)
         # While someone writes, the database is ahead of what is derived from it.
         self.database = database.at(self.generation)
@@ -87,7 +92,7 @@ class LocalStore:
     @property
     def generation(self) -> int:
         # Vectors follow the database when they are loaded.
-        return min(self._passages.generation, self._articles.generation)
+        return self._words.generation
 
     def is_stale(self) -> bool:
         """Whether a newer generation has been published, or another folder made current."""
@@ -102,14 +107,14 @@ class LocalStore:
         """About how many vectors are held; told without loading them."""
         if self._loaded is not None:
             return len(self._loaded)
-        since, size = VectorIndex.stamp(self.folder / "vectors.faiss")
-        return size + self.database.changed_vectors(since, self.dim)
+        stamp = Stamp.read(self.folder / VECTORS)
+        return stamp.vectors + self.database.changed_vectors(stamp.generation, self.dim)
 
     def search_passages(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
-        return self._passages.search(terms, limit, self._admitted(filters))
+        return self._words.passages.search(terms, limit, self._admitted(filters))
 
     def search_articles(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
-        return self._articles.search(terms, limit, self._admitted(filters))
+        return self._words.articles.search(terms, limit, self._admitted(filters))
 
     def search_vectors(self, vector: Vectors, limit: int, filters: Filters) -> list[tuple[int, float]]:
         admitted = self._admitted(filters)
@@ -119,13 +124,16 @@ class LocalStore:
         return self.database.document_rows(filters) if filters else None
 
     def passages(self, rows: Iterable[int]) -> dict[int, Passage]:
-        return self.database.passages(rows)
+        return self._read.find(rows, self.database.passages)
 
     def article_passages(self, article: int) -> list[Passage]:
         return self.database.article_passages([article])
 
     def vectors(self, rows: Iterable[int]) -> list[PassageVectors]:
-        return self.database.vectors(rows, self.dim)
+        found = self._read_vectors.find(
+            rows, lambda missing: {v.row: v for v in self.database.vectors(missing, self.dim)}
+        )
+        return list(found.values())
 
     def clusters(self, rows: Iterable[int]) -> dict[int, int]:
         return self._clusters.leaders(rows)
@@ -142,7 +150,7 @@ class LocalStore:
         }
 
     def document_frequency(self, term: str) -> int:
-        return self._passages.document_frequency(term)
+        return self._words.passages.document_frequency(term)
 
     def document(self, document_id: str) -> Document | None:
         return self.database.document(document_id)
@@ -175,50 +183,36 @@ class LocalStore:
 
     def _load_vectors(self) -> VectorIndex:
         """The checkpoint brought up to date; derived from the database when it can't be read."""
-        path = self.folder / "vectors.faiss"
+        path = self.folder / VECTORS
         target = self.database.generation
         try:
-            vectors = VectorIndex.load(path, self.dim)
-            if vectors.generation > self.database.newest:
+            found = VectorIndex.load(path, self.dim)
+            if found.generation > self.database.newest:
                 raise ValueError(f"{path}: is ahead of the database")
         except ValueError as exc:
             if path.exists():
                 logger.warning("%s; deriving the vector index again from the database", exc)
-            vectors = VectorIndex(self.dim)
-        if vectors.generation < target:
-            vectors.remove(self.database.removed_since("passages", vectors.generation))
-            vectors.add(self.database.vectors_since(vectors.generation, self.dim))
-            vectors.generation = target
-        return vectors
+            found = VectorIndex(self.dim)
+        if found.generation < target:
+            found.remove(self.database.removed_since("passages", found.generation))
+            found.add(self.database.vectors_since(found.generation, self.dim))
+            found.generation = target
+        return found
 
     def _save_vectors(self, target: int) -> None:
-        """Write the checkpoint again when enough has changed since."""
-        path = self.folder / "vectors.faiss"
-        since, size = VectorIndex.stamp(path)
-        if (
-            not path.exists()
-            or since > target
-            or (since < target and self.database.changed_vectors(since, self.dim) > _CHECKPOINT_SHARE * size)
-        ):
-            self._vectors.save(path)
-
-    def _lexical(self, kind: str, target: int, may_write: bool) -> LexicalIndex:
-        # Another segmenter has another folder, so that readers go on with theirs until this one is complete.
-        folder = self.folder / f"{kind}-{self.segmenter.fingerprint}"
-        try:
-            found = LexicalIndex(folder)
-            if found.generation > target:
-                raise ValueError(f"{folder}: is ahead of the database")
-        except ValueError as exc:
-            if not may_write:
-                raise IndexDamagedError(f"{exc}; run: qa index") from exc
-            logger.warning("%s; deriving the lexical index again from the database", exc)
-            found = LexicalIndex.reset(folder)
-        if may_write and found.generation < target:
-            entries = self._passage_entries if kind == "passages" else self._article_entries
-            removed = self.database.removed_since(kind, found.generation)
-            found.update(removed, entries(found.generation), target)
-        return found
+        """Write the checkpoint again when enough has changed since, or when it can't be read."""
+        path = self.folder / VECTORS
+        stamp = Stamp.read(path)
+        changed = self.database.changed_vectors(stamp.generation, self.dim) if stamp.generation < target else 0
+        is_readable = stamp.generation <= target and vectors.is_whole(path, self.dim)
+        if is_readable and changed <= min(_CHECKPOINT_SHARE * stamp.vectors, _CHECKPOINT_VECTORS):
+            return
+        if is_readable and stamp.fits(stamp.vectors + changed):
+            removed = self.database.removed_since("passages", stamp.generation)
+            vectors.extend(path, target, removed, self.database.vectors_since(stamp.generation, self.dim))
+        else:
+            about = self.database.changed_vectors(0, self.dim)
+            vectors.write(path, self.dim, target, lambda: self.database.vectors_since(0, self.dim), about)
 
     def _load_clusters(self, target: int, may_write: bool) -> Clusters:
         path = self.folder / "clusters.sqlite"
@@ -240,22 +234,6 @@ class LocalStore:
 
     def _texts(self, rows: Iterable[int]) -> dict[int, str]:
         return {row: fold_text(text) for row, text in self.database.visible(rows).items()}
-
-    def _passage_entries(self, generation: int) -> Iterator[Entry]:
-        for document_row, passage in self.database.passages_since(generation):
-            tokens = self._tokenize(clean(passage.text, passage.start, passage.hidden))
-            # A passage is also found by its headings and by its article's title, date and place. Words that it repeats
-            # count once: captions that repeat the title would win otherwise.
-            context = self._tokenize("\n".join([passage.title, *passage.heading_path, *passage.context]))
-            tokens.extend(set(context).difference(tokens))
-            yield Entry(passage.row, document_row, tokens)
-
-    def _article_entries(self, generation: int) -> Iterator[Entry]:
-        for article in self.database.articles_since(generation):
-            yield Entry(article.row, article.document_row, self._tokenize(f"{article.title}\n{article.text}"))
-
-    def _tokenize(self, text: str) -> list[str]:
-        return tokenize(fold_text(text), self.segmenter)
 
 
 class Writer:

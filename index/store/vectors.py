@@ -1,15 +1,24 @@
 """FAISS over the vectors of all units, derived from the database.
 
-A vector's id is its passage's row id and its place within the passage, so no table is needed between them. The file is
-a checkpoint stamped with its generation. It is mapped, not read, so all processes of a machine share one copy of it;
-what came later is replayed from the database into memory beside it.
+    vectors.faiss       a checkpoint, mapped into memory: opening it reads nothing, and processes share it
+    vectors.rows.npy    for each vector of it the row id of its passage, ascending; mapped as well
+    vectors.json        what both hold
+
+What came and went since the checkpoint is replayed from the database: vectors in a small exact index beside it, row ids
+in a mask over it. Row ids are never used twice, so neither can bring back what is gone.
+
+Up to FLAT_VECTORS the checkpoint is exact. Beyond that it has inverted lists of 4-bit codes (IVF, SQ4): search only
+takes candidates from it, whose cosines are then computed from the database's own vectors, so coarse codes cost
+nothing (benchmarks/README.md has the figures). It is trained again when the index has doubled or halved.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,154 +28,240 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.encoder import Vectors
-from index.store.database import HalfVectors, PassageVectors
-
-Ids = NDArray[np.int64]
+from index.store.database import PassageVectors
 
 UNITS_PER_PASSAGE = 1 << 12
+FLAT_VECTORS = 200_000
 # Vectors are added in parts, so that no copy of them all is in memory.
 _BATCH = 2000
+# So many training vectors a list; FAISS itself asks for 39.
+_TRAINING_PER_LIST = 64
+_TRAINING_ROUNDS = 10
+# The share of the lists that a search looks through: recall@10 of 0.98 on real questions.
+_PROBED_SHARE = 1 / 16
+_METRIC = faiss.METRIC_INNER_PRODUCT
+
+Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a checkpoint holds: its generation, how many vectors, how many it was trained for (0: exact), its bytes."""
+
+    generation: int = 0
+    vectors: int = 0
+    trained: int = 0
+    bytes: int = 0
+
+    @classmethod
+    def read(cls, path: Path) -> Stamp:
+        """Of the checkpoint at `path`; zeros where there is none."""
+        try:
+            return cls(**json.loads(_stamp(path).read_text()))
+        except (OSError, ValueError, TypeError):
+            return cls()
+
+    def fits(self, vectors: int) -> bool:
+        """Whether an index of so many vectors can go on with the lists of this one."""
+        return vectors > FLAT_VECTORS and self.trained / 2 <= vectors <= 2 * self.trained
 
 
 class VectorIndex:
-    """Exact inner-product search over unit vectors, half precision, one thread a search."""
+    """Inner-product search over unit vectors, one thread a search."""
 
     def __init__(self, dim: int) -> None:
         self.dim = dim
         self.generation = 0
         # Several threads a search wait for each other as soon as several searches run.
         faiss.omp_set_num_threads(1)
-        self._rest_on(None, None)
-
-    def _rest_on(self, file: Path | None, mapped: Any) -> None:  # noqa: ANN401 - faiss has no types
-        """Start from a mapped checkpoint. It can't change: beside it is what came since and what has left it."""
-        self._file, self._mapped = file, mapped
-        flat = faiss.IndexScalarQuantizer(self.dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-        self._index: Any = faiss.IndexIDMap(flat)
-        self._gone = np.empty(0, dtype=np.int64)
+        self._checkpoint = _Part(_flat(dim), np.zeros(0, np.int64))
+        self._since = _Part(_flat(dim), np.zeros(0, np.int64))
 
     @classmethod
     def load(cls, path: Path, dim: int) -> VectorIndex:
-        """Read a checkpoint.
+        """Open a checkpoint.
 
         Raises:
             ValueError: the file is missing, damaged or of another dimension; derive it again.
         """
+        found = cls(dim)
+        stamp = Stamp.read(path)
         try:
-            stamp = json.loads(_stamp(path).read_text())
-            size = path.stat().st_size
-            if size != stamp.get(
-                "bytes", size
-            ):  # what is mapped beyond a file's end kills the process that looks at it
-                raise ValueError(f"{path}: has {size} bytes, expected {stamp}")
-            loaded = _map(path)
-            found = cls(dim)
-            if loaded.d != dim or loaded.ntotal != stamp["vectors"]:
-                raise ValueError(f"{path}: holds {loaded.ntotal} vectors of {loaded.d}, expected {stamp}")
-            found._rest_on(path, loaded)
-            found.generation = int(stamp["generation"])
-        except (OSError, RuntimeError, KeyError, TypeError) as exc:
+            # What is mapped and cut short would end the process when it is read.
+            if not stamp.bytes or path.stat().st_size != stamp.bytes:
+                raise ValueError(f"{path}: is not the checkpoint that its stamp describes")
+            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+            rows = np.load(_rows(path), mmap_mode="r")
+        except (OSError, RuntimeError, EOFError) as exc:
             raise ValueError(f"{path}: {exc}") from exc
+        if index.d != dim or index.ntotal != stamp.vectors or len(rows) < index.ntotal:
+            raise ValueError(f"{path}: holds {index.ntotal} vectors of {index.d}, expected {stamp}")
+        found._checkpoint = _Part(index, rows)
+        found.generation = stamp.generation
         return found
 
-    @staticmethod
-    def stamp(path: Path) -> tuple[int, int]:
-        """Generation and number of vectors of a checkpoint; zeros where there is none."""
-        try:
-            stamp = json.loads(_stamp(path).read_text())
-            return int(stamp["generation"]), int(stamp["vectors"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return 0, 0
-
-    def save(self, path: Path) -> None:
-        """Write a checkpoint; a reader sees the old one or the new one, never half of one."""
-        fresh, vectors = path.with_suffix(".new"), len(self)
-        faiss.write_index(self._whole(), str(fresh))
-        _stamp(path).unlink(missing_ok=True)
-        size = fresh.stat().st_size
-        os.replace(fresh, path)
-        stamp = _stamp(path).with_suffix(".new")
-        stamp.write_text(json.dumps({"generation": self.generation, "vectors": vectors, "bytes": size}))
-        os.replace(stamp, _stamp(path))
-        self._rest_on(path, _map(path))
-
-    def _whole(self) -> Any:  # noqa: ANN401
-        """One index of all vectors, which is what a checkpoint holds."""
-        if self._file is None:
-            return self._index
-        whole: Any = faiss.read_index(str(self._file))
-        whole.remove_ids(self._gone)
-        if added := self._index.ntotal:
-            flat: Any = faiss.downcast_index(self._index.index)
-            whole.add_sa_codes(faiss.vector_to_array(flat.codes).reshape(added, -1), _ids(self._index))
-        return whole
-
     def __len__(self) -> int:
-        before = self._mapped.ntotal - len(self._gone) if self._mapped is not None else 0
-        return int(self._index.ntotal) + before
+        return len(self._checkpoint) + len(self._since)
 
     def add(self, batch: Iterable[PassageVectors]) -> None:
-        """Add the units of passages."""
-        passages = iter(batch)
-        while part := list(islice(passages, _BATCH)):
-            vectors: list[HalfVectors] = [passage.vectors for passage in part]
-            ids = [
-                passage.row * UNITS_PER_PASSAGE + number for passage in part for number in range(len(passage.vectors))
-            ]
-            self._index.add_with_ids(np.concatenate(vectors).astype(np.float32), np.asarray(ids, dtype=np.int64))
+        """Add the units of passages, whose row ids are beyond all that are held."""
+        for rows, vectors in _parts(batch):
+            self._since.index.add(vectors)
+            self._since.rows = np.concatenate([self._since.rows, rows])
 
     def remove(self, rows: Iterable[int]) -> None:
-        """Remove the units of passages; unknown rows are ignored."""
-        gone = np.asarray(list(rows), dtype=np.int64)
-        if not gone.size:
-            return
-        self._index.remove_ids(_of_passages(self._index, gone))
-        if self._mapped is not None:
-            self._gone = np.union1d(self._gone, _of_passages(self._mapped, gone))
+        """Remove the units of passages; unknown rows are ignored. To be done before `add`."""
+        self._checkpoint.hide(rows)
 
-    def search(self, query: Vectors, limit: int, rows: list[int] | None = None) -> list[tuple[int, float]]:
-        """Passage row ids with the cosine of their best unit, highest first, from the `limit` best units."""
-        if not len(self) or limit < 1 or rows == []:
+    def search(self, query: Vectors, limit: int, rows: Sequence[int] | None = None) -> list[tuple[int, float]]:
+        """Passage row ids with the cosine of their best unit, highest first, from the `limit` best units.
+
+        `rows` limits to these; cosines are about right where the index is beyond FLAT_VECTORS.
+        """
+        if limit < 1 or (rows is not None and not len(rows)):
             return []
-        wanted = None if rows is None else np.asarray(rows, dtype=np.int64)
-        found = _nearest(self._index, query, limit, wanted, self._gone[:0])
-        if self._mapped is not None:
-            found += _nearest(self._mapped, query, limit, wanted, self._gone)
-            found.sort(key=lambda pair: -pair[0])
+        found = [*self._checkpoint.search(query, limit, rows), *self._since.search(query, limit, rows)]
         best: dict[int, float] = {}
-        for score, vector_id in found[:limit]:
-            best.setdefault(vector_id // UNITS_PER_PASSAGE, score)
+        for row, score in sorted(found, key=lambda item: (-item[1], item[0]))[:limit]:
+            best.setdefault(row, score)
         return list(best.items())
 
 
-def _map(path: Path) -> Any:  # noqa: ANN401
-    return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+class _Part:
+    """A FAISS index whose ids are positions in `rows`, the passages of the vectors."""
+
+    def __init__(self, index: Any, rows: Rows) -> None:  # noqa: ANN401 - FAISS has no types
+        self.index = index
+        self.rows = rows
+        self._alive: Mask | None = None
+        self._lists = index.nlist if isinstance(index, faiss.IndexIVF) else 0
+
+    def __len__(self) -> int:
+        hidden = 0 if self._alive is None else len(self._alive) - int(np.count_nonzero(self._alive))
+        return int(self.index.ntotal) - hidden
+
+    def hide(self, rows: Iterable[int]) -> None:
+        """Leave out the vectors of these passages."""
+        gone = self._mask(rows)
+        if gone.any():
+            self._alive = ~gone
+
+    def _mask(self, rows: Iterable[int]) -> Mask:
+        """Which positions belong to these passages."""
+        wanted = np.unique(np.fromiter(rows, np.int64))
+        # A passage's vectors stand together: each run of positions is opened and closed.
+        changes = np.zeros(len(self.rows) + 1, np.int32)
+        np.add.at(changes, np.searchsorted(self.rows, wanted, "left"), 1)
+        np.add.at(changes, np.searchsorted(self.rows, wanted, "right"), -1)
+        return np.cumsum(changes[:-1]) > 0
+
+    def search(self, query: Vectors, limit: int, rows: Sequence[int] | None) -> list[tuple[int, float]]:
+        """Rows and cosines of the `limit` nearest vectors, or of those that were found."""
+        if not self.index.ntotal:
+            return []
+        admitted = self._alive
+        if rows is not None:
+            admitted = self._mask(rows) if admitted is None else self._mask(rows) & admitted
+        scores, places = self.index.search(
+            query[None, :], min(limit, len(self.rows)), params=self._parameters(admitted)
+        )
+        found = places[0] >= 0
+        return list(zip(self.rows[places[0][found]].tolist(), scores[0][found].tolist(), strict=True))
+
+    def _parameters(self, admitted: Mask | None) -> Any:  # noqa: ANN401
+        selector = None
+        probes = math.ceil(self._lists * _PROBED_SHARE)
+        if admitted is not None:
+            selector = faiss.IDSelectorBitmap(np.packbits(admitted, bitorder="little"))  # type: ignore[call-arg]
+            # What few vectors a filter admits lie in lists further away.
+            share = np.count_nonzero(admitted) / len(admitted)
+            probes = min(self._lists, math.ceil(probes / max(share, 1e-9)))
+        if self._lists:
+            return faiss.SearchParametersIVF(sel=selector, nprobe=probes)  # type: ignore[call-arg]
+        return faiss.SearchParameters(sel=selector) if selector else None  # type: ignore[call-arg]
 
 
-def _ids(index: Any) -> Ids:  # noqa: ANN401
-    ids: Ids = faiss.vector_to_array(index.id_map)
-    return ids
+def is_whole(path: Path, dim: int) -> bool:
+    """Whether there is a checkpoint that can be opened."""
+    try:
+        VectorIndex.load(path, dim)
+    except ValueError:
+        return False
+    return True
 
 
-def _of_passages(index: Any, rows: Ids) -> Ids:  # noqa: ANN401
-    """The vectors of these passages that an index holds."""
-    ids = _ids(index)
-    return ids[np.isin(ids // UNITS_PER_PASSAGE, rows)]
+def write(path: Path, dim: int, generation: int, vectors: Callable[[], Iterator[PassageVectors]], about: int) -> None:
+    """Make a checkpoint at `path` of all `vectors`, about so many, in ascending order of rows.
+
+    They are read twice when lists are trained. A reader sees the old checkpoint or the new one, never half of one.
+    """
+    index = _flat(dim) if about <= FLAT_VECTORS else _trained(dim, vectors(), about)
+    rows = [np.zeros(0, np.int64)]
+    for own, batch in _parts(vectors()):
+        index.add(batch)
+        rows.append(own)
+    _save(path, index, np.concatenate(rows), generation, 0 if about <= FLAT_VECTORS else about)
 
 
-def _nearest(index: Any, query: Vectors, limit: int, rows: Ids | None, gone: Ids) -> list[tuple[float, int]]:  # noqa: ANN401
-    """Scores and ids of the nearest vectors of `rows`, or of all, that are not gone."""
-    if not index.ntotal:
-        return []
-    selector: Any = None
-    if rows is not None:
-        selector = faiss.IDSelectorBatch(np.setdiff1d(_of_passages(index, rows), gone))
-    elif gone.size:
-        hidden = faiss.IDSelectorBatch(gone)
-        selector = faiss.IDSelectorNot(hidden)
-    parameters = faiss.SearchParameters(sel=selector) if selector else None  # type: ignore[call-arg]
-    scores, ids = index.search(query[None, :], min(limit, index.ntotal), params=parameters)
-    return [(score, found) for score, found in zip(scores[0].tolist(), ids[0].tolist(), strict=True) if found >= 0]
+def extend(path: Path, generation: int, removed: Iterable[int], added: Iterable[PassageVectors]) -> None:
+    """Make a checkpoint of the one at `path`, which has lists, by removing and adding vectors."""
+    index = faiss.read_index(str(path))  # a copy of its own, that can be changed
+    known: Rows = np.load(_rows(path))
+    index.remove_ids(faiss.IDSelectorBitmap(np.packbits(_Part(index, known)._mask(removed), bitorder="little")))  # type: ignore[call-arg]
+    rows = [known]
+    position = len(known)
+    for own, batch in _parts(added):
+        # Positions are not used again, so those of what was removed stay without a vector.
+        index.add_with_ids(batch, np.arange(position, position + len(own), dtype=np.int64))
+        position += len(own)
+        rows.append(own)
+    _save(path, index, np.concatenate(rows), generation, Stamp.read(path).trained)
+
+
+def _save(path: Path, index: Any, rows: Rows, generation: int, trained: int) -> None:  # noqa: ANN401
+    fresh, fresh_rows = path.with_suffix(".new"), _rows(path).with_suffix(".new")
+    faiss.write_index(index, str(fresh))
+    with fresh_rows.open("wb") as file:
+        np.save(file, rows)
+    stamp = Stamp(generation, int(index.ntotal), trained, fresh.stat().st_size)
+    _stamp(path).unlink(missing_ok=True)
+    os.replace(fresh_rows, _rows(path))
+    os.replace(fresh, path)
+    fresh_stamp = _stamp(path).with_suffix(".new")
+    fresh_stamp.write_text(json.dumps(asdict(stamp)))
+    os.replace(fresh_stamp, _stamp(path))
+
+
+def _trained(dim: int, vectors: Iterator[PassageVectors], about: int) -> Any:  # noqa: ANN401
+    """An empty index with lists for about so many vectors, trained on some of them."""
+    lists = 1 << round(math.log2(math.sqrt(about)))
+    wanted = min(1.0, lists * _TRAINING_PER_LIST / about)
+    chance = np.random.default_rng(1)
+    sample = np.concatenate([batch[chance.random(len(batch)) < wanted] for _, batch in _parts(vectors)])
+    coarse = faiss.IndexFlatIP(dim)
+    index = faiss.IndexIVFScalarQuantizer(coarse, dim, lists, faiss.ScalarQuantizer.QT_4bit, _METRIC)
+    index.cp.niter = _TRAINING_ROUNDS
+    index.train(sample)  # type: ignore[call-arg]
+    index.referenced_objects = [coarse]  # FAISS itself would let go of it
+    return index
+
+
+def _flat(dim: int) -> Any:  # noqa: ANN401
+    return faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, _METRIC)
+
+
+def _parts(batch: Iterable[PassageVectors]) -> Iterator[tuple[Rows, Vectors]]:
+    """Vectors in parts, float32, each with the row of its passage."""
+    passages = iter(batch)
+    while part := list(islice(passages, _BATCH)):
+        counts = [len(passage.vectors) for passage in part]
+        rows = np.repeat(np.array([passage.row for passage in part], np.int64), counts)
+        yield rows, np.concatenate([passage.vectors for passage in part]).astype(np.float32)
+
+
+def _rows(path: Path) -> Path:
+    return path.with_suffix(".rows.npy")
 
 
 def _stamp(path: Path) -> Path:

@@ -383,6 +383,8 @@ def test_document_frequency_of_removed_documents(tmp_path: Path) -> None:
     lexical = LexicalIndex(tmp_path / "lexical")
     for generation in range(1, 6):
         entries = [Entry(10 * generation + row, 1, ["word"]) for row in range(3)]
-        lexical.update([10 * (generation - 1) + row for row in range(3)], entries, generation)
+        with lexical.changing([10 * (generation - 1) + row for row in range(3)], generation) as change:
+            for entry in entries:
+                change.add(entry)
     assert len(lexical) == 3
     assert lexical.document_frequency("word") == 3
