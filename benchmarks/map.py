@@ -51,7 +51,7 @@ class Reader:
 
 
 def measure(documents: int, passages: int) -> dict[str, float]:
-    """Seconds, of the clock and of the processor, for the first map, a further one, and one with an answer's passages."""
+    """Seconds of clock and processor for the first map, a further one, and one with an answer's passages."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings("bench")
         with writing(Path(folder), settings, lambda: DIM) as writer:

@@ -7,17 +7,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from index.embeddings import Advance, Embedder
 from index.encoder import Encoder
 from index.errors import ConfigError
 from index.intake import File, Gone, Intake, Known, by_file
+from index.pipeline import Pipeline
 from index.readers import SUFFIXES
 from index.readers.isolated import Reader
 from index.report import SyncReport
 from index.segmenter import PLAIN, Segmenter
 from index.store.local import LocalStore, Settings, Writer, writing
+from index.workers import Workers
 
 Progress = Callable[[str, float, int], None]
 """Told of what is being done, how many files are done (with the done part of the present one), and of how many."""
@@ -57,18 +60,21 @@ def sync(
         writing(data_dir, Settings(encoder.fingerprint, segmenter), lambda: encoder.dim, rebuild=rebuild) as writer,
         closing(Embedder(encoder, data_dir)) as embedder,
         Reader() as reader,
+        Workers(encoder, segmenter) as workers,
     ):
         known = by_file(writer.database.files(), writer.database.skipped())
         gone = Gone(_gone(known, listing, only, base))
-        intake = Intake(writer, embedder, reader, gone, report)
-        for number, file in enumerate(listing.files):
-            advance = _within(file, number, len(listing.files), progress)
-            intake.take(file, known.get(file.id, Known()), advance)
+        with Pipeline(writer.database, embedder, workers) as pipeline:
+            intake = Intake(writer, pipeline, reader, gone, report)
+            for number, file in enumerate(listing.files):
+                intake.take(file, known.get(file.id, Known()), _within(file, number, len(listing.files), progress))
+                if progress:
+                    pipeline.then(partial(progress, file.shown, number, len(listing.files)))
         for file_id, left in gone.left():
             _forget(file_id, left, writer, report)
         if progress:
             progress("", len(listing.files), len(listing.files))
-        store = writer.finish()
+        store = writer.finish(workers)
         embedder.trim(store.units)
     report.documents, report.passages = store.counts()
     report.generation = store.generation
@@ -77,11 +83,10 @@ def sync(
 
 
 def _within(file: File, number: int, files: int, progress: Progress | None) -> Advance | None:
-    """Progress with what is embedded of a file, as progress with the files; also says that the file's turn has come."""
+    """Progress with what is embedded of a file, as progress with the files."""
     if progress is None:
         return None
     told = progress
-    told(file.shown, number, files)
 
     def advance(done: int, texts: int) -> None:
         if done < texts:

@@ -100,11 +100,12 @@ class EmbeddingCache:
 
 
 class Embedder:
-    """Encodes document text for an index in `data_dir`."""
+    """Encodes document text for an index in `data_dir`; without one it keeps nothing."""
 
-    def __init__(self, encoder: Encoder, data_dir: Path) -> None:
+    def __init__(self, encoder: Encoder, data_dir: Path | None) -> None:
         self._encoder = encoder
-        self._cache = EmbeddingCache(data_dir / FILE, encoder.fingerprint) if encoder.is_slow else None
+        is_kept = encoder.is_slow and data_dir is not None
+        self._cache = EmbeddingCache(data_dir / FILE, encoder.fingerprint) if is_kept and data_dir else None
 
     def close(self) -> None:
         """Let go of the file."""

@@ -8,19 +8,18 @@ import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from index.damage import find_damage
-from index.embeddings import Advance, Embedder
+from index.digest import Digest
+from index.embeddings import Advance
 from index.errors import ReadError
-from index.passages import split
-from index.placing import damage_notices, place
+from index.pipeline import Pipeline
 from index.readers import MAX_FILE_BYTES, ReadText, Unread, ocr
 from index.readers.isolated import Reader
 from index.report import Remark, SyncReport
 from index.store.local import Writer
 from index.types import Document, KnownFile, Skipped
-from index.units import embed
 
 # A file changed this shortly before it was read may change again without its time stamp showing it.
 _RACY_NS = 2_000_000_000
@@ -100,9 +99,9 @@ class Gone:
 class Intake:
     """Takes files into the index that `writer` writes, and notes what it did in `report`."""
 
-    def __init__(self, writer: Writer, embedder: Embedder, reader: Reader, gone: Gone, report: SyncReport) -> None:
+    def __init__(self, writer: Writer, pipeline: Pipeline, reader: Reader, gone: Gone, report: SyncReport) -> None:
         self._database = writer.database
-        self._embedder = embedder
+        self._pipeline = pipeline
         self._advance: Advance | None = None
         self._reader = reader
         self._gone = gone
@@ -131,16 +130,15 @@ class Intake:
         if _is_content(known, digest):
             self._leave(known)
         elif before := self._gone.take(digest, file.path):
-            self._database.move(
-                before.id, file.id, file.collection, file.shown, status.st_size, status.st_mtime_ns, read_at
-            )
+            place = (file.id, file.collection, file.shown, status.st_size, status.st_mtime_ns, read_at)
+            self._pipeline.then(partial(self._database.move, before.id, *place))
             if known.skipped:
-                self._database.skip(file.id, ())
+                self._pipeline.then(partial(self._database.skip, file.id, ()))
             self._report.moved.append(file.shown)
         else:
             record = Skipped(file.shown, file.id, "", status.st_size, _UNSETTLED, read_at, digest)
             self._read(file, known, data, record)
-        self._database.settle(file.id, status.st_size, status.st_mtime_ns, read_at)
+        self._pipeline.then(partial(self._database.settle, file.id, status.st_size, status.st_mtime_ns, read_at))
 
     def _leave(self, known: Known) -> None:
         self._report.unchanged += len(known.documents)
@@ -152,7 +150,8 @@ class Intake:
         self._report.skipped.append(f"{file.shown}: {reason}")
         if [(skipped.path, skipped.reason) for skipped in known.skipped] != [(file.shown, reason)]:
             read_at = datetime.now(UTC).isoformat(timespec="seconds")
-            self._database.skip(file.id, [Skipped(file.shown, file.id, reason, 0, _UNSETTLED, read_at, "")])
+            skipped = [Skipped(file.shown, file.id, reason, 0, _UNSETTLED, read_at, "")]
+            self._pipeline.then(partial(self._database.skip, file.id, skipped))
 
     def _read(self, file: File, known: Known, data: bytes, record: Skipped) -> None:
         before = {info.id: info for info in known.documents}
@@ -169,26 +168,24 @@ class Intake:
                 skipped.append(replace(record, path=place, reason=found.reason + suffix))
                 present |= kept
             else:
-                self._put(id, file, place, found, record)
+                self._pipeline.digest(found, partial(self._put, id, file, place, found, record), self._advance)
                 (self._report.changed if id in before else self._report.added).append(place)
             present.add(id)
         for gone in before.keys() - present:
-            self._database.remove(gone)
+            self._pipeline.then(partial(self._database.remove, gone))
             self._report.removed.append(before[gone].path)
         if skipped or known.skipped:
-            self._database.skip(file.id, skipped)
+            self._pipeline.then(partial(self._database.skip, file.id, skipped))
         self._report.skipped.extend(f"{item.path}: {item.reason}" for item in skipped)
 
-    def _put(self, id: str, file: File, shown: str, found: ReadText, record: Skipped) -> None:
-        sections = place(split(found.text), found, find_damage(found.text))
-        notices = (*found.notices, *damage_notices(found.text, sections))
+    def _put(self, id: str, file: File, shown: str, found: ReadText, record: Skipped, digest: Digest) -> None:
         document = Document(
-            id=id, file=file.id, collection=file.collection, path=shown, title=sections[0].title, text=found.text,
-            sha256=record.sha256, size=record.size, mtime_ns=record.mtime_ns, read_at=record.read_at,
-            encoding=found.encoding, notices=notices,
+            id=id, file=file.id, collection=file.collection, path=shown, title=digest.sections[0].title,
+            text=found.text, sha256=record.sha256, size=record.size, mtime_ns=record.mtime_ns, read_at=record.read_at,
+            encoding=found.encoding, notices=digest.notices,
         )  # fmt: skip
-        self._database.put(document, sections, embed(document.text, sections, self._embedder, self._advance))
-        self._report.remarks.extend(Remark(shown, notice) for notice in notices)
+        self._database.put(document, digest.sections, digest.units)
+        self._report.remarks.extend(Remark(shown, notice) for notice in digest.notices)
 
 
 def _is_same(record: KnownFile | Skipped, status: os.stat_result) -> bool:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 
 import numpy as np
 
@@ -80,8 +81,9 @@ def search(
         word = trust * lexical.get(candidate.row, 0.0) / best_lexical
         article = trust * articles.get(candidate.article, 0.0) / best_article
         total = weights.lexical * word + weights.dense * cosine + weights.article * article
-        scored.append((-total, candidate.row, word, cosine, article))
-    return _hits(store, [(row, Scores(*parts, -total)) for total, row, *parts in sorted(scored)], top_k, filters)
+        scored.append((-total, candidate.row, Scores(word, cosine, article, total)))
+    scored.sort(key=itemgetter(0, 1))
+    return _hits(store, [(row, scores) for _, row, scores in scored], top_k, filters)
 
 
 def known_tokens(store: Store, folded: str) -> list[str]:

@@ -27,6 +27,10 @@ class Segmenter:
     def __init__(self, user_words: Sequence[UserWord] = ()) -> None:
         self.user_words = tuple(user_words)
 
+    def __reduce__(self) -> tuple[type[Segmenter], tuple[tuple[UserWord, ...]]]:
+        """For another process, which loads the dictionary itself."""
+        return Segmenter, (self.user_words,)
+
     @cached_property
     def fingerprint(self) -> str:
         """What the words depend on: tokens with different fingerprints must not be compared."""

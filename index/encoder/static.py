@@ -39,6 +39,10 @@ class StaticEncoder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    def __reduce__(self) -> tuple[type[StaticEncoder], tuple[Path]]:
+        """For another process, which loads the model itself."""
+        return StaticEncoder, (self._folder,)
+
     @cached_property
     def _parts(self) -> tuple[Tokenizer, NDArray[np.int8], Vectors]:
         from safetensors import safe_open

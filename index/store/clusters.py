@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from index.duplicates import STAMP, Sketch, keys, keys_needed, shared, sketch
+from index.duplicates import STAMP, Sketch, keys, keys_needed, shared
 from index.errors import IndexDamagedError
 from index.store.sqlite import SqliteFile
 
-# Folded texts by row; rows that are gone are left out.
-Texts = Callable[[Iterable[int]], Mapping[int, str]]
+# The sketches of passages by row; rows that are gone are left out.
+Sketches = Callable[[Iterable[int]], Mapping[int, Sketch]]
 
 # So many passages are compared in one transaction; sorted together, their keys touch each page of the file once, which
 # in a large index is every page. About 100 MB of sketches.
@@ -96,15 +96,15 @@ class Clusters(SqliteFile):
                 leader: [row for (row,) in connection.execute(_MEMBERS, (leader, limit))] for leader in set(leaders)
             }
 
-    def update(self, removed: Sequence[int], added: Iterable[int], texts: Texts, generation: int) -> None:
+    def update(self, removed: Sequence[int], added: Iterable[int], sketches: Sketches, generation: int) -> None:
         """Remove passages, add passages, and stamp the result. Doing it again changes nothing."""
         with self._writing() as connection:
             orphans = _dissolve(connection, removed)
-            _assign(connection, orphans, texts)
+            _assign(connection, orphans, sketches)
         rows = iter(added)
         while batch := list(islice(rows, _BATCH)):
             with self._writing() as connection:
-                _assign(connection, batch, texts)
+                _assign(connection, batch, sketches)
         self.set_meta("generation", str(generation))
         self.checkpoint()
 
@@ -129,24 +129,23 @@ def _dissolve(connection: sqlite3.Connection, rows: Sequence[int]) -> list[int]:
     return [row for (row,) in orphans]
 
 
-def _assign(connection: sqlite3.Connection, rows: Sequence[int], texts: Texts) -> None:
+def _assign(connection: sqlite3.Connection, rows: Sequence[int], sketches: Sketches) -> None:
     """Give each passage that has none its leader."""
     known = connection.execute(
         "SELECT passage FROM members WHERE passage IN (SELECT value FROM json_each(?))", (json.dumps(rows),)
     )
     fresh = set(rows).difference(row for (row,) in known)
     while fresh:
-        assignment = _Assignment(connection, texts, texts(sorted(fresh)))
+        assignment = _Assignment(connection, sketches, sorted(fresh))
         fresh = assignment.run()
 
 
 class _Assignment:
     """One batch of passages on their way to their leaders."""
 
-    def __init__(self, connection: sqlite3.Connection, texts: Texts, found: Mapping[int, str]) -> None:
+    def __init__(self, connection: sqlite3.Connection, sketches: Sketches, rows: Sequence[int]) -> None:
         self._connection = connection
-        memo: dict[str, Sketch] = {}
-        self._sketches = {row: memo.get(text) or memo.setdefault(text, sketch(text)) for row, text in found.items()}
+        self._sketches = dict(sketches(rows))
         # Long passages first: their pieces then find them.
         self._order = sorted(self._sketches, key=lambda row: (-len(self._sketches[row].grams), row))
         matrix = keys([self._sketches[row] for row in self._order]).tolist()
@@ -154,7 +153,7 @@ class _Assignment:
         self._sizes = {row: _step(len(own.grams)) for row, own in self._sketches.items()}
         self._leaders = self._stored_leaders()
         stored = {row for own in self._order for row in self._candidates(own)}
-        self._sketches |= {row: sketch(text) for row, text in texts(stored).items()}
+        self._sketches |= sketches(stored)
 
     def _stored_leaders(self) -> defaultdict[int, list[int]]:
         """Leaders of earlier batches by key."""

@@ -27,11 +27,11 @@ _BATCH = 1000
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is indexed of a passage or an article."""
+    """What is indexed of a passage or an article; `tokens` with spaces between them."""
 
     row: int
     document_row: int
-    tokens: list[str]
+    tokens: str
 
 
 class Change:
@@ -59,7 +59,7 @@ class Change:
             document = tantivy.Document()
             document.add_unsigned("row", entry.row)
             document.add_unsigned("document", entry.document_row)
-            document.add_text("tokens", " ".join(entry.tokens))
+            document.add_text("tokens", entry.tokens)
             self._writer.add_document(document)
         self._waiting.clear()
 

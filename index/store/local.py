@@ -19,10 +19,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from index.duplicates import Sketch, sketch
 from index.encoder import Vectors
 from index.errors import IndexBusyError, IndexDamagedError, IndexMismatchError, IndexMissingError
 from index.fold import fold_text
@@ -33,11 +35,19 @@ from index.store.database import FORMAT, Database, PassageVectors
 from index.store.kept import Kept
 from index.store.vectors import Stamp, VectorIndex
 from index.store.words import Words
+<<<<<<< HEAD
 from index.types import Document, DocumentInfo, Filters, Passage, Section, Skipped
+=======
+from index.types import Document, DocumentInfo, Filters, Passage, Skipped
+from index.workers import Workers, batches
+>>>>>>> scale
 
 logger = logging.getLogger(__name__)
 
 VECTORS = "vectors.faiss"
+# Fewer texts than _MANY are not worth other processes; _SKETCHED are sketched in one go.
+_MANY = 2000
+_SKETCHED = 100
 # What questions come back to; about 40 MB.
 _KEPT_PASSAGES = 8192
 # Rewriting the vector checkpoint costs what the corpus costs, so it waits until this share of it has changed, or as
@@ -65,7 +75,9 @@ class LocalStore:
     Use `open_store`; a store does not change under its reader, who opens it again when `is_stale` says so.
     """
 
-    def __init__(self, folder: Path, database: Database, segmenter: Segmenter, may_write: bool) -> None:
+    def __init__(
+        self, folder: Path, database: Database, segmenter: Segmenter, may_write: bool, workers: Workers | None = None
+    ) -> None:
         self.folder = folder
         self.segmenter = segmenter
         self.database = database
@@ -77,11 +89,16 @@ class LocalStore:
         self._read: Kept[Passage] = Kept(_KEPT_PASSAGES)
         self._read_vectors: Kept[PassageVectors] = Kept(_KEPT_PASSAGES)
         self._loaded: VectorIndex | None = None
+<<<<<<< HEAD
         self._words = Words(folder, database, segmenter, target, may_write=may_write)
         self._clusters = self._load_clusters(target, may_write)
         # While someone writes, the database is ahead of what is derived from it.
         self.database = database.at(self.generation)
         self._counts = self.database.counts()
+=======
+        self._words = Words(folder, database, segmenter, target, may_write=may_write, workers=workers)
+        self._clusters = self._load_clusters(target, may_write, workers)
+>>>>>>> scale
         if may_write:
             self._save_vectors(target)
         published = f"{target} {segmenter.fingerprint}"
@@ -214,7 +231,7 @@ class LocalStore:
             about = self.database.changed_vectors(0, self.dim)
             vectors.write(path, self.dim, target, lambda: self.database.vectors_since(0, self.dim), about)
 
-    def _load_clusters(self, target: int, may_write: bool) -> Clusters:
+    def _load_clusters(self, target: int, may_write: bool, workers: Workers | None) -> Clusters:
         path = self.folder / "clusters.sqlite"
         try:
             found = Clusters(path)
@@ -229,11 +246,19 @@ class LocalStore:
         since = found.generation
         if may_write and since < target:
             added = self.database.passage_rows_since(since)
-            found.update(self.database.removed_since("passages", since), added, self._texts, target)
+            removed = self.database.removed_since("passages", since)
+            found.update(removed, added, lambda rows: self._sketches(rows, workers), target)
         return found
 
-    def _texts(self, rows: Iterable[int]) -> dict[int, str]:
-        return {row: fold_text(text) for row, text in self.database.visible(rows).items()}
+    def _sketches(self, rows: Iterable[int], workers: Workers | None) -> dict[int, Sketch]:
+        texts = self.database.visible(rows)
+        distinct = dict.fromkeys(texts.values())
+        if workers is None or len(distinct) < _MANY:
+            sketches = {text: sketch(fold_text(text)) for text in distinct}
+        else:
+            found = workers.map("sketches", batches(distinct, _SKETCHED))
+            sketches = dict(zip(distinct, chain.from_iterable(found), strict=True))
+        return {row: sketches[text] for row, text in texts.items()}
 
 
 class Writer:
@@ -244,11 +269,15 @@ class Writer:
         self.database = database
         self._settings = settings
 
-    def finish(self) -> LocalStore:
-        """Bring the derived indexes up to date and let readers see the result."""
+    def finish(self, workers: Workers | None = None) -> LocalStore:
+        """Bring the derived indexes up to date, with the help of `workers`, and let readers see the result."""
         self.database.set_meta("complete", "1")
+<<<<<<< HEAD
         published = int((self.database.meta("published") or "0").partition(" ")[0])
         store = LocalStore(self.folder, self.database, self._settings.segmenter, may_write=True)
+=======
+        store = LocalStore(self.folder, self.database, self._settings.segmenter, may_write=True, workers=workers)
+>>>>>>> scale
         self.database.set_meta("settings", json.dumps(self._settings.stored()))
         for old in [*self.folder.glob("passages-*"), *self.folder.glob("articles-*")]:
             if not old.name.endswith(f"-{self._settings.segmenter.fingerprint}"):

@@ -56,6 +56,9 @@ class SqliteFile:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._reading() as connection:
+            if connection.in_transaction:  # see `together`
+                yield connection
+                return
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -63,6 +66,12 @@ class SqliteFile:
                 connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """All that this thread writes in the block is one transaction."""
+        with self._writing():
+            yield
 
     def create(self) -> None:
         """Make the tables where they are missing."""

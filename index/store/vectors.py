@@ -143,11 +143,11 @@ class _Part:
 
     def hide(self, rows: Iterable[int]) -> None:
         """Leave out the vectors of these passages."""
-        gone = self._mask(rows)
+        gone = self.places(rows)
         if gone.any():
             self._alive = ~gone
 
-    def _mask(self, rows: Iterable[int]) -> Mask:
+    def places(self, rows: Iterable[int]) -> Mask:
         """Which positions belong to these passages."""
         wanted = np.unique(np.fromiter(rows, np.int64))
         # A passage's vectors stand together: each run of positions is opened and closed.
@@ -162,7 +162,7 @@ class _Part:
             return []
         admitted = self._alive
         if rows is not None:
-            admitted = self._mask(rows) if admitted is None else self._mask(rows) & admitted
+            admitted = self.places(rows) if admitted is None else self.places(rows) & admitted
         scores, places = self.index.search(
             query[None, :], min(limit, len(self.rows)), params=self._parameters(admitted)
         )
@@ -173,7 +173,7 @@ class _Part:
         selector = None
         probes = math.ceil(self._lists * _PROBED_SHARE)
         if admitted is not None:
-            selector = faiss.IDSelectorBitmap(np.packbits(admitted, bitorder="little"))  # type: ignore[call-arg]
+            selector = _selector(admitted)
             # What few vectors a filter admits lie in lists further away.
             share = np.count_nonzero(admitted) / len(admitted)
             probes = min(self._lists, math.ceil(probes / max(share, 1e-9)))
@@ -208,7 +208,7 @@ def extend(path: Path, generation: int, removed: Iterable[int], added: Iterable[
     """Make a checkpoint of the one at `path`, which has lists, by removing and adding vectors."""
     index = faiss.read_index(str(path))  # a copy of its own, that can be changed
     known: Rows = np.load(_rows(path))
-    index.remove_ids(faiss.IDSelectorBitmap(np.packbits(_Part(index, known)._mask(removed), bitorder="little")))  # type: ignore[call-arg]
+    index.remove_ids(_selector(_Part(index, known).places(removed)))
     rows = [known]
     position = len(known)
     for own, batch in _parts(added):
@@ -240,11 +240,15 @@ def _trained(dim: int, vectors: Iterator[PassageVectors], about: int) -> Any:  #
     chance = np.random.default_rng(1)
     sample = np.concatenate([batch[chance.random(len(batch)) < wanted] for _, batch in _parts(vectors)])
     coarse = faiss.IndexFlatIP(dim)
-    index = faiss.IndexIVFScalarQuantizer(coarse, dim, lists, faiss.ScalarQuantizer.QT_4bit, _METRIC)
+    index: Any = faiss.IndexIVFScalarQuantizer(coarse, dim, lists, faiss.ScalarQuantizer.QT_4bit, _METRIC)
     index.cp.niter = _TRAINING_ROUNDS
-    index.train(sample)  # type: ignore[call-arg]
+    index.train(sample)
     index.referenced_objects = [coarse]  # FAISS itself would let go of it
     return index
+
+
+def _selector(places: Mask) -> Any:  # noqa: ANN401
+    return faiss.IDSelectorBitmap(np.packbits(places, bitorder="little"))  # type: ignore[arg-type, call-arg]
 
 
 def _flat(dim: int) -> Any:  # noqa: ANN401

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
+from index.digest import article_words
 from index.errors import IndexDamagedError
-from index.fold import fold_text
-from index.passages import clean
 from index.segmenter import Segmenter
-from index.store.database import Database, PassageText
-from index.store.lexical import Change, Entry, LexicalIndex
-from index.tokens import tokenize
+from index.store.database import Database
+from index.store.lexical import Entry, LexicalIndex
+from index.workers import Workers, batches
+
+# Articles that one process cuts into words in one go.
+_BATCH = 8
 
 logger = logging.getLogger(__name__)
 
@@ -21,8 +23,17 @@ logger = logging.getLogger(__name__)
 class Words:
     """The lexical indexes of a generation: `passages`, and `articles` as a prior for the passages in them."""
 
-    def __init__(self, folder: Path, database: Database, segmenter: Segmenter, target: int, *, may_write: bool) -> None:
-        """Open them in `folder`; where `may_write`, bring them to generation `target`.
+    def __init__(
+        self,
+        folder: Path,
+        database: Database,
+        segmenter: Segmenter,
+        target: int,
+        *,
+        may_write: bool,
+        workers: Workers | None = None,
+    ) -> None:
+        """Open them in `folder`; where `may_write`, bring them to generation `target` with the help of `workers`.
 
         Raises:
             IndexDamagedError: they can't be read, and may not be written.
@@ -32,7 +43,7 @@ class Words:
         self.passages = self._open(folder, "passages", target, may_write)
         self.articles = self._open(folder, "articles", target, may_write)
         if may_write and self.generation < target:
-            self._update(target)
+            self._update(target, workers)
 
     @property
     def generation(self) -> int:
@@ -52,31 +63,23 @@ class Words:
             found = LexicalIndex.reset(own)
         return found
 
-    def _update(self, target: int) -> None:
-        """Bring both to `target` in one pass: an article's words are those of its title and its passages."""
+    def _update(self, target: int, workers: Workers | None) -> None:
+        """Bring both to `target` in one pass over the articles."""
         since = self.generation
         with (
             self.passages.changing(self._database.removed_since("passages", since), target) as passages,
             self.articles.changing(self._database.removed_since("articles", since), target) as articles,
         ):
-            for article in self._articles(since):
-                self._add(article, passages, articles)
+            for own, whole in self._entries(since, workers):
+                for entry in own:
+                    passages.add(entry)
+                articles.add(whole)
 
-    def _articles(self, since: int) -> Iterator[list[PassageText]]:
+    def _entries(self, since: int, workers: Workers | None) -> Iterator[tuple[list[Entry], Entry]]:
         texts = self._database.texts_since(since)
-        return (list(passages) for _, passages in groupby(texts, key=lambda text: text.article))
-
-    def _add(self, texts: list[PassageText], passages: Change, articles: Change) -> None:
-        first = texts[0]
-        whole = self._tokenize(first.title)
-        for text in texts:
-            tokens = self._tokenize(clean(text.text, text.start, text.hidden))
-            whole += tokens
-            # A passage is also found by its headings and by its article's title, date and place. Words that it repeats
-            # count once: captions that repeat the title would win otherwise.
-            context = self._tokenize("\n".join([text.title, *text.heading_path, *text.context]))
-            passages.add(Entry(text.row, text.document_row, [*tokens, *set(context).difference(tokens)]))
-        articles.add(Entry(first.article, first.document_row, whole))
-
-    def _tokenize(self, text: str) -> list[str]:
-        return tokenize(fold_text(text), self._segmenter)
+        found = (list(passages) for _, passages in groupby(texts, key=lambda text: text.article))
+        if workers is None:
+            yield from (article_words(passages, self._segmenter) for passages in found)
+            return
+        for entries in workers.map("words", batches(found, _BATCH)):
+            yield from entries

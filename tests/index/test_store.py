@@ -290,7 +290,7 @@ sync({"docs": base / "docs"}, base / "data", BigramEncoder(), base=base, progres
 @pytest.mark.parametrize("after", [1, 7, 15, 19])
 def test_kill_in_the_middle_of_indexing_loses_nothing(tmp_path: Path, after: int) -> None:
     corpus = Corpus(tmp_path)
-    for number in range(20):
+    for number in range(24):
         corpus.write(f"{number:02}.txt", f"第{number}号文件讲的是{'甲乙丙丁戊己庚辛壬癸'[number % 10]}类事情。")
     process = subprocess.Popen(
         [sys.executable, "-c", _SLOW_SYNC, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=SEEDS.parent
@@ -305,7 +305,7 @@ def test_kill_in_the_middle_of_indexing_loses_nothing(tmp_path: Path, after: int
     with pytest.raises(IndexMissingError):
         corpus.open()  # a half-made first index is not answered from
     report = corpus.sync()
-    assert report.documents == 20
+    assert report.documents == 24
     assert report.unchanged >= after - 1  # what was stored before the kill is not read again
     assert corpus.open().database.check() == "ok"
     assert corpus.find("第13号文件")[0] == "docs/13.txt"

@@ -1,0 +1,116 @@
+"""Texts to their digests and on to the database, in order, several at once, many in one transaction."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from types import TracebackType
+
+from index.digest import Digest, digest
+from index.embeddings import Advance, Embedder
+from index.readers import ReadText
+from index.store.sqlite import SqliteFile
+from index.workers import Workers
+
+# Texts that one process digests in one go: large enough that handing them over costs little.
+_BATCH_CHARS = 30_000
+# Before so much has come the other processes are not worth starting.
+_MUCH_CHARS = 1_000_000
+# So many characters, or so many seconds, are one transaction.
+_TOGETHER_CHARS = 300_000
+_TOGETHER_S = 0.3
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Texts on their way through one process."""
+
+    texts: list[ReadText] = field(default_factory=list)
+    chars: int = 0
+    found: Future[list[Digest]] | None = None
+
+
+class Pipeline:
+    """Steps are taken in the order in which they are handed in; those that wait for a digest hold up the rest.
+
+    As a context manager it takes all steps before it ends, those of whole documents also when an error ends it.
+    """
+
+    def __init__(self, database: SqliteFile, embedder: Embedder, workers: Workers) -> None:
+        self._database = database
+        self._embedder = embedder
+        self._workers = workers
+        self._steps: deque[tuple[int, Callable[[], object]]] = deque()
+        self._batch = _Batch()
+        self._waiting_chars = self._seen_chars = 0
+        self._stored_at = time.monotonic()
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if error is None or isinstance(error, Exception):
+            self._take(0)
+
+    def then(self, step: Callable[[], object]) -> None:
+        """Take a step when those before it have been taken."""
+        self._steps.append((0, step))
+        if not self._waiting_chars:
+            self._take_if_due()
+
+    def digest(self, text: ReadText, store: Callable[[Digest], None], advance: Advance | None = None) -> None:
+        """Digest a text, and `store` what comes of it in its turn; `advance` is told how much of it is embedded.
+
+        Raises:
+            EncoderError: of this text, or of an earlier one.
+        """
+        chars = len(text.text)
+        self._seen_chars += chars
+        if self._workers.count and self._seen_chars > _MUCH_CHARS:
+            self._hand_over(text, store)
+        else:
+            found = digest(text, self._embedder, advance)
+            self._steps.append((chars, partial(store, found)))
+        self._waiting_chars += chars
+        self._take_if_due()
+
+    def _hand_over(self, text: ReadText, store: Callable[[Digest], None]) -> None:
+        batch, number = self._batch, len(self._batch.texts)
+        batch.texts.append(text)
+        batch.chars += len(text.text)
+
+        def take() -> None:
+            if batch.found is None:
+                self._submit()
+            assert batch.found is not None
+            store(batch.found.result()[number])
+
+        self._steps.append((len(text.text), take))
+        if batch.chars >= _BATCH_CHARS:
+            self._submit()
+
+    def _submit(self) -> None:
+        self._batch.found = self._workers.submit("digests", self._batch.texts)
+        self._batch = _Batch()
+
+    def _take_if_due(self) -> None:
+        if self._seen_chars > _MUCH_CHARS and self._workers.count:
+            # What is under way stays, so that the other processes have no pause.
+            under_way = self._workers.ahead * _BATCH_CHARS
+            if self._waiting_chars > under_way + _TOGETHER_CHARS:
+                self._take(under_way)
+        elif self._waiting_chars > _TOGETHER_CHARS or time.monotonic() - self._stored_at > _TOGETHER_S:
+            self._take(0)
+
+    def _take(self, left_chars: int) -> None:
+        """Take steps until so many characters are left, in one transaction."""
+        with self._database.together():
+            while self._steps and (self._waiting_chars > left_chars or not left_chars):
+                chars, step = self._steps.popleft()
+                self._waiting_chars -= chars
+                step()
+        self._stored_at = time.monotonic()
