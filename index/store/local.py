@@ -35,12 +35,8 @@ from index.store.database import FORMAT, Database, PassageVectors
 from index.store.kept import Kept
 from index.store.vectors import Stamp, VectorIndex
 from index.store.words import Words
-<<<<<<< HEAD
 from index.types import Document, DocumentInfo, Filters, Passage, Section, Skipped
-=======
-from index.types import Document, DocumentInfo, Filters, Passage, Skipped
 from index.workers import Workers, batches
->>>>>>> scale
 
 logger = logging.getLogger(__name__)
 
@@ -89,16 +85,11 @@ class LocalStore:
         self._read: Kept[Passage] = Kept(_KEPT_PASSAGES)
         self._read_vectors: Kept[PassageVectors] = Kept(_KEPT_PASSAGES)
         self._loaded: VectorIndex | None = None
-<<<<<<< HEAD
-        self._words = Words(folder, database, segmenter, target, may_write=may_write)
-        self._clusters = self._load_clusters(target, may_write)
+        self._words = Words(folder, database, segmenter, target, may_write=may_write, workers=workers)
+        self._clusters = self._load_clusters(target, may_write, workers)
         # While someone writes, the database is ahead of what is derived from it.
         self.database = database.at(self.generation)
         self._counts = self.database.counts()
-=======
-        self._words = Words(folder, database, segmenter, target, may_write=may_write, workers=workers)
-        self._clusters = self._load_clusters(target, may_write, workers)
->>>>>>> scale
         if may_write:
             self._save_vectors(target)
         published = f"{target} {segmenter.fingerprint}"
@@ -272,12 +263,8 @@ class Writer:
     def finish(self, workers: Workers | None = None) -> LocalStore:
         """Bring the derived indexes up to date, with the help of `workers`, and let readers see the result."""
         self.database.set_meta("complete", "1")
-<<<<<<< HEAD
         published = int((self.database.meta("published") or "0").partition(" ")[0])
-        store = LocalStore(self.folder, self.database, self._settings.segmenter, may_write=True)
-=======
         store = LocalStore(self.folder, self.database, self._settings.segmenter, may_write=True, workers=workers)
->>>>>>> scale
         self.database.set_meta("settings", json.dumps(self._settings.stored()))
         for old in [*self.folder.glob("passages-*"), *self.folder.glob("articles-*")]:
             if not old.name.endswith(f"-{self._settings.segmenter.fingerprint}"):
