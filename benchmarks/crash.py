@@ -27,6 +27,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -183,8 +184,8 @@ class Client(threading.Thread):
             self.pending = (name, content)
             try:
                 status = self._remove(name) if content is None else self._upload(name, content)
-            except OSError:
-                return
+            except (OSError, HTTPException, ValueError):
+                return  # it was killed, maybe half way through its answer
             if status == 202:
                 self.state[name] = content
                 self.acknowledged += 1

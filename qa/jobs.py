@@ -106,10 +106,16 @@ CREATE INDEX IF NOT EXISTS jobs_status ON jobs (status);
 
     def __init__(self, data_dir: Path) -> None:
         super().__init__(data_dir / FILE)
+        self._has_table = False
 
     @property
     def exists(self) -> bool:
-        return self.path.exists()
+        """Whether a job has ever been entered; a crash or a full disk may leave a file without a table."""
+        if not self._has_table and self.path.exists():
+            with self._reading() as connection:
+                found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'jobs'").fetchone()
+            self._has_table = bool(found)
+        return self._has_table
 
     def add(self, kind: Kind, paths: Sequence[str], steps: Sequence[Step], *, rebuild: bool = False) -> Job:
         """Enter a job whose files have not been moved yet: `place` it when they have been."""
@@ -207,6 +213,7 @@ CREATE INDEX IF NOT EXISTS jobs_status ON jobs (status);
 
     def set_aside(self) -> Path:
         """Put a damaged file away, so that a new one can be made; where it is now."""
+        self._has_table = False
         aside = self.path.with_name(f"{FILE}.damaged")
         self.close()
         for suffix in ("-wal", "-shm"):

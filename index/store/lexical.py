@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import tantivy
@@ -75,6 +77,8 @@ class LexicalIndex:
         """
         self._folder = folder
         self._stamp = folder / "generation.json"
+        if folder.is_dir() and not os.access(folder, os.W_OK):
+            folder = self._mirrored(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self._schema = _schema()
         if self._stamp.exists() and not (folder / "meta.json").exists():
@@ -90,6 +94,15 @@ class LexicalIndex:
             self.reload()
         except (ValueError, OSError, KeyError, RuntimeError) as exc:
             raise ValueError(f"{folder}: {exc}") from exc
+
+    def _mirrored(self, folder: Path) -> Path:
+        """A folder of links to the files: tantivy makes a lock file beside what it reads, and the disk forbids it."""
+        mirror = Path(mkdtemp(prefix="cited-qa-"))
+        weakref.finalize(self, shutil.rmtree, mirror, ignore_errors=True)
+        for file in folder.iterdir():
+            if file.suffix != ".lock":
+                os.symlink(file.resolve(), mirror / file.name)
+        return mirror
 
     def _read_stamp(self) -> int:
         if not self._stamp.exists():

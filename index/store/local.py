@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 
 from index.duplicates import Sketch, sketch
 from index.encoder import Vectors
-from index.errors import IndexBusyError, IndexDamagedError, IndexMismatchError, IndexMissingError
+from index.errors import IndexBusyError, IndexDamagedError, IndexMismatchError, IndexMissingError, IndexUnusableError
 from index.fold import fold_text
 from index.segmenter import PLAIN, Segmenter
 from index.store import Terms, vectors
@@ -264,7 +264,7 @@ class Writer:
         """Bring the derived indexes up to date, with the help of `workers`, and let readers see the result."""
         self.database.set_meta("complete", "1")
         published = int((self.database.meta("published") or "0").partition(" ")[0])
-        store = LocalStore(self.folder, self.database, self._settings.segmenter, may_write=True, workers=workers)
+        store = _derived(self.folder, self.database, self._settings.segmenter, workers)
         self.database.set_meta("settings", json.dumps(self._settings.stored()))
         for old in [*self.folder.glob("passages-*"), *self.folder.glob("articles-*")]:
             if not old.name.endswith(f"-{self._settings.segmenter.fingerprint}"):
@@ -304,11 +304,29 @@ def open_store(data_dir: Path, settings: Settings) -> LocalStore:
         damage = None
     try:
         with _lock(data_dir):
-            return LocalStore(folder, database, settings.segmenter, may_write=True)
-    except (IndexBusyError, OSError):
+            return _derived(folder, database, settings.segmenter)
+    except (IndexBusyError, IndexUnusableError, OSError):
         if damage is not None:
             raise damage from None
-        return store  # someone is writing, or the disk is read-only: read what was published last
+        return store  # someone is writing, or the disk is full or read-only: read what was published last
+
+
+def _derived(
+    folder: Path, database: Database, segmenter: Segmenter, workers: Workers | None = None
+) -> LocalStore:
+    """The newest generation, with all that is derived from it brought up to date; the caller holds the lock.
+
+    Raises:
+        IndexUnusableError: the files can't be written.
+    """
+    try:
+        return LocalStore(folder, database, segmenter, may_write=True, workers=workers)
+    except (OSError, RuntimeError, ValueError) as exc:  # what Python, FAISS and tantivy raise when a disk is full
+        reason = " ".join(str(exc).split())
+        raise IndexUnusableError(
+            f"{folder}: can't be brought up to date ({reason}); look at the disk's space and permissions, then run:"
+            " qa index"
+        ) from exc
 
 
 def _check_settings(database: Database, settings: Settings, *, may_write: bool) -> None:

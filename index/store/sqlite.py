@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from index.errors import CitedQAError, IndexBusyError, IndexDamagedError, IndexUnusableError
@@ -30,16 +31,30 @@ class SqliteFile:
     def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
             connection = getattr(self._local, "connection", None)
+            if connection is None and self._is_on_read_only_disk():
+                # SQLite can't make the files that readers and writers share there; nobody writes. Not kept: who knows
+                # for how long.
+                with closing(self._opened(f"{self.path.resolve().as_uri()}?immutable=1")) as connection:
+                    yield connection
+                return
             if connection is None:
-                connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
-                self._local.connection = connection
+                connection = self._opened(self.path.absolute().as_uri())
                 connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute(f"PRAGMA synchronous={self.synchronous}")
-                connection.execute("PRAGMA foreign_keys=ON")
-                self._prepare(connection)
+                self._local.connection = connection
             yield connection
         except sqlite3.DatabaseError as exc:
             raise self._meaning(exc) from exc
+
+    def _is_on_read_only_disk(self) -> bool:
+        log = self.path.with_name(f"{self.path.name}-wal")
+        return not os.access(self.path.parent, os.W_OK) and self.path.exists() and not log.exists()
+
+    def _opened(self, address: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(address, timeout=30, isolation_level=None, uri=True)
+        connection.execute(f"PRAGMA synchronous={self.synchronous}")
+        connection.execute("PRAGMA foreign_keys=ON")
+        self._prepare(connection)
+        return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """What each new connection needs."""
