@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -229,20 +230,17 @@ def jobs(address: str) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def server(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """`qa serve`, once it answers questions, and its address; killed at the end."""
-    process = subprocess.Popen([*QA, "serve"], cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
+    log = folder / "serve.log"
+    with log.open("wb") as said:
+        process = subprocess.Popen([*QA, "serve"], cwd=folder, env=environment(), stderr=said)
     try:
-        said = []
-        for line in process.stderr:
-            said.append(line)
-            if "answers questions" in line:
-                break
-        else:
-            raise RuntimeError(f"the server did not start: {''.join(said)}")
-        threading.Thread(target=process.stderr.read, daemon=True).start()
-        yield process, said[-1].split()[0]
+        while not (found := re.search(r"(http://[\d.:]+) answers questions", log.read_text())):
+            if process.poll() is not None:
+                raise RuntimeError(f"the server did not start: {log.read_text()}")
+            time.sleep(0.05)
+        yield process, found.group(1)
     finally:
         process.kill()
         process.wait()

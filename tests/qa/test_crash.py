@@ -9,7 +9,7 @@ from benchmarks.crash import kill_indexer, kill_server
 
 
 def test_a_few_kills_of_the_indexer(tmp_path: Path) -> None:
-    found = kill_indexer(tmp_path / "a", 2, 20, random.Random(3))
+    found = kill_indexer(tmp_path / "a", 2, 10, random.Random(3))
     assert found.problems == []
     assert found.citations > 0
 
