@@ -25,6 +25,7 @@ from index.errors import (
 from index.report import SyncReport
 from index.store.local import LocalStore
 from qa.changes import Changes
+from qa.corpus import identity
 from qa.engine import Engine
 from qa.jobs import Job, Outcome, Refusal
 
@@ -173,7 +174,8 @@ class Worker:
             is_read = is_read or (bool(found) and path not in {item.path for item in skipped})
         if job.kind == "delete":
             return Outcome("done", "removed" if not ids else "another file has come to its place since", ids, refusals)
-        if refusals and not is_read:
+        # What went while the others were being read was deleted since.
+        if refusals and not is_read and any(identity(Path(step.target)) for step in job.steps):
             return Outcome("failed", "nothing could be read; see `skipped`", ids, refusals)
         return Outcome("done", f"{len(ids)} documents" if ids else "removed since", ids, refusals)
 

@@ -311,9 +311,7 @@ def open_store(data_dir: Path, settings: Settings) -> LocalStore:
         return store  # someone is writing, or the disk is full or read-only: read what was published last
 
 
-def _derived(
-    folder: Path, database: Database, segmenter: Segmenter, workers: Workers | None = None
-) -> LocalStore:
+def _derived(folder: Path, database: Database, segmenter: Segmenter, workers: Workers | None = None) -> LocalStore:
     """The newest generation, with all that is derived from it brought up to date; the caller holds the lock.
 
     Raises:
