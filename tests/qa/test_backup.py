@@ -304,7 +304,7 @@ def test_other_files_are_no_backups(tmp_path: Path, archive: Path) -> None:
     assert not (tmp_path / "config.yaml").exists() and not (tmp_path / "data").exists()
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_damaged_archive_restores_the_same_or_nothing(archive: Path, tmp_path: Path, data: st.DataObject) -> None:
     content = bytearray(archive.read_bytes())
@@ -340,7 +340,7 @@ def test_killed_backups_leave_no_file_and_killed_restores_the_old_state(own: Con
     for path in (tmp_path / "other" / "notes").glob("?.txt"):
         path.unlink()
     Engine(other).index()
-    for _ in range(4):
+    for _ in range(2):
         killed(chance.uniform(0.4, 1.0), "backup", tmp_path / "killed.zip", folder=own.base)
         if (tmp_path / "killed.zip").exists():
             with zipfile.ZipFile(tmp_path / "killed.zip") as complete:
