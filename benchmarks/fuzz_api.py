@@ -20,6 +20,7 @@ from typing import Any
 from served import KEY, serving
 
 NOT_CHECKED = "negative_data_rejection,positive_data_acceptance"
+TIMEOUT_S = 60
 # Examples an operation for as many cases in all as are wanted; schemathesis adds those of its other phases.
 CASES_PER_EXAMPLE = 15
 
@@ -28,11 +29,12 @@ def main() -> None:
     """Run, print the table, keep the figures."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--cases", type=int, default=2000)
+    parser.add_argument("--phases", default="examples,coverage,fuzzing,stateful")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as served:
-        found = fuzz(served.address, Path(folder), arguments.cases, arguments.seed)
+        found = fuzz(served.address, Path(folder), arguments.cases, arguments.phases, arguments.seed)
     figures = {
         "cases": found["test_cases"]["generated"],
         "operations": found["operations"],
@@ -50,7 +52,7 @@ def main() -> None:
     sys.exit(0 if tested_all and figures["cases"] >= arguments.cases and found["exit_code"] == 0 else 1)
 
 
-def fuzz(address: str, folder: Path, cases: int, seed: int | None) -> dict[str, Any]:
+def fuzz(address: str, folder: Path, cases: int, phases: str, seed: int | None) -> dict[str, Any]:
     """Schemathesis' own report."""
     report = folder / "report.json"
     subprocess.run(
@@ -58,7 +60,8 @@ def fuzz(address: str, folder: Path, cases: int, seed: int | None) -> dict[str, 
             sys.executable, "-m", "schemathesis.cli", "run", f"{address}/openapi.json", "--continue-on-failure",
             "--header", f"Authorization: Bearer {KEY}",
             "--exclude-checks", NOT_CHECKED, "--max-examples", str(max(1, cases // CASES_PER_EXAMPLE)),
-            "--report", "json", "--report-json-path", str(report), "--no-color",
+            "--phases", phases,
+            "--request-timeout", str(TIMEOUT_S), "--report", "json", "--report-json-path", str(report), "--no-color",
             *(["--seed", str(seed)] if seed is not None else []),
         ],
         cwd=folder, stdout=sys.stderr, check=False,

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from index.build import files_in, shown_path
-from index.errors import ConfigError, ReadError
+from index.errors import ConfigError, IndexDamagedError, ReadError
 from index.store.snapshot import copy_database, database_file, inspect
 from qa.config import Config
 from qa.manifest import NAME, Collection, Entry, Header, Role
@@ -57,8 +57,8 @@ def backup(
 
     Raises:
         ConfigError: `file` can't be written where it is.
-        IndexMissingError: there is nothing to back up.
-        ReadError: the database can't be read.
+        IndexMissingError, IndexDamagedError: there is nothing to back up, or it can't be used.
+        ReadError: a file can't be read or written.
     """
     file = file.absolute()
     _check_place(file, config, force)
@@ -117,7 +117,10 @@ def _write(config: Config, file: Path, folder: Path, documents: bool, compressio
 
 
 def _header(config: Config, snapshot: Path, documents: bool) -> Header:
-    found = inspect(snapshot)
+    try:
+        found = inspect(snapshot)
+    except ReadError as exc:
+        raise IndexDamagedError(f"{config.index_dir}: {exc}; run: qa index --rebuild") from exc
     return Header(
         cited_qa=version("cited-qa"), made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         settings=found.settings, generation=found.generation, documents=found.documents, passages=found.passages,

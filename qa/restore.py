@@ -80,7 +80,11 @@ def restore(
         if made:
             _check_inside(report.config)
         plan = _plan(archive, report, force)
-        _adopt(plan, _stage(archive, plan, report.config, cleaning), report, (made, target) if made else None)
+        staged = _stage(archive, plan, report.config, cleaning)
+        try:
+            _adopt(plan, staged, report, (made, target) if made else None)
+        except ReadError as exc:
+            raise ReadError(f"{file}: {exc}; take another backup, or unzip its documents and run qa index") from exc
         report.config = load_config(target, environment=environment)
     try:
         _ = Engine(report.config).store
@@ -264,7 +268,11 @@ def _adopt(
     by_role = {entry.role: made for (entry, _), made in zip(plan, staged, strict=True)}
     words = by_role.get("dictionary", config.dictionary_file)
     shown = {name: shown_folder(folder, config.base) for name, folder in config.corpus_folders.items()}
-    moved = {name: Moved(collections[name].shown, shown[name]) for name in shown if name in collections}
+    moved = {
+        name: Moved(collections[name].shown, after)
+        for name, after in shown.items()
+        if name in collections and collections[name].shown != after
+    }
     segmenter = Segmenter(read_dictionary(words)) if words else PLAIN
     with adopting(config.index_dir, by_role["index"], segmenter, moved) as store:
         for (entry, place), made in zip(plan, staged, strict=True):

@@ -37,7 +37,7 @@ def find_document(named: str, store: Store, base: Path) -> DocumentInfo:
     if (found := store.document_info(named)) is not None:
         return found
     documents = store.documents()
-    target = (Path.cwd() / named).resolve()
+    target = _resolved(named)
     for info in documents:
         if info.path == named or base / info.path == target:
             return info
@@ -50,6 +50,14 @@ def find_document(named: str, store: Store, base: Path) -> DocumentInfo:
     nearest = list(dict.fromkeys(_nearest(named, [info.path for info in documents])))[:_NEAREST]
     hint = f"the nearest: {', '.join(nearest)}" if nearest else "run: qa index"
     raise DocumentNotFoundError(f"no document has the path or id {named!r}; {hint}")
+
+
+def _resolved(named: str) -> Path | None:
+    """The place that a name would have here; None where no file can be called so."""
+    try:
+        return (Path.cwd() / named).resolve()
+    except (ValueError, OSError, RuntimeError):  # a NUL in it, too long, links in a circle
+        return None
 
 
 def _nearest(named: str, paths: Sequence[str]) -> Iterator[str]:

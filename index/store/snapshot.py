@@ -60,7 +60,7 @@ def inspect(file: Path) -> Snapshot:
     """What the copied database `file` holds.
 
     Raises:
-        ReadError: it is damaged, or of another format than this version reads.
+        ReadError: it is damaged, or of another format than this version reads; the message says not what to do.
     """
     try:
         with closing(sqlite3.connect(file)) as connection:
@@ -70,12 +70,11 @@ def inspect(file: Path) -> Snapshot:
             # A database of another make could hold triggers; only one with none but our tables is taken.
             is_ours = _tables(connection) <= _own_tables()
     except (sqlite3.Error, KeyError, ValueError) as exc:
-        raise ReadError(f"the database in it is damaged ({exc}); take another backup") from exc
+        raise ReadError(f"the database is damaged ({exc})") from exc
     if verdict != "ok":
-        raise ReadError(f"the database in it is damaged ({verdict}); take another backup")
-    if not is_ours or settings.get("format") != FORMAT:
-        made = f"format {settings.get('format')}" if is_ours else "tables of another make"
-        raise ReadError(f"the database in it has {made}; {FORMAT} is read: unzip its documents and run qa index")
+        raise ReadError(f"the database is damaged ({verdict})")
+    if settings.get("format") != FORMAT or not is_ours:
+        raise ReadError(f"the database has format {settings.get('format')} or tables of another make; {FORMAT} is read")
     with closing(Database(file)) as database:
         return Snapshot(settings, database.generation, *database.counts())
 

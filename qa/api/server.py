@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from index.errors import ConfigError
 from qa.api import logs, workers
 from qa.api.access import is_loopback, keys_of
+from qa.api.allocator import share_heaps
 from qa.api.app import create_app
 from qa.api.connections import BoundedProtocol
 from qa.api.docs import DOCS
@@ -56,6 +57,7 @@ def serve(
     server = config.server.model_copy(update={name: value for name, value in given.items() if value is not None})
     config = config.model_copy(update={"server": server})
     logs.configure(server)
+    share_heaps()
     with listen(server.host, server.port) as listener:
         if not (insecure or is_loopback(listener.getsockname()[0]) or keys_of(config)):
             raise ConfigError(_OPEN.format(listener.getsockname()[0]))

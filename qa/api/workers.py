@@ -24,6 +24,7 @@ from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from qa.api import logs
+from qa.api.allocator import share_heaps
 from qa.api.app import create_app
 from qa.api.metrics import SHARED_FOLDER
 from qa.config import Config
@@ -71,6 +72,7 @@ def supervise(settings: uvicorn.Config, listener: socket.socket) -> None:
 def _make_app(config: Config, announcement: str, ready: Synchronized[int]) -> FastAPI:
     """The application of one worker, made in its process."""
     logs.configure(config.server)
+    share_heaps()
     threading.Thread(target=_end_with_parent, name="qa-parent", daemon=True).start()
 
     def announce() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
 import shutil
+import sqlite3
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
@@ -16,7 +18,8 @@ from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from index.errors import ConfigError, IndexBusyError, IndexMissingError, ReadError
+from index.errors import ConfigError, IndexBusyError, IndexDamagedError, IndexMissingError, ReadError
+from index.store.local import current_folder
 from qa.backup import backup
 from qa.config import Config, load_config
 from qa.engine import Engine
@@ -301,7 +304,7 @@ def test_other_files_are_no_backups(tmp_path: Path, archive: Path) -> None:
     assert not (tmp_path / "config.yaml").exists() and not (tmp_path / "data").exists()
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_damaged_archive_restores_the_same_or_nothing(archive: Path, tmp_path: Path, data: st.DataObject) -> None:
     content = bytearray(archive.read_bytes())
@@ -337,7 +340,7 @@ def test_killed_backups_leave_no_file_and_killed_restores_the_old_state(own: Con
     for path in (tmp_path / "other" / "notes").glob("?.txt"):
         path.unlink()
     Engine(other).index()
-    for _ in range(4):
+    for _ in range(2):
         killed(chance.uniform(0.4, 1.0), "backup", tmp_path / "killed.zip", folder=own.base)
         if (tmp_path / "killed.zip").exists():
             with zipfile.ZipFile(tmp_path / "killed.zip") as complete:
@@ -359,6 +362,32 @@ def killed(delay_s: float, *arguments: str | Path, folder: Path) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def test_a_database_of_another_make_is_refused(own: Config, archive: Path, tmp_path: Path) -> None:
+    file = tmp_path / "index.sqlite"
+    with zipfile.ZipFile(archive) as made:
+        made.extract("index.sqlite", tmp_path)
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TRIGGER strange AFTER INSERT ON meta BEGIN DELETE FROM passages; END")
+    connection.close()
+    content = file.read_bytes()
+
+    def change(name: str, old: bytes) -> Iterator[tuple[str, bytes]]:
+        if name == NAME:
+            lines = [json.loads(line) for line in old.splitlines()]
+            sums = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            lines = [line | sums if line.get("name") == "index.sqlite" else line for line in lines]
+            old = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+        yield name, content if name == "index.sqlite" else old
+
+    before = tree(own.base)
+    with pytest.raises(ReadError, match="tables of another make"):
+        restore(rewritten(archive, tmp_path / "b.zip", change), own.file)
+    assert tree(own.base) == before
+    shutil.copy(file, current_folder(own.index_dir) / "index.sqlite")  # type: ignore[operator]
+    with pytest.raises(IndexDamagedError, match="run: qa index --rebuild"):
+        backup(own, tmp_path / "own.zip")
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(

@@ -48,7 +48,7 @@ def readme(folder: Path) -> list[str]:
 def test_it_answers_elsewhere_without_a_network(seeds_config: Config, tmp_path: Path) -> None:
     done = run_qa(
         "bundle", tmp_path / "made.tar.gz", folder=seeds_config.base, QA_DATA_DIR=str(seeds_config.index_dir),
-        QA_ENCODER_API_KEY="sk-secret", QA_SERVER_PORT="8123",
+        QA_ENCODER_API_KEY="sk-secret", QA_SERVER_PORT="8123", QA_SERVER_API_KEYS=f"me:admin:sk-secret{'x' * 30}",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "6 documents" in done.stderr and "add them with --wheels" in done.stderr

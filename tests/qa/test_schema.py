@@ -14,7 +14,18 @@ from tests.qa.commands import environment
 def test_every_operation_keeps_to_its_description(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     done = subprocess.run(
-        [sys.executable, ROOT / "benchmarks/fuzz_api.py", "--cases", "150", "--seed", "1", "--output", figures],
+        [
+            sys.executable,
+            ROOT / "benchmarks/fuzz_api.py",
+            "--cases",
+            "150",
+            "--phases",
+            "examples,coverage,fuzzing",
+            "--seed",
+            "1",
+            "--output",
+            figures,
+        ],
         cwd=tmp_path,
         env=environment(PYTHONPATH=str(ROOT)),
         stdout=subprocess.PIPE,

@@ -134,3 +134,9 @@ def test_on_the_command_line(engine):
     assert found["path"] == "docs/水库.txt"
     assert found["reasons"]
     assert_fails(run_qa("why-not", "水库1.txt", QUESTION, folder=base), 4, "the nearest: docs/水库.txt")
+
+
+@pytest.mark.parametrize("named", ["\0", "名" * 5000, "a/" * 3000, ""], ids=["nul", "long", "deep", "empty"])
+def test_names_that_no_file_can_have_name_no_document(engine, named):
+    with pytest.raises(DocumentNotFoundError):
+        engine.why_not(named, QUESTION)
