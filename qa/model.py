@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from qa.schemas import Failure
+from qa.schemas import MAX_ANSWER_CHARS, Failure
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, AsyncStream
@@ -107,7 +107,7 @@ _Received = SimpleQueue[str | ModelError | None]
 
 @dataclass(slots=True)
 class _Progress:
-    has_begun: bool = False
+    chars: int = 0
     is_over: bool = False
 
 
@@ -185,7 +185,7 @@ class _Connection:
         # Whatever a server can make the SDK raise is a failure of the model, never one of the question.
         except Exception as exc:
             if not progress.is_over:
-                received.put(self._failure(exc, progress.has_begun))
+                received.put(self._failure(exc, progress.chars > 0))
 
     async def _read(self, messages: Sequence[Message], received: _Received, progress: _Progress) -> None:
         options, clock = self._options, asyncio.get_running_loop().time
@@ -197,8 +197,10 @@ class _Connection:
                         if finish == "content_filter":
                             raise ModelError("filtered", "the language model's provider withheld the answer")
                         if text:
-                            progress.has_begun = True
+                            progress.chars += len(text)
                             received.put(text)
+                        if progress.chars > MAX_ANSWER_CHARS:
+                            raise ModelError("invalid", f"the language model wrote over {MAX_ANSWER_CHARS} characters")
                         if finish and not progress.is_over:
                             # The answer is whole; the rest is read only so that the connection can be used again.
                             progress.is_over = True

@@ -11,7 +11,7 @@ from index.errors import QueryError
 from qa.config import Config
 from qa.conversation import Turn
 from qa.engine import Engine
-from qa.schemas import AskResponse, Delta, Sources
+from qa.schemas import MAX_ANSWER_CHARS, AskResponse, Delta, Sources
 from qa.settings import LlmConfig
 from tests.conftest import CANONICAL
 from tests.qa import model_server as models
@@ -231,6 +231,11 @@ def test_an_answer_that_never_ends_is_cut_off(seeds_config, server):
     assert "0.5 s (llm.timeout_s)" in done.answer.fallback.detail
     assert 0.5 <= time.monotonic() - started < TOO_LONG_S
     wait_until(server.was_left.is_set)
+
+
+def test_an_answer_without_bounds_is_cut_off(engine, server):
+    answer = asked(engine, server, models.saying("字" * (MAX_ANSWER_CHARS + 1), size=5000)).answer
+    assert (answer.fallback.reason, answer.kind) == ("invalid", "extractive")
 
 
 def test_an_endpoint_that_is_not_there(seeds_config):
