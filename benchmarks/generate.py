@@ -14,6 +14,8 @@ import json
 import multiprocessing
 import os
 import re
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -30,7 +32,6 @@ import httpx
 from qa.config import Config, load_config
 from qa.engine import Engine
 from qa.schemas import AskResponse, Delta
-from tests.qa.servers import serving
 from tests.qa.sse import events
 
 ROOT = Path(__file__).parent.parent
@@ -190,6 +191,18 @@ def configured(folder: Path, base_url: str) -> Config:
     return load_config(file)
 
 
+@contextmanager
+def server(folder: Path) -> Iterator[httpx.Client]:
+    """A client of `qa serve` in a process of its own."""
+    command = [str(Path(sys.executable).with_name("qa")), "serve", "--port", "0"]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        address = next(line.split()[0] for line in process.stderr if line.startswith("http"))
+        with httpx.Client(base_url=address, timeout=60) as client:
+            yield client
+        process.terminate()
+
+
 def main() -> None:
     """Measure and keep."""
     lines = [json.loads(line) for line in QUESTIONS.read_text(encoding="utf-8").splitlines()]
@@ -199,7 +212,7 @@ def main() -> None:
         engine = Engine(config)
         engine.index_if_missing()
         found = {"engine": measure(through_engine(engine), pipe, questions)}
-        with serving(config) as client:
+        with server(Path(folder)) as client:
             found["http"] = measure(over_http(client), pipe, questions)
     for name, figures in found.items():
         for part, figure in figures.items():

@@ -52,22 +52,22 @@ class Source:
         """Whether it is written in Chinese, as far as names go."""
         return bool(_HAN.search(self.folded))
 
+    @cached_property
+    def clauses(self) -> list[tuple[Span, set[str], Figures]]:
+        """The clauses of the passage's text, each with its tokens and figures."""
+        folded = [(span, fold_text(self.text[slice(*span)])) for span in clauses(self.text)]
+        return [(span, set(tokenize(text, self._segmenter)), Figures(text)) for span, text in folded]
+
     def supporting(self, told: str) -> Span | None:
         """The clause of the passage's text that a sentence comes from: the one that shares most tokens and figures.
 
         None where none shares any, as between languages.
         """
-        wanted = fold_text(told)
-        tokens = set(tokenize(wanted, self._segmenter))
-        spans = clauses(self.text)
-        shared = []
-        for start, end in spans:
-            folded = fold_text(self.text[start:end])
-            shared.append(
-                len(tokens.intersection(tokenize(folded, self._segmenter))) - len(Figures(folded).missing(wanted))
-            )
+        folded = fold_text(told)
+        tokens = set(tokenize(folded, self._segmenter))
+        shared = [len(tokens & own) - len(figures.missing(folded)) for _, own, figures in self.clauses]
         best = max(shared, default=0)
-        return spans[shared.index(best)] if best > 0 else None
+        return self.clauses[shared.index(best)][0] if best > 0 else None
 
 
 class Checker:
@@ -83,6 +83,7 @@ class Checker:
         """Read the sources; better done while the model is still thinking."""
         for source in self._sources.values():
             source.figures.missing("0")
+            _ = source.clauses
 
     def judge(self, text: str, sentence: Sentence) -> str:
         """The remark behind a sentence that is not borne out by its sources; empty for one that is."""

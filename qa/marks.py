@@ -48,91 +48,93 @@ Judge = Callable[[str, Sentence], str]
 class Writer:
     """Takes a text in parts and gives it on at once, its marks made uniform, remarks behind sentences that fail.
 
-    A sentence is judged when the next one begins, as a mark may stand behind its full stop. `text` is all that was
-    given on so far.
+    A sentence is judged when the next one begins, as a mark may stand behind its full stop. `told` is the text of the
+    sentences that were, with their remarks.
     """
 
     known: Collection[int]
     judge: Judge
-    text: str = ""
+    told: str = ""
     sentences: list[Sentence] = field(default_factory=list)
+    _sentence: str = ""
     _held: str = ""
     _spaces: str = ""
-    _start: int = 0
     _may_end: bool = False
     _cited: set[int] = field(default_factory=set)
     _unknown: set[int] = field(default_factory=set)
 
+    @property
+    def text(self) -> str:
+        """All that was given on so far."""
+        return self.told + self._sentence
+
     def feed(self, part: str) -> str:
         """What is to be shown now that this part came; often empty."""
         self._held += part
-        return self._take(is_last=False)
+        return "".join(self._take(is_last=False))
 
     def end(self) -> str:
         """What is still to be shown when no more comes."""
-        shown = self._take(is_last=True)
-        before = len(self.text)
-        self._close()
-        return shown + self.text[before:]
+        return "".join([*self._take(is_last=True), self._close()])
 
-    def _take(self, is_last: bool) -> str:
-        before = len(self.text)
+    def _take(self, is_last: bool) -> Iterator[str]:
         position = 0
         while position < len(self._held):
-            mark = _MARK.match(self._held, position)
-            if mark:
-                self._add_mark(mark[1])
+            if mark := _MARK.match(self._held, position):
+                yield self._add_mark(mark[1])
                 position = mark.end()
-                continue
-            if not is_last and _UNFINISHED.match(self._held, position):
+            elif not is_last and _UNFINISHED.match(self._held, position):
                 break
-            self._add(self._held[position])
-            position += 1
+            else:
+                yield self._add(self._held[position])
+                position += 1
         self._held = self._held[position:]
-        return self.text[before:]
 
-    def _add_mark(self, inside: str) -> None:
+    def _add_mark(self, inside: str) -> str:
         numbers = list(dict.fromkeys(_numbers(inside)))
         self._cited.update(n for n in numbers if n in self.known)
         self._unknown.update(n for n in numbers if n not in self.known)
         shown = "".join(f"[{n}]" for n in numbers if n in self.known)
-        self.text += self._spaces + shown if shown else ""
+        added = self._spaces + shown if shown else ""
         self._spaces = ""
+        self._sentence += added
+        return added
 
-    def _add(self, char: str) -> None:
+    def _add(self, char: str) -> str:
         if char.isspace():
             self._spaces += char
-            if char == "\n":
-                self._close()
-            return
-        if self._may_end and self._is_ended(char):
-            self._close()
-        self.text += self._spaces + char
+            return self._close() if char == "\n" else ""
+        closed = self._close() if self._may_end and self._is_ended(char) else ""
+        added = self._spaces + char
         self._spaces = ""
+        self._sentence += added
         self._may_end = char == "." or char in _TERMINATORS or (self._may_end and char in _CLOSERS)
+        return closed + added
 
     def _is_ended(self, following: str) -> bool:
         """Whether the sentence so far is a whole one when a character follows that is no white space."""
         if following in _TERMINATORS or following in _CLOSERS:
             return False
-        told = _SHOWN_MARKS.sub("", self.text[self._start :]).rstrip(_CLOSERS)
+        told = _SHOWN_MARKS.sub("", self._sentence).rstrip(_CLOSERS)
         if told.endswith(tuple(_TERMINATORS)):
             return True
         is_stop = told.endswith(".") and bool(self._spaces) and not _ABBREVIATED.search(told)
         return is_stop and not following.islower()
 
-    def _close(self) -> None:
-        """Judge the sentence; what was held back of white space then begins the next one."""
-        start = self._start + len(self.text[self._start :]) - len(self.text[self._start :].lstrip())
-        sentence = Sentence((start, len(self.text)), self._cited, self._unknown)
-        if self.text[start:] or self._unknown:
+    def _close(self) -> str:
+        """End the sentence; what this adds to the text is the remark, and the white space that was held back."""
+        text = self._sentence.lstrip()
+        start = len(self.told) + len(self._sentence) - len(text)
+        added = self._spaces
+        if text or self._unknown:
+            sentence = Sentence((start, start + len(text)), self._cited, self._unknown)
             self.sentences.append(sentence)
-            self.text += self.judge(self.text[start:], sentence)
-        self.text += self._spaces
-        self._spaces = ""
-        self._start = len(self.text)
+            added = self.judge(text, sentence) + added
+        self.told += self._sentence + added
+        self._sentence = self._spaces = ""
         self._may_end = False
         self._cited, self._unknown = set(), set()
+        return added
 
 
 def without_marks(sentence: str) -> str:

@@ -14,10 +14,10 @@ from collections.abc import Coroutine, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from qa.schemas import Failure
+from qa.schemas import MAX_ANSWER_CHARS, Failure
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, AsyncStream
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# How often a caller that waits looks whether it is still to wait.
+# How often a call looks whether anyone still waits for it.
 _POLL_S = 0.1
 _CLOSING_S = 5.0
 _PROBE_TIMEOUT_S = 3.0
@@ -99,7 +99,7 @@ class Model:
         """
         received: _Received = SimpleQueue()
         connection = self._connection
-        return _parts(received, connection.start(connection.answer(messages, received)), stop)
+        return _parts(received, connection.start(connection.answer(messages, received, stop)))
 
 
 _Received = SimpleQueue[str | ModelError | None]
@@ -107,24 +107,18 @@ _Received = SimpleQueue[str | ModelError | None]
 
 @dataclass(slots=True)
 class _Progress:
-    has_begun: bool = False
+    chars: int = 0
     is_over: bool = False
 
 
-def _parts(received: _Received, call: Future[None], stop: threading.Event | None) -> Generator[str]:
+def _parts(received: _Received, call: Future[None]) -> Generator[str]:
     is_over = False
     try:
-        while not is_over and (stop is None or not stop.is_set()):
-            try:
-                part = received.get(timeout=_POLL_S)
-            except Empty:
-                continue
+        while (part := received.get()) is not None:
             if isinstance(part, ModelError):
                 raise part
-            if part is None:
-                is_over = True
-            else:
-                yield part
+            yield part
+        is_over = True
     finally:
         if not is_over:
             call.cancel()
@@ -174,9 +168,10 @@ class _Connection:
         except Exception as exc:
             raise self._failure(exc, False) from exc
 
-    async def answer(self, messages: Sequence[Message], received: _Received) -> None:
-        """Put the parts of the answer into a queue, then None, or what went wrong."""
+    async def answer(self, messages: Sequence[Message], received: _Received, stop: threading.Event | None) -> None:
+        """Put the parts of the answer into a queue, or what went wrong, and None however it ends."""
         progress = _Progress()
+        watching = asyncio.create_task(_cancel_when_set(stop, asyncio.current_task())) if stop else None
         try:
             await self._read(messages, received, progress)
         except ModelError as exc:
@@ -185,7 +180,11 @@ class _Connection:
         # Whatever a server can make the SDK raise is a failure of the model, never one of the question.
         except Exception as exc:
             if not progress.is_over:
-                received.put(self._failure(exc, progress.has_begun))
+                received.put(self._failure(exc, progress.chars > 0))
+        finally:
+            received.put(None)
+            if watching:
+                watching.cancel()
 
     async def _read(self, messages: Sequence[Message], received: _Received, progress: _Progress) -> None:
         options, clock = self._options, asyncio.get_running_loop().time
@@ -197,8 +196,10 @@ class _Connection:
                         if finish == "content_filter":
                             raise ModelError("filtered", "the language model's provider withheld the answer")
                         if text:
-                            progress.has_begun = True
+                            progress.chars += len(text)
                             received.put(text)
+                        if progress.chars > MAX_ANSWER_CHARS:
+                            raise ModelError("invalid", f"the language model wrote over {MAX_ANSWER_CHARS} characters")
                         if finish and not progress.is_over:
                             # The answer is whole; the rest is read only so that the connection can be used again.
                             progress.is_over = True
@@ -253,6 +254,14 @@ class _Connection:
         if isinstance(error, APIConnectionError):
             return ModelError("unreachable", "the language model's server can't be reached")
         return ModelError("invalid", "the language model's server sent what can't be read as an answer")
+
+
+async def _cancel_when_set(stop: threading.Event, task: asyncio.Task[None] | None) -> None:
+    """End a task when nobody waits for it any more, whatever its caller is doing."""
+    while not stop.is_set():  # noqa: ASYNC110 - an event of threads can't be awaited
+        await asyncio.sleep(_POLL_S)
+    if task:
+        task.cancel()
 
 
 def _content(chunk: ChatCompletionChunk) -> tuple[str, str]:

@@ -64,7 +64,21 @@ def event_stream(parts: Iterator[Part], stop: Event) -> StreamingResponse:
         CitedQAError: there is not even a first part, so that the error can still be an ordinary response.
     """
     first = next(parts)
-    return StreamingResponse(_events(first, parts, stop), media_type=MEDIA_TYPE, headers=HEADERS)
+    return EventStream(_events(first, parts, stop), stop)
+
+
+class EventStream(StreamingResponse):
+    """Events as they come. `stop` is set when it is over, even where the client left before the first one."""
+
+    def __init__(self, events: AsyncIterator[bytes], stop: Event) -> None:
+        super().__init__(events, media_type=MEDIA_TYPE, headers=HEADERS)
+        self._stop = stop
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._stop.set()
 
 
 def patient_response(parts: Iterator[Part], stop: Event) -> Response:
@@ -83,6 +97,17 @@ class _PatientResponse(Response):
         self._parts, self._stop = parts, stop
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            done = await self._done(receive)
+        finally:
+            self._stop.set()
+        if isinstance(done, Exception):
+            raise done
+        if isinstance(done, AskResponse):
+            await Response(done.model_dump_json(), media_type=self.media_type)(scope, receive, send)
+
+    async def _done(self, receive: Receive) -> Part | Exception | None:
+        """The last part, or what went wrong, as an error raised inside a task group would be wrapped up."""
         done: Part | Exception | None = None
         async with create_task_group() as group:
             group.start_soon(_cancel_when_left, receive, group.cancel_scope)
@@ -90,12 +115,9 @@ class _PatientResponse(Response):
                 async for part in in_thread(self._parts, self._stop):
                     done = part or done
             except Exception as exc:
-                done = exc  # raised outside of the group, which would wrap it up
+                done = exc
             group.cancel_scope.cancel()
-        if isinstance(done, Exception):
-            raise done
-        if isinstance(done, AskResponse):
-            await Response(done.model_dump_json(), media_type=self.media_type)(scope, receive, send)
+        return done
 
 
 async def _cancel_when_left(receive: Receive, scope: CancelScope) -> None:

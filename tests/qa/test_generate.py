@@ -11,7 +11,7 @@ from index.errors import QueryError
 from qa.config import Config
 from qa.conversation import Turn
 from qa.engine import Engine
-from qa.schemas import AskResponse, Delta, Sources
+from qa.schemas import MAX_ANSWER_CHARS, AskResponse, Delta, Sources
 from qa.settings import LlmConfig
 from tests.conftest import CANONICAL
 from tests.qa import model_server as models
@@ -35,8 +35,8 @@ def engine(seeds_config: Config, server: ModelServer) -> Engine:
 
 
 def with_model(config: Config, server: ModelServer, **llm: object) -> Config:
-    """The configuration with a model that may not be silent for long."""
-    given = {"timeout_s": 20, "idle_timeout_s": 0.7, "api_key": KEY, **llm}
+    """The configuration with a model that has more time than any test takes, unless said otherwise."""
+    given = {"timeout_s": models.FOREVER_S, "idle_timeout_s": models.FOREVER_S, "api_key": KEY, **llm}
     changed = config.model_copy(update={"llm": LlmConfig(model=MODEL, base_url=server.base_url, **given)})
     changed._base = config.base
     return changed
@@ -182,9 +182,6 @@ FAILURES = [
     pytest.param(models.refusing(503), "server_error", id="503"),
     pytest.param(models.refusing(401), "refused", id="401"),
     pytest.param(models.refusing(404), "refused", id="404"),
-    pytest.param(models.hanging, "timeout", id="hangs"),
-    pytest.param(models.hanging_half_way, "timeout", id="hangs half way"),
-    pytest.param(models.dripping, "timeout", id="drips"),
     pytest.param(models.not_utf8, "invalid", id="not UTF-8"),
     pytest.param(models.sending(b"data: {oops\n\n"), "invalid", id="not JSON"),
     pytest.param(models.sending(b"data: [1]\n\n"), "invalid", id="other JSON"),
@@ -196,11 +193,29 @@ FAILURES = [
 ]
 
 
+SILENCES = [
+    pytest.param(models.hanging, id="hangs"),
+    pytest.param(models.hanging_half_way, id="hangs half way"),
+    pytest.param(models.dripping, id="drips"),
+]
+
+
 @pytest.mark.parametrize(("behave", "reason"), FAILURES)
 def test_when_the_model_fails_the_answer_is_quoted(engine, server, behave, reason):
+    is_quoted(engine, asked(engine, server, behave), reason)
+
+
+@pytest.mark.parametrize("behave", SILENCES)
+def test_when_the_model_is_silent_the_answer_is_quoted(seeds_config, server, behave):
+    engine = Engine(with_model(seeds_config, server, idle_timeout_s=0.3))
     started = time.monotonic()
     done = asked(engine, server, behave)
-    assert time.monotonic() - started < TOO_LONG_S
+    assert 0.3 <= time.monotonic() - started < TOO_LONG_S
+    is_quoted(engine, done, "timeout")
+
+
+def is_quoted(engine: Engine, done: AskResponse, reason: str) -> None:
+    """Whether a response is what it would be without a model, but for the reason."""
     plain = engine.ask(CANONICAL, answer="extractive")
     assert done.answer.fallback.reason == reason
     assert KEY not in done.answer.fallback.detail and "127.0.0.1" not in done.answer.fallback.detail
@@ -233,6 +248,11 @@ def test_an_answer_that_never_ends_is_cut_off(seeds_config, server):
     wait_until(server.was_left.is_set)
 
 
+def test_an_answer_without_bounds_is_cut_off(engine, server):
+    answer = asked(engine, server, models.saying("字" * (MAX_ANSWER_CHARS + 1), size=5000)).answer
+    assert (answer.fallback.reason, answer.kind) == ("invalid", "extractive")
+
+
 def test_an_endpoint_that_is_not_there(seeds_config):
     with serving_model() as gone:
         pass
@@ -252,14 +272,14 @@ def test_a_server_that_does_not_close_after_the_last_word(seeds_config, server):
         reply.wait()
 
     started = time.monotonic()
-    engine = Engine(with_model(seeds_config, server, idle_timeout_s=20))
+    engine = Engine(with_model(seeds_config, server))
     assert asked(engine, server, behave).answer.text == "帮助1097名[1]。"
     assert time.monotonic() - started < TOO_LONG_S
 
 
 @pytest.mark.parametrize("how", ["stop", "close"])
 def test_who_waits_no_more_ends_the_call(seeds_config, server, how):
-    engine = Engine(with_model(seeds_config, server, idle_timeout_s=models.FOREVER_S))
+    engine = Engine(with_model(seeds_config, server))
     server.behave = models.hanging_half_way
     server.was_left.clear()
     stop = threading.Event()

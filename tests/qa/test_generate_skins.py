@@ -100,6 +100,11 @@ def test_a_lie_is_marked_over_http(client, server):
 @pytest.mark.parametrize(("behave", "reason"), FAILURES)
 def test_failures_over_http(client, server, behave, reason):
     server.behave = behave
+    is_quoted(client, reason)
+
+
+def is_quoted(client: httpx.Client, reason: str) -> None:
+    """Whether the answer is quoted for a reason, in one piece and streamed."""
     done = asked(client)
     assert done["answer"]["fallback"]["reason"] == reason
     assert done["answer"]["value"] == "1097名"
@@ -109,6 +114,13 @@ def test_failures_over_http(client, server, behave, reason):
     assert text_of([delta for _, delta in deltas]) == done["answer"]["text"]
 
 
+def test_silence_over_http(seeds_config, server):
+    with serving(with_model(seeds_config, server, idle_timeout_s=0.3)) as client:
+        for behave in (models.hanging, models.hanging_half_way, models.dripping):
+            server.behave = behave
+            is_quoted(client, "timeout")
+
+
 def test_no_answer_of_the_model_over_http(client, server):
     server.behave = models.saying("NO_ANSWER")
     assert [name for name, _ in streamed(client)] == ["sources", "done"]
@@ -116,20 +128,13 @@ def test_no_answer_of_the_model_over_http(client, server):
     assert (found["status"], found["reason"], found["answer"]) == ("no_answer", "low_confidence", None)
 
 
-@pytest.fixture(scope="module")
-def patient(seeds_config: Config, server: ModelServer) -> Iterator[httpx.Client]:
-    """A client of a server that gives its model more time than any test takes."""
-    with serving(with_model(seeds_config, server, idle_timeout_s=models.FOREVER_S)) as client:
-        yield client
-
-
 @pytest.mark.parametrize("is_streamed", [True, False])
-def test_a_client_that_goes_away_ends_the_call(patient, server, is_streamed):
+def test_a_client_that_goes_away_ends_the_call(client, server, is_streamed):
     server.behave = models.hanging_half_way
     server.was_left.clear()
     before = len(server.prompts)
     body = json.dumps({"query": CANONICAL, "stream": is_streamed}).encode()
-    with socket.create_connection((patient.base_url.host, patient.base_url.port)) as connection:
+    with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:
         head = (
             "POST /v1/ask HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
         )
@@ -137,7 +142,7 @@ def test_a_client_that_goes_away_ends_the_call(patient, server, is_streamed):
         wait_until(lambda: len(server.prompts) > before)
     wait_until(server.was_left.is_set, timeout_s=TOO_LONG_S)
     server.behave = models.truth
-    assert asked(patient)["answer"]["kind"] == "generated"
+    assert asked(client)["answer"]["kind"] == "generated"
 
 
 def test_without_a_model_a_generated_answer_is_refused(seeds_config):
