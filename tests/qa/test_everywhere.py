@@ -19,6 +19,8 @@ from openai import OpenAI
 
 from qa.config import Config
 from tests.conftest import CANONICAL
+from tests.qa.chat.bots.every import NAMES, configured, make_platform
+from tests.qa.chat.bots.platforms import running
 from tests.qa.commands import COMMAND, environment, run_qa
 
 VALUE = "1097名"
@@ -99,8 +101,31 @@ def dify(client: httpx.Client, config: Config) -> Told:
     return told(record["content"], {**place, "quote": record["content"], "title": record["title"]})
 
 
+def bot(name: str) -> Callable[[httpx.Client, Config], Told]:
+    """A way through a chat platform, whose people see a text with links."""
+
+    def way(client: httpx.Client, config: Config) -> Told:
+        platform = make_platform(name)
+        with running(platform, configured(config, platform)):
+            platform.wait()
+            platform.ask(CANONICAL)
+            reply = platform.reply()
+        platform.close()
+        (link,) = reply.links
+        place = re.search(r"/documents/(?P<id>[^/?]+).*\bstart=(?P<start>\d+)&end=(?P<end>\d+)", link)
+        title = re.search(r"1\. \[?(.+?) · ", reply.text)
+        assert place and title
+        start, end = int(place["start"]), int(place["end"])
+        quote = client.get(f"/v1/documents/{place['id']}/text").text[start:end]
+        assert quote.strip() in reply.text
+        return Told(reply.text, place["id"], start, end, quote, title[1], link)
+
+    way.__name__ = f"bot_{name}"
+    return way
+
+
 WAYS: list[Callable[[httpx.Client, Config], Told]] = [
-    curl, command, openai_whole, openai_streamed, mcp_http, mcp_stdio, dify,
+    curl, command, openai_whole, openai_streamed, mcp_http, mcp_stdio, dify, *map(bot, NAMES),
 ]  # fmt: skip
 
 

@@ -44,22 +44,23 @@ async def _serve(config: Config, room: Room, closing: Event) -> None:
     sdk_logger = logging.getLogger("dingtalk_stream")
     sdk_logger.setLevel(logging.ERROR)  # it warns of each ping
     client = DingTalkStreamClient(Credential(settings.client_id, settings.revealed("client_secret")), sdk_logger)
-    client.register_callback_handler(ChatbotMessage.TOPIC, _Handler(room))
     logger.info("dingtalk: connecting to %s", settings.base_url)
-    await until(closing, asyncio.create_task(client.start()))
+    with httpx2.Client(timeout=_TIMEOUT_S) as http:
+        client.register_callback_handler(ChatbotMessage.TOPIC, _Handler(room, http))
+        await until(closing, asyncio.create_task(client.start()))
 
 
 class _Handler(ChatbotHandler):  # type: ignore[misc]
     """Acknowledges each message at once; its answer goes to the address that came with the message."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, http: httpx2.Client) -> None:
         super().__init__()
-        self._room = room
+        self._room, self._http = room, http
 
     async def process(self, callback: CallbackMessage) -> tuple[int, str]:
         message = ChatbotMessage.from_dict(callback.data)
         if message.sender_id != message.chatbot_user_id:
-            self._room.submit(_question(message), lambda card: _reply(message, card))
+            self._room.submit(_question(message), lambda card: _reply(self._http, message, card))
         return AckMessage.STATUS_OK, "OK"
 
 
@@ -70,7 +71,7 @@ def _question(message: ChatbotMessage) -> Question:
     return Question(message.message_id, f"{message.conversation_id}:{user}", user, text)
 
 
-def _reply(message: ChatbotMessage, card: Card) -> None:
+def _reply(http: httpx2.Client, message: ChatbotMessage, card: Card) -> None:
     """Post a card to the message's session webhook, in a group with a mention of who asked.
 
     Raises:
@@ -87,7 +88,7 @@ def _reply(message: ChatbotMessage, card: Card) -> None:
         },
         "at": {"atUserIds": [who] if who and message.conversation_type == _GROUP else []},
     }
-    response = httpx2.post(message.session_webhook, json=body, timeout=_TIMEOUT_S)
+    response = http.post(message.session_webhook, json=body)
     response.raise_for_status()
     if code := response.json().get("errcode"):
         raise RuntimeError(f"errcode {code}: {response.json().get('errmsg')}")

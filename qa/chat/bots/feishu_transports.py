@@ -41,7 +41,8 @@ def listen(config: Config, events: EventDispatcherHandler, closing: Event) -> No
     settings = config.feishu
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    lark_ws.loop = loop  # the SDK runs in a loop that it keeps in this variable
+    lark_ws.loop.close()  # the SDK makes one when it is imported, and runs in the one of this name
+    lark_ws.loop = loop
     refused: list[ClientException] = []
     loop.set_task_factory(lambda loop, coro, **named: _watched(loop, coro, refused, named))
     client = lark_ws.Client(
@@ -104,6 +105,7 @@ def take_calls(config: Config, events: EventDispatcherHandler, closing: Event) -
         ConfigError: the address can't be listened on.
     """
     settings = config.feishu
+    lark_ws.loop.close()  # not needed
 
     async def receive(request: Request) -> Response:
         body = bytearray()

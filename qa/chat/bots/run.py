@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, SecretStr
 
 from index.errors import ConfigError
+from qa.api.logs import configure
 from qa.config import ENV_PREFIX, Config
 from qa.engine import Engine
 
@@ -60,7 +61,9 @@ def run(serve: Serve, engine: Engine) -> None:
     """
     from qa.chat.bots.room import Room  # whose packages come with the extras
 
-    quieten(engine.config)
+    configure(engine.config.server)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Hidden(engine.config))
     if not engine.config.server.public_url:
         logger.warning("server.public_url is not set, so sources in answers have no links")
     stop, closing = threading.Event(), threading.Event()
@@ -88,17 +91,8 @@ def run(serve: Serve, engine: Engine) -> None:
         raise failed[0]
 
 
-def quieten(config: Config) -> None:
-    """Tell our own news and others' warnings on stderr, with the time, and never a secret."""
-    hidden = Hidden(config)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(hidden)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.getLogger("qa").setLevel(logging.INFO)
-
-
 class Hidden(logging.Filter):
-    """Writes each record without the configured secrets, and without queries of addresses; a traceback only of ours."""
+    """Leaves the configured secrets and queries of addresses out of each record, and tracebacks that aren't ours."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -109,14 +103,13 @@ class Hidden(logging.Filter):
             text = record.getMessage()
         except (TypeError, ValueError):  # a vendor's call with arguments that its message has no place for
             text = f"{record.msg} {record.args}"
-        text = " ".join(text.split())
-        if record.exc_info and record.exc_info[1]:
-            error, record.exc_info = record.exc_info[1], None
-            is_ours = record.name.startswith("qa.")
-            text += "\n" + "".join(format_exception(error)) if is_ours else f": {type(error).__name__}: {error}"
+        if record.exc_info and (error := record.exc_info[1]):
+            trace = "".join(format_exception(error))
+            if not record.name.startswith("qa.") or any(secret in trace for secret in self._secrets):
+                text, record.exc_info = f"{text}: {type(error).__name__}: {error}", None
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        record.msg, record.args = _QUERY.sub("?***", text.rstrip()), ()
+        record.msg, record.args = _QUERY.sub("?***", " ".join(text.split())), ()
         return True
 
 

@@ -92,18 +92,20 @@ def test_the_log_holds_no_secrets():
     vendor.error("post failed: Max retries exceeded with url: /robot?session=abc&x=1 (Caused by %s)", "xoxb-1")
     vendor.error("unknown exception", "an argument without a place")
     vendor.warning("connected to wss://a.b/ws?ticket=abc\nsecond line k-1")
-    for logger in loggers:
+    for logger, told in ((vendor, "in theirs"), (ours, "xapp-1 is wrong"), (ours, "in ours")):
         try:
-            raise ValueError("xapp-1 is wrong")
+            raise ValueError(told)
         except ValueError:
             logger.exception("failed")
+    for logger in loggers:
         logger.removeHandler(handler)
-    told = stream.getvalue().splitlines()
-    assert told[:4] == [
+    lines = stream.getvalue().splitlines()
+    assert lines[:6] == [
         "post failed: Max retries exceeded with url: /robot?*** (Caused by ***)",
         "unknown exception ('an argument without a place',)",
         "connected to wss://a.b/ws?*** second line ***",
+        "failed: ValueError: in theirs",
         "failed: ValueError: *** is wrong",
+        "failed",
     ]
-    assert (told[4], told[-1]) == ("failed", "ValueError: *** is wrong")
-    assert "Traceback (most recent call last):" in told
+    assert (lines[6], lines[-1]) == ("Traceback (most recent call last):", "ValueError: in ours")
