@@ -26,8 +26,8 @@ from tests.qa.servers import serving  # noqa: E402
 
 SIZE = {"width": 1000, "height": 700}
 MAX_BYTES = 150_000
-# Enough for smooth letters; a third of the size.
-COLOURS = 128
+# Enough for smooth letters and every colour of the map; a third of the size.
+COLOURS = 256
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
                     ready(page)
                     file = ROOT / "docs" / f"page-{name}.png"
                     with Image.open(io.BytesIO(page.screenshot())) as picture:
-                        picture.convert("RGB").quantize(COLOURS).save(file, optimize=True)
+                        picture.convert("RGB").quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE).save(file, optimize=True)
                     size = file.stat().st_size
                     print(f"{file.name}: {size} bytes")  # noqa: T201
                     assert size < MAX_BYTES, f"{file.name} is too large for a README"
