@@ -30,14 +30,16 @@ export function credentials() {
 /** @param {number} status @param {string | null} after the Retry-After header @param {string} body */
 export function troubleOf(status, after, body) {
   let detail = "";
+  let isFull = false;
   try {
     const found = JSON.parse(body);
     detail = found.detail || found.error?.message || "";
+    isFull = String(found.type).endsWith("/overloaded");
   } catch {
     /* a proxy's own page, not ours */
   }
   const isGateway = status === 502 || status === 504;
-  const kind = isGateway ? "gone" : KINDS[status] || (status < 500 ? "refused" : "broken");
+  const kind = isFull ? "busy" : isGateway ? "gone" : KINDS[status] || (status < 500 ? "refused" : "broken");
   return new Trouble(kind, detail, Math.min(Number(after) || 0, SLOWEST_WAIT_S));
 }
 

@@ -124,7 +124,7 @@ class View {
     const back = h("button", { type: "button", class: "quiet", on: { click: () => this.open(this.quoted) } }, t("toQuote"));
     fill(
       this.tools,
-      h("p", { class: "doctitle", "aria-hidden": "true" }, this.info.title || this.info.path),
+      h("p", { class: "doctitle", "aria-hidden": "true" }, (span && this.headingsAt(span[0])[0]) || this.info.title || this.info.path),
       h("div", { class: "steps" }, button(t("earlierPassage"), -1), button(t("laterPassage"), 1),
         this.now >= 0 ? h("span", { class: "quiet" }, t("passageOf", this.now + 1, passages.length)) : null, isAtQuote ? null : back),
       span ? h("div", { class: "copies" }) : null,
@@ -137,14 +137,15 @@ class View {
     const path = `v1/documents/${encodeURIComponent(this.info.id)}/text`;
     const quote = await (await send(path, { query: { start, end }, signal: this.signal })).text();
     const page = this.outline.pages.filter((found) => found.start <= start).at(-1)?.page ?? null;
-    const cited = { document_id: this.info.id, path: this.info.path, title: this.info.title, heading_path: this.headingsAt(start), page, start, end, quote };
+    const [title, ...headings] = this.headingsAt(start);
+    const cited = { document_id: this.info.id, path: this.info.path, title: title || this.info.title, heading_path: headings.filter(Boolean), page, start, end, quote };
     const place = this.tools.querySelector(".copies");
     if (!place) return;
     fill(place, citationButtons(cited), h("span", { class: "quiet where" }, placeWords(cited).join(" › ")));
     place.title = t("noReference");
   }
 
-  /** @param {number} offset @returns {string[]} */
+  /** The article's title and the headings below it. @param {number} offset @returns {string[]} */
   headingsAt(offset) {
     const path = /** @type {string[]} */ ([]);
     for (const { title, level, start } of this.outline.headings) {
@@ -152,6 +153,6 @@ class View {
       path.length = level;
       path[level] = title;
     }
-    return path.slice(1).filter(Boolean);
+    return path;
   }
 }

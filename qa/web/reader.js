@@ -26,6 +26,7 @@ export class Reader {
     /** @type {[number, number] | null} */
     this.marked = null;
     this.generation = 0;
+    this.asked = 0;
     this.edges = new IntersectionObserver((seen) => this.onEdge(seen), { rootMargin: "1500px" });
     signal.addEventListener("abort", () => this.edges.disconnect(), { once: true });
     this.top = h("div", { class: "edge" });
@@ -34,10 +35,13 @@ export class Reader {
 
   /** Show the text at `offset`, with a span marked. @param {number} offset @param {[number, number] | null} [span] */
   async goTo(offset, span = this.marked) {
+    const asked = ++this.asked;
     this.marked = span;
     const inside = this.parts.find(({ start, end }) => start <= offset && offset < end);
     if (!inside || (span && span[1] > this.parts.at(-1).end)) await this.restart(offset);
     else this.remark();
+    // Whoever has asked for another place meanwhile stays there.
+    if (asked !== this.asked) return;
     const target = (span && span[0] === offset && this.place.querySelector("mark")) || this.lineAt(offset);
     if (!target) return;
     const isQuote = target.tagName === "MARK";
