@@ -25,6 +25,12 @@ def configure(server: ServerConfig) -> None:
     logging.getLogger("qa").setLevel(logging.INFO)
 
 
+def announce(line: str) -> None:
+    """Write a line for people and scripts, in no format but its own."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
 def one_line(text: str) -> str:
     """The text with all that could end a line or steer a terminal escaped as in JSON."""
     return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)

@@ -92,10 +92,7 @@ def _leave_stuck_threads() -> None:
 
 def make_server(config: Config, listener: socket.socket) -> uvicorn.Server:
     """A server for `server.run([listener])`."""
-
-    def announce() -> None:
-        logger.info("%s", _announcement(listener))
-
+    announce = partial(logs.announce, _announcement(listener))
     return uvicorn.Server(_settings(config, create_app(bound_to(config, listener), announce)))
 
 

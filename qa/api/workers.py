@@ -6,7 +6,6 @@ builds an index that is missing, the others wait for it. What a process keeps in
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import signal
@@ -28,8 +27,6 @@ from qa.api.allocator import share_heaps
 from qa.api.app import create_app
 from qa.api.metrics import SHARED_FOLDER
 from qa.config import Config
-
-logger = logging.getLogger(__name__)
 
 
 class SharedListener(socket.socket):
@@ -56,7 +53,7 @@ def _received(handle: Any, family: int, kind: int, protocol: int) -> SharedListe
 
 
 def factory(config: Config, announcement: str) -> Callable[[], FastAPI]:
-    """What makes the application in each worker; `announcement` is logged once when all of them can answer."""
+    """What makes the application in each worker; `announcement` is told once when all of them can answer."""
     ready: Synchronized[int] = multiprocessing.get_context("spawn").Value("i", 0)
     return partial(_make_app, config, announcement, ready)
 
@@ -79,7 +76,7 @@ def _make_app(config: Config, announcement: str, ready: Synchronized[int]) -> Fa
         with ready.get_lock():
             ready.value += 1
             if ready.value == config.server.workers:
-                logger.info("%s", announcement)
+                logs.announce(announcement)
 
     return create_app(config, announce)
 

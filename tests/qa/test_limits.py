@@ -30,12 +30,16 @@ class Blocking:
     def extend(self, app: FastAPI) -> None:
         app.add_api_route("/block", self._block, methods=["GET", "POST"])
         app.add_api_route("/stream", self._stream)
+        app.add_api_route("/flood", self._flood)
 
     def _block(self) -> str:
         self.running += 1
         self.go.wait(30)
         self.running -= 1
         return "done"
+
+    def _flood(self) -> StreamingResponse:
+        return StreamingResponse(b"x" * 1_000_000 for _ in range(100))
 
     def _stream(self) -> StreamingResponse:
         def parts() -> Iterator[bytes]:
@@ -274,3 +278,12 @@ def test_a_body_is_read_once_and_whole(client):
     )
     assert response.status_code == 200
     assert client.post("/v1/search", json=QUERY).status_code == 200
+
+
+def test_a_client_that_does_not_read_is_cut_off(seeds_config):
+    with blocking(seeds_config, max_concurrent=1, timeout_s=0.5) as (client, _):
+        connection = socket.create_connection((client.base_url.host, client.base_url.port))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(b"GET /flood HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        wait_until(lambda: client.get("/docs").status_code == 200)
+        assert len(received(connection)) < 100_000_000

@@ -17,9 +17,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from index.errors import ConfigError
 from qa.api import tracing
-from qa.api.logs import JsonLine, TextLine, one_line
+from qa.api.logs import JsonLine, TextLine, configure, one_line
 from qa.config import Config
 from qa.schemas import EXAMPLE_QUESTION
+from qa.settings import ServerConfig
 from tests.qa.servers import make_corpus, serving, wait_until
 from tests.qa.test_access import ADMIN, KEYS, READ, bearer, with_server
 
@@ -195,6 +196,23 @@ def test_lines_hold_tracebacks():
     first, *rest = TextLine().format(record).splitlines()
     assert first == "ERROR: failed\\nor not"
     assert rest and all(part.startswith("    ") for part in rest)
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [("text", r"WARNING: a\\nb\n"), ("json", r'\{"time": .*"WARNING", "message": "a\\nb"\}\n'), (None, r"\{.*\}\n")],
+)
+def test_the_format_is_configured(capsys, kind, line):
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], logging.getLogger("qa").level
+    root.handlers.clear()
+    try:
+        configure(ServerConfig(log_format=kind))
+        logging.getLogger("qa.somewhere").warning("a\nb")
+    finally:
+        root.handlers[:] = handlers
+        logging.getLogger("qa").setLevel(level)
+    assert re.fullmatch(line, capsys.readouterr().err)
 
 
 class Collector:
