@@ -6,7 +6,7 @@ Each client keeps one connection and asks one question after the other, drawn fr
 documents are uploaded and deleted over HTTP. Every citation and every hit is compared with the text that the server
 gives. Exits with 1 when something was wrong: a status other than 200 and the deliberate 429 and 503 (with Retry-After),
 a broken connection, a span that is not the quote, a generation that goes back within one connection, p99 over 20 times
-p50, or memory that grows.
+p50, or memory that still grows in the last third of a run of five minutes or more.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ QUESTIONS = ROOT / "benchmarks/union_questions.jsonl"
 MOST_TIMES_P50 = 20
 # Memory of the last third of a run may exceed that of the middle third by this share.
 GROWTH = 0.05
+# Threads and caches fill for some minutes; a shorter run says nothing of it.
+JUDGED_AFTER_S = 300
 PAUSE_S = 0.2
 SAMPLE_S = 2.0
 UPLOADED = 3
@@ -182,7 +184,9 @@ async def change(served: Served, seen: Seen, until: float) -> None:
                 await job(http, seen, "DELETE", f"/v1/documents/{document}", "deletions")
 
 
-async def job(http: httpx.AsyncClient, seen: Seen, method: str, path: str, name: str, **options: Any) -> dict[str, Any]:
+async def job(
+    http: httpx.AsyncClient, seen: Seen, method: str, path: str, name: str, **options: object
+) -> dict[str, Any]:
     """A change asked for and waited for."""
     response = await request(http, seen, method, path, **options)
     while response is not None:
@@ -237,7 +241,8 @@ def verdict(figures: dict[str, Any]) -> list[str]:
     wrong = [f"{name}: {count} times" for name, count in figures["errors"].items()]
     if figures["p99_over_p50"] > MOST_TIMES_P50:
         wrong.append(f"p99 is {figures['p99_over_p50']} times p50")
-    if figures["pss_mb_last_third"] > figures["pss_mb_middle_third"] * (1 + GROWTH):
+    is_long = figures["seconds"] >= JUDGED_AFTER_S
+    if is_long and figures["pss_mb_last_third"] > figures["pss_mb_middle_third"] * (1 + GROWTH):
         wrong.append("memory grows")
     return wrong
 

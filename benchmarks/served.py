@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -79,7 +80,7 @@ def _announced(lines: IO[str], log: IO[str]) -> str | None:
         log.write(line)
         log.flush()
         if " answers questions" in line:
-            return next(word for word in line.split() if word.startswith("http"))
+            return str(re.findall(r"https?://[^\s\"]+", line)[0])  # the line may be JSON
     return None
 
 

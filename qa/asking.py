@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ class Asked:
     store: LocalStore
     encoder: Encoder
     base: Path
+    public_url: str
     top_k: int
     explain: bool
     started: float
@@ -65,6 +66,13 @@ class Asked:
         return IndexOut(generation=self.store.generation, model=self.store.encoder, passages=self.store.counts()[1])
 
 
+def whole(parts: Iterable[Part]) -> AskResponse:
+    """The response that the parts end with."""
+    *_, done = parts
+    assert isinstance(done, AskResponse)
+    return done
+
+
 def found(asked: Asked) -> SearchResponse:
     """The passages alone."""
     return SearchResponse(
@@ -89,7 +97,7 @@ def quoted_sources(asked: Asked, found: Answer | NoAnswer) -> Sources:
     quotes = found.quotes if isinstance(found, Answer) else ()
     fresh = asked.fresh(quotes)
     return Sources(
-        id=asked.id, query=asked.query, citations=list(citations(enumerate(quotes, start=1), fresh)),
+        id=asked.id, query=asked.query, citations=list(citations(enumerate(quotes, start=1), fresh, asked.public_url)),
         hits=asked.hits(fresh, quotes), index=asked.index(),
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """`qa backup`: the truth in one file, as it is at one moment, while others read and write.
 
-Into the archive go the database, what else is kept in SQLite, the configuration, the dictionary and synonyms, and the
-documents. Derived files do not: they are made again where the backup is restored.
+Into the archive go the database, the configuration, the dictionary and synonyms, and the documents. Derived files do
+not, they are made again where the backup is restored; nor do jobs, whose files are among the documents already.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from index.build import files_in, shown_path
 from index.errors import ConfigError, ReadError
-from index.store.snapshot import copy_database, database_file, inspect, other_databases
+from index.store.snapshot import copy_database, database_file, inspect
 from qa.config import Config
 from qa.manifest import NAME, Collection, Entry, Header, Role
 
@@ -138,11 +138,8 @@ def shown_folder(folder: Path, base: Path) -> str:
 
 
 def _sources(config: Config, folder: Path, report: BackupReport, documents: bool) -> Iterator[tuple[Path, Entry]]:
-    """What goes in, with entries that lack their size and sum; SQLite files are copied here first."""
+    """What goes in, with entries that lack their size and sum."""
     yield folder / "index.sqlite", _entry("index.sqlite", "index")
-    for database in other_databases(config.index_dir):
-        copy_database(database, folder / f"copy-{database.name}")
-        yield folder / f"copy-{database.name}", _entry(f"databases/{database.name}", "database", path=database.name)
     single: list[tuple[Role, Path | None]] = [
         ("config", config.file), ("dictionary", config.dictionary_file), ("synonyms", config.synonyms_file),
     ]  # fmt: skip

@@ -21,7 +21,7 @@ from qa.schemas import Doubt, Unsupported
 
 _HAN = re.compile(f"[{HAN}]")
 _LETTER = re.compile("[^\\W\\d_]")
-_CAPITALISED = re.compile("(?<![\\w'’.])[A-Z][\\w'’&-]*")
+_CAPITALISED = re.compile(f"(?<![^\\W{HAN}])(?<!['’.])[A-Z](?:[^\\W{HAN}]|['’&-])*")
 _POSSESSIVE = re.compile("['’]s?$")
 # Capitalised, and figures or nobody's name.
 _CALENDAR = re.compile("(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tues|wednes|thurs|fri|satur|sun)[a-z]*")

@@ -50,18 +50,28 @@ def ask(
     after: Annotated[
         list[str] | None, typer.Option("--after", help="An earlier question that this one follows; repeatable")
     ] = None,
+    llm: Annotated[
+        bool | None, typer.Option("--llm/--no-llm", help="Let the language model write the answer, or quote it")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Answer a question from the documents. Exit code 1 when they hold no answer."""
     engine = _engine(config, question, top_k)
+    kind = engine.kind_of(None if llm is None else "generated" if llm else "extractive")
     _index_if_missing(engine)
-    response = engine.ask(question, top_k=top_k, explain=explain, history=_turns(after or ()))
+    history = _turns(after or ())
+    parts = engine.stream(question, top_k=top_k, explain=explain, history=history, answer=kind)
     if as_json:
+        from qa.asking import whole
+
+        response = whole(parts)
         _print_json(response.model_dump_json())
     else:
-        from qa.terminal import print_answer
+        from qa.terminal import follow
 
-        print_answer(response)
+        response = follow(parts, is_generated=kind == "generated")
+    if response.answer and response.answer.fallback:
+        stderr.print(f"qa: {response.answer.fallback.detail}; the answer is quoted instead", style="yellow")
     raise typer.Exit(EXIT_ANSWERED if response.status == "answered" else EXIT_NO_ANSWER)
 
 
@@ -176,6 +186,7 @@ def why_not(
 def serve(
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on")] = None,
     port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, max=64, help="Processes that answer")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Let others reach it without API keys")] = False,
     config: ConfigOption = None,
 ) -> None:
@@ -183,8 +194,29 @@ def serve(
     from qa.api.server import serve as run
     from qa.config import load_config
 
-    loaded = load_config(config)
-    run(loaded, host or loaded.server.host, loaded.server.port if port is None else port, insecure=insecure)
+    run(load_config(config), host, port, workers, insecure=insecure)
+
+
+@app.command()
+def mcp(config: ConfigOption = None) -> None:
+    """Answer an MCP client over stdin and stdout; clients start this by themselves."""
+    from qa.chat.mcp_stdio import serve_stdio
+    from qa.config import load_config
+
+    serve_stdio(load_config(config))
+
+
+@app.command()
+def bot(
+    name: Annotated[str, typer.Argument(help="dingtalk, feishu, wecom or slack")], config: ConfigOption = None
+) -> None:
+    """Answer questions in a chat tool."""
+    from qa.chat.bots.run import find_bot, run
+
+    engine = _engine(config)
+    serve = find_bot(name, engine.config)
+    _index_if_missing(engine)
+    run(serve, engine)
 
 
 @app.command()
@@ -225,6 +257,20 @@ def restore(
     from qa.restore import restore as run
 
     for line in run(file, config, force=force).lines():
+        stderr.print(line, markup=False)
+
+
+@app.command()
+def bundle(
+    target: Annotated[Path, typer.Argument(help="A folder to make, or an archive: .zip, .tar.gz")],
+    wheels: Annotated[bool, typer.Option("--wheels", help="With the packages it needs; takes a network, once")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Put index, documents, model and program in one place that needs no network."""
+    from qa.bundle import bundle as run
+    from qa.config import load_config
+
+    for line in run(load_config(config), target, wheels=wheels).lines():
         stderr.print(line, markup=False)
 
 

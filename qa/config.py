@@ -14,11 +14,24 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from index.encoder import BUNDLED, EncoderOptions
 from index.errors import ConfigError
-from qa.settings import EncoderConfig, LlmConfig, RerankerConfig, ServerConfig
+from qa.settings import (
+    BotsConfig,
+    DingtalkConfig,
+    EncoderConfig,
+    FeishuConfig,
+    LlmConfig,
+    RerankerConfig,
+    ServerConfig,
+    SlackConfig,
+    WecomConfig,
+)
 
 DEFAULT_FILE = Path("config.yaml")
 ENV_PREFIX = "QA_"
-_SECRETS = frozenset({"api_key", "api_keys"})
+_SECRETS = frozenset(
+    {"api_key", "api_keys", "client_secret", "app_secret", "verification_token", "encrypt_key", "secret"}
+    | {"bot_token", "app_token"}
+)
 
 
 class Config(BaseSettings):
@@ -36,6 +49,11 @@ class Config(BaseSettings):
     synonyms: Path | None = None
     store: Literal["local"] = "local"
     server: ServerConfig = ServerConfig()
+    bots: BotsConfig = BotsConfig()
+    dingtalk: DingtalkConfig = DingtalkConfig()
+    feishu: FeishuConfig = FeishuConfig()
+    wecom: WecomConfig = WecomConfig()
+    slack: SlackConfig = SlackConfig()
     _base: Path = PrivateAttr(default_factory=Path.cwd)
     _file: Path | None = PrivateAttr(default=None)
 
@@ -149,8 +167,21 @@ def _folder_name(folder: object) -> str:
     return name
 
 
-def load_config(path: Path | str | None = None) -> Config:
-    """Read `path`, or ./config.yaml if there is one, and the environment.
+class _FileConfig(Config):
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def load_config(path: Path | str | None = None, *, environment: bool = True) -> Config:
+    """Read `path`, or ./config.yaml if there is one, and the `environment` unless told otherwise.
 
     Raises:
         ConfigError: the file can't be read, or a key is unknown or has a wrong value.
@@ -160,7 +191,7 @@ def load_config(path: Path | str | None = None) -> Config:
     if path is not None or file.exists():
         values = _read_yaml(file)
     try:
-        config = Config(**values)
+        config = (Config if environment else _FileConfig)(**values)
     except ValidationError as exc:
         raise ConfigError(f"{file if values else 'settings'}: {'; '.join(_problems(exc))}") from exc
     except SettingsError as exc:

@@ -12,11 +12,16 @@ from index.encoder import Encoder
 from index.errors import CitedQAError
 from index.lexicon import read_dictionary, read_synonyms
 from index.segmenter import PLAIN
-from index.types import Filters
+from index.store.local import LocalStore
 from qa.config import Config, load_config, unknown_variables
 from qa.engine import Engine
+from qa.jobs import Jobs
+from qa.selftest import PASSED, self_test
 
-_PACKAGES = ("cited-qa", "faiss-cpu", "tantivy", "model2vec", "opencc", "sentence-transformers")
+_PACKAGES = ("cited-qa", "faiss-cpu", "tantivy", "model2vec", "opencc", "sentence-transformers", "openai")
+# What a server answers that has no list of models, and how many names of a list are shown.
+_NO_LIST = (404, 405, 501)
+_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,19 @@ def examine(config_file: Path | None = None) -> Iterator[Finding]:
         yield Finding(f"collection {name}", folder.is_dir(), str(folder) if folder.is_dir() else f"{folder}: missing")
     yield from _lexicon(config)
     yield from _index(config)
+    yield from _jobs(config)
+    yield _language_model(config)
+
+
+def _jobs(config: Config) -> Iterator[Finding]:
+    jobs = Jobs(config.index_dir)
+    if not jobs.exists:
+        return
+    try:
+        left = jobs.count_left()
+        yield Finding("jobs", True, f"{left} not finished; a running server does them" if left else "all finished")
+    except CitedQAError as exc:
+        yield Finding("jobs", False, str(exc))
 
 
 def _lexicon(config: Config) -> Iterator[Finding]:
@@ -75,7 +93,7 @@ def _index(config: Config) -> Iterator[Finding]:
         documents, passages = store.counts()
         yield Finding("index", True, f"{documents} documents, {passages} passages, generation {store.generation}")
         yield Finding("encoder", True, f"{store.encoder}, {store.dim} dimensions{_prompts(engine.encoder)}")
-        yield _self_test(engine)
+        yield _self_test(engine, store)
     except CitedQAError as exc:
         yield Finding("index", False, str(exc))
 
@@ -86,19 +104,30 @@ def _prompts(encoder: Encoder) -> str:
     return f", query prompt {query!r}, document prompt {document!r}" if query or document else ""
 
 
-def _self_test(engine: Engine) -> Finding:
-    """Search a document for its own opening: both legs must find it."""
-    infos = engine.documents(limit=1)
-    if not infos:
+def _self_test(engine: Engine, store: LocalStore) -> Finding:
+    if not store.counts()[0]:
         return Finding("self-test", False, "the index holds no documents; put some into the corpus and run: qa index")
-    document = engine.document(infos[0].id)
-    opening = " ".join(document.text[:400].split())[:60]
-    hits = engine.search(opening, top_k=10, filters=Filters(document_id=(document.id,)), explain=True).hits
-    ours = [hit.explain for hit in hits if hit.explain]
-    if not any(parts.lexical > 0 for parts in ours):
-        return Finding(
-            "self-test", False, "lexical search does not find a document's own words; run: qa index --rebuild"
-        )
-    if not any(parts.dense > 0 for parts in ours):
-        return Finding("self-test", False, "dense search does not find a document's own words; run: qa index --rebuild")
-    return Finding("self-test", True, "lexical and dense search find a document by its own words")
+    failure = self_test(engine, store)
+    return Finding("self-test", failure is None, failure or PASSED)
+
+
+def _language_model(config: Config) -> Finding:
+    """Whether the language model's endpoint answers and has the model, as far as it says."""
+    name = "language model"
+    if not config.llm.model:
+        return Finding(name, True, "none; answers are quoted from the documents")
+    from qa.model import Model, ModelError
+
+    place = f"{config.llm.model} at {config.llm.base_url}"
+    try:
+        listed = Model(config.llm).models()
+    except ModelError as exc:
+        if exc.status in _NO_LIST:
+            return Finding(name, True, f"{place}: answers, but does not list its models")
+        return Finding(name, False, f"{place}: {exc.detail}; check the keys of llm")
+    # Ollama lists what it calls qwen3 as qwen3:latest.
+    if listed and not any(
+        found.removesuffix(":latest") == config.llm.model.removesuffix(":latest") for found in listed
+    ):
+        return Finding(name, False, f"{place}: the endpoint has no such model; it lists {', '.join(listed[:_SHOWN])}")
+    return Finding(name, True, f"{place} answers")

@@ -21,7 +21,7 @@ from index.segmenter import PLAIN, Segmenter
 from index.store.local import LocalStore, Settings, open_store
 from index.types import Document, DocumentInfo, Filters
 from qa.answer import Reading, read
-from qa.asking import Asked, found, quoted
+from qa.asking import Asked, found, quoted, whole
 from qa.config import Config, load_config
 from qa.conversation import Turn, interpret
 from qa.question import Question
@@ -171,9 +171,7 @@ class Engine:
         Raises:
             QueryError: the query is empty or too long, `top_k` is out of range, or there is no model to write.
         """
-        *_, done = self.stream(query, top_k=top_k, filters=filters, explain=explain, history=history, answer=answer)
-        assert isinstance(done, AskResponse)
-        return done
+        return whole(self.stream(query, top_k=top_k, filters=filters, explain=explain, history=history, answer=answer))
 
     def stream(
         self,
@@ -196,19 +194,24 @@ class Engine:
         """
         started = time.perf_counter()
         check(query, top_k)
-        self.check_kind(answer)
+        kind = self.kind_of(answer)
         asked = self._asked(query, self._interpreted(query, history), top_k, filters, explain, started)
-        if self.model and answer != "extractive":
+        if self.model and kind == "generated":
             from qa.generate import Writing, generated
 
             yield from generated(asked, Writing(self.model, self.config.llm.passages, history, stop))
         else:
             yield from quoted(asked)
 
-    def check_kind(self, kind: AnswerKind | None) -> None:
-        """Raise QueryError when this kind of answer can't be given."""
-        if kind == "generated" and self.model is None:
+    def kind_of(self, wanted: AnswerKind | None) -> AnswerKind:
+        """The kind of answer that is given to who wants this one, None for whichever there is.
+
+        Raises:
+            QueryError: it is generated, and no language model is configured.
+        """
+        if wanted == "generated" and self.model is None:
             raise QueryError("answer: no language model is configured; set llm.model, or ask for an extractive answer")
+        return wanted or ("generated" if self.model else "extractive")
 
     def _interpreted(self, query: str, history: Sequence[Turn]) -> str:
         asked = interpret(query, history, self.encoder.encode_documents) if history else query
@@ -222,7 +225,8 @@ class Engine:
         return Asked(
             id=uuid.uuid4().hex, query=query, interpreted=interpreted, question=question,
             reading=self._read(question, store, top_k, filters), store=store, encoder=self.encoder,
-            base=self.config.base, top_k=top_k, explain=explain, started=started,
+            base=self.config.base, public_url=self.config.server.public_url or "", top_k=top_k, explain=explain,
+            started=started,
         )  # fmt: skip
 
     def _question(self, text: str, store: LocalStore) -> Question:

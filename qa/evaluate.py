@@ -153,6 +153,7 @@ def evaluate(
             question.question,
             top_k=DOCUMENT_POOL if question.relevant else POOL,
             history=[Turn(text) for text in question.history],
+            answer="extractive",
         )
         latencies.append((time.perf_counter() - started) * 1000)
         outcomes.append(_outcome(question, response, names))

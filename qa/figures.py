@@ -6,7 +6,7 @@ Works on folded text (`index.fold`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -74,7 +74,7 @@ class Figures:
         return is_year and is_day
 
     @cached_property
-    def _quantities(self) -> list[Quantity]:
+    def _quantities(self) -> Sequence[Quantity]:
         return quantities(self._text)
 
     @cached_property

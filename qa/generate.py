@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 
 from index.fold import fold, fold_text
 from index.types import Passage
@@ -18,6 +20,7 @@ from qa.marks import Sentence, Writer, without_marks
 from qa.model import Model, ModelError
 from qa.parts import Quote
 from qa.prompt import SENTINEL, messages
+from qa.render import Source as Freshness
 from qa.render import citations
 from qa.schemas import AnswerOut, AskResponse, Delta, Fallback, Sources
 
@@ -25,6 +28,9 @@ from qa.schemas import AnswerOut, AskResponse, Delta, Fallback, Sources
 _THINKING, _THOUGHT = "<think>", "</think>"
 # What models put around a word that they are told to write.
 _WRAPPING = " \t\r\n`*_\"'“‘「【["
+
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class _NothingFoundError(Exception):
@@ -85,9 +91,12 @@ class _Draft:
         self._asked, self._found = asked, found
         chosen = _chosen(asked, found, passages)
         self.numbered = {n: Source(passage, asked.question.segmenter) for n, passage in enumerate(chosen, start=1)}
-        self._fresh = asked.fresh([(passage, (0, 0)) for passage in chosen])
         self.checker = Checker(asked.question, self.numbered)
         self.writer = Writer(self.numbered, self.checker.judge)
+
+    @cached_property
+    def _fresh(self) -> dict[str, Freshness]:
+        return self._asked.fresh([(source.passage, (0, 0)) for source in self.numbered.values()])
 
     @property
     def sources(self) -> Sources:
@@ -95,7 +104,7 @@ class _Draft:
         whole = [(n, (source.passage, (0, len(source.passage.text)))) for n, source in self.numbered.items()]
         asked = self._asked
         return Sources(
-            id=asked.id, query=asked.query, citations=list(citations(whole, self._fresh)),
+            id=asked.id, query=asked.query, citations=list(citations(whole, self._fresh, asked.public_url)),
             hits=asked.hits(self._fresh, self._found.quotes), index=asked.index(),
         )  # fmt: skip
 
@@ -109,15 +118,17 @@ class _Draft:
     def response(self, timings_ms: dict[str, float]) -> AskResponse:
         """The finished answer with the sources that it cites, each narrowed to what bears the text out."""
         cited = dict(self._quotes())
+        asked = self._asked
         sources = Sources(
-            id=self._asked.id, query=self._asked.query, citations=list(citations(cited.items(), self._fresh)),
-            hits=self._asked.hits(self._fresh, list(cited.values())), index=self._asked.index(),
+            id=asked.id, query=asked.query,
+            citations=list(citations(cited.items(), self._fresh, asked.public_url)),
+            hits=asked.hits(self._fresh, list(cited.values())), index=asked.index(),
         )  # fmt: skip
         answer = AnswerOut(
             text=self.writer.text, kind="generated", value=self._value(), confidence=rounded(self._found.confidence),
             unsupported=self.checker.unsupported,
         )  # fmt: skip
-        return respond(self._asked, sources, answer, timings_ms)
+        return respond(asked, sources, answer, timings_ms)
 
     def _quotes(self) -> Iterator[tuple[int, Quote]]:
         told = [(sentence, self._told(sentence)) for sentence in self.writer.sentences]
@@ -157,6 +168,16 @@ def _chosen(asked: Asked, found: Answer, count: int) -> list[Passage]:
     return list({passage.row: passage for passage in best}.values())[:count]
 
 
+def _whole(parts: Iterable[str]) -> Iterator[str]:
+    """Parts of a text made of whole characters, without controls: a server may cut a pair of surrogates in two."""
+    half = ""
+    for part in parts:
+        text = half + part
+        half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        text = text[: len(text) - len(half)]
+        yield _CONTROL.sub("", text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
+
+
 def _visible(parts: Iterable[str]) -> Iterator[str]:
     """What a model writes, without what it only thinks.
 
@@ -164,7 +185,7 @@ def _visible(parts: Iterable[str]) -> Iterator[str]:
         _NothingFoundError: it writes that the passages don't answer.
     """
     held: str | None = ""
-    for part in parts:
+    for part in _whole(parts):
         if held is None:
             yield part
             continue

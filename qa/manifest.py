@@ -16,7 +16,7 @@ NAME = "manifest.jsonl"
 # A line holds one path at most; a longer one is no line of ours.
 _LINE_BYTES = 1 << 20
 
-Role = Literal["index", "database", "config", "dictionary", "synonyms", "document"]
+Role = Literal["index", "config", "dictionary", "synonyms", "document"]
 
 
 class Collection(BaseModel):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from qa.schemas import Failure
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI, AsyncStream
     from openai.types.chat import ChatCompletionChunk
 
     from qa.settings import LlmConfig
@@ -49,12 +49,16 @@ class Message:
 
 
 class ModelError(Exception):
-    """The model gave no whole answer. `detail` may be shown to anyone: it says nothing of addresses and keys."""
+    """The model gave no whole answer. `detail` may be shown to anyone: it says nothing of addresses and keys.
 
-    def __init__(self, reason: Failure, detail: str) -> None:
+    `status` is that of the server's reply where it was an error, else 0.
+    """
+
+    def __init__(self, reason: Failure, detail: str, status: int = 0) -> None:
         super().__init__(detail)
         self.reason: Failure = reason
         self.detail = detail
+        self.status = status
 
 
 class Model:
@@ -130,8 +134,10 @@ class _Connection:
     """The SDK's client and the event loop that it lives in."""
 
     def __init__(self, options: LlmConfig) -> None:
-        from openai import AsyncOpenAI
+        from openai import AsyncOpenAI, AsyncStream
+        from openai.types.chat import ChatCompletionChunk
 
+        self._chunk, self._chunks = ChatCompletionChunk, AsyncStream[ChatCompletionChunk]
         self._options = options
         self._key = options.api_key.get_secret_value() if options.api_key else ""
         # Without a key the SDK would look for one of its own in the environment.
@@ -212,23 +218,25 @@ class _Connection:
         )
         return ModelError("timeout", f"the language model {what} within {limit:g} s ({key})")
 
-    async def _request(self, messages: Sequence[Message]) -> Any:  # noqa: ANN401 - the SDK's overloads need literals
+    async def _request(self, messages: Sequence[Message]) -> AsyncStream[ChatCompletionChunk]:
         given = {"max_tokens": self._options.max_tokens, "temperature": self._options.temperature}
-        return await self._client.chat.completions.create(  # type: ignore[call-overload]
-            model=self._options.model,
-            messages=[{"role": message.role, "content": message.content} for message in messages],
-            stream=True,
+        body = {
+            "model": self._options.model, "stream": True,
+            "messages": [{"role": message.role, "content": message.content} for message in messages],
             **{name: value for name, value in given.items() if value is not None},
+        }  # fmt: skip
+        # As chat.completions.create sends it, which first looks through all messages for what it might convert.
+        return await self._client.post(
+            "/chat/completions", body=body, stream=True, cast_to=self._chunk, stream_cls=self._chunks
         )
 
     def _failure(self, error: Exception, has_begun: bool) -> ModelError:
         """What an error of the SDK, or of what is below it, comes to. The log has more than the caller is told."""
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
-        said = " ".join(str(error).split())[:_QUOTED_CHARS]
-        if self._key:
-            said = said.replace(self._key, "…")
-        logger.info("the language model at %s failed: %s", self._options.base_url, said)
+        said = " ".join(str(error).split())
+        said = said.replace(self._key, "…") if self._key else said
+        logger.info("the language model at %s failed: %s", self._options.base_url, said[:_QUOTED_CHARS])
         status = error.status_code if isinstance(error, APIStatusError) else 0
         if isinstance(error, TimeoutError | APITimeoutError):
             return ModelError("timeout", "the language model did not answer in time")
@@ -238,6 +246,7 @@ class _Connection:
             return ModelError(
                 "server_error" if status >= _SERVER_ERROR else "refused",
                 f"the language model's server answered with status {status}",
+                status,
             )
         if has_begun:
             return ModelError("interrupted", "the language model's answer broke off")

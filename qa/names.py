@@ -28,9 +28,8 @@ _NOT_PEOPLE = re.compile("[的了是在和与]|(?:工|职|会|年|度|性|化|�
 PLACE_KIND = re.compile("(?<=..)[省市县区州镇乡]$")
 # Words that the dictionary calls places and that name none.
 VAGUE_PLACE = re.compile("[外国东西内海各本当全世界中南北部省市县区乡镇村地方]+|.*(?:城市|地区|国家|社区|大桥|公路)")
-_PROPER_TAGS = frozenset({"ns", "nt", "nz", "nr", "nrt", "nrfg"})
-_PLACE_TAGS = frozenset({"ns", "nt", "nz"})
-_LONG_NAME_CHARS = 3
+_PLACE_TAGS = frozenset({"ns", "nt"})
+_FAMOUS_TAG = "nrfg"
 _TITLE = re.compile("《([^》]{2,40})》")
 
 
@@ -77,19 +76,23 @@ def organisations(folded: str, segmenter: Segmenter = PLAIN) -> Iterator[Span]:
 def proper_names(folded: str, segmenter: Segmenter = PLAIN) -> list[str]:
     """Names of places, people, organisations and works in a folded Han text: words that another text must share.
 
-    An organisation named by several words is each of those words.
+    An organisation named after a place is the words from the place on. The dictionary calls many a phrase a name
+    (广泛开展, 重大进展), so only those tags and endings count that can be relied on.
     """
     found = [match[1] for match in _TITLE.finditer(folded)]
-    tagged = segmenter.tag(folded)
-    for word, tag in tagged:
-        is_place = tag in _PLACE_TAGS and len(word) > 1 and not VAGUE_PLACE.fullmatch(word)
-        is_long = tag in _PROPER_TAGS and len(word) >= _LONG_NAME_CHARS
-        if (is_place or is_long) and segmenter.knows(word):
+    for word, tag in segmenter.tag(folded):
+        is_place = tag == "ns" and len(word) > 1 and not VAGUE_PLACE.fullmatch(word)
+        is_body = tag == "nt" and bool(_ORGANISATION_END.search(word))
+        if (is_place or is_body or tag == _FAMOUS_TAG) and segmenter.knows(word):
             found.append(PLACE_KIND.sub("", word))
     found += [folded[slice(*span)] for span in people(folded, segmenter)]
-    proper = {word for word, tag in tagged if tag in _PROPER_TAGS}
     for start, end in organisations(folded, segmenter):
-        parts = [word for word, _ in segmenter.tag(folded[start:end])]
-        if proper.intersection(parts):
-            found += [PLACE_KIND.sub("", part) for part in parts if len(part) > 1]
+        tagged = segmenter.tag(folded[start:end])
+        proper = [
+            number
+            for number, (word, tag) in enumerate(tagged)
+            if tag in _PLACE_TAGS and not VAGUE_PLACE.fullmatch(word)
+        ]
+        if proper:
+            found += [PLACE_KIND.sub("", word) for word, _ in tagged[proper[-1] :] if len(word) > 1]
     return list(dict.fromkeys(found))

@@ -74,4 +74,6 @@ def harmless(text: str) -> str:
 
 def printable(text: str) -> str:
     """A text without characters that nobody sees: controls, direction marks, tags, halves of pairs."""
+    if text.replace("\n", "").isprintable():
+        return text
     return "".join(char if char in "\n\t" or char.isprintable() else " " * char.isspace() for char in text)

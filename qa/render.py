@@ -9,6 +9,7 @@ from pathlib import Path
 from index.placing import within
 from index.store import Store
 from index.types import DocumentInfo, Hit, Span
+from qa.links import passage_link
 from qa.parts import Quote
 from qa.question import Question
 from qa.schemas import Citation, Copy, HitOut, ScoreParts
@@ -68,8 +69,11 @@ def highlights(hit: Hit, question: Question, cited: Sequence[Quote]) -> list[Spa
     return quoted or question.highlights(hit)
 
 
-def citations(numbered: Iterable[tuple[int, Quote]], fresh: Mapping[str, Source]) -> Iterator[Citation]:
-    """Where each quote stands; with the number that each citation is to have."""
+def citations(numbered: Iterable[tuple[int, Quote]], fresh: Mapping[str, Source], base_url: str) -> Iterator[Citation]:
+    """Where each quote stands; with the number that each citation is to have.
+
+    Its address begins with `base_url`, where the server is reached from outside; empty counts from its root.
+    """
     for n, (passage, (start, end)) in numbered:
         first, last = passage.start + start, passage.start + end
         source = fresh[passage.document_id]
@@ -78,5 +82,5 @@ def citations(numbered: Iterable[tuple[int, Quote]], fresh: Mapping[str, Source]
             heading_path=list(passage.heading_path), page=passage.page_at(first), paragraph=passage.paragraph,
             start=first, end=last, quote=passage.text[start:end],
             damaged=within(passage.damaged, first, last), read_at=source.read_at, stale=source.stale,
-            url=f"/v1/documents/{passage.document_id}/text?start={first}&end={last}",
+            url=passage_link(passage.document_id, first, last, base_url),
         )  # fmt: skip

@@ -51,16 +51,20 @@ class RestoreReport:
             f"restored the backup of {held.made_at}: {held.documents} documents, {held.passages} passages, "
             f"now generation {self.generation}; {self.documents} files of documents put back, {self.present} were there"
         )
+        if self.header.with_documents:
+            yield "run qa index to take up what changed while the backup was made"
         if self.remark:
             yield f"but questions can't be answered yet: {self.remark}"
 
 
-def restore(file: Path, config_file: Path | None = None, *, force: bool = False) -> RestoreReport:
+def restore(
+    file: Path, config_file: Path | None = None, *, force: bool = False, environment: bool = True
+) -> RestoreReport:
     """Put the backup `file` in place of what `config_file` (./config.yaml) describes, or make all of it where none is.
 
     A configuration that is there counts, and is kept: it says where this machine has its folders. Documents, the
     dictionary and the synonyms are added; those that are there and differ are replaced with `force` only. Documents
-    that the backup does not hold stay.
+    that the backup does not hold stay. `environment` lets QA_... variables count, as everywhere.
 
     Raises:
         ReadError: the file is no usable backup; nothing has been changed.
@@ -72,12 +76,12 @@ def restore(file: Path, config_file: Path | None = None, *, force: bool = False)
         _check_room(archive, target, file)
         _verify(file, archive)
         made = None if target.exists() else _first_config(archive, header, target, cleaning)
-        report = RestoreReport(header, load_config(made or target))
+        report = RestoreReport(header, load_config(made or target, environment=environment))
         if made:
             _check_inside(report.config)
         plan = _plan(archive, report, force)
         _adopt(plan, _stage(archive, plan, report.config, cleaning), report, (made, target) if made else None)
-        report.config = load_config(target)
+        report.config = load_config(target, environment=environment)
     try:
         _ = Engine(report.config).store
     except CitedQAError as exc:
@@ -176,8 +180,8 @@ def _plan(archive: zipfile.ZipFile, report: RestoreReport, force: bool) -> list[
     for entry in entries(archive):
         place = _place(entry, report.config)
         is_there = place is not None and os.path.lexists(place)
-        if place is None or (entry.role == "database" and is_there):
-            continue  # what this server was asked to do is its own
+        if place is None:
+            continue
         if not is_there:
             plan.append((entry, place))
         elif not place.is_file():
@@ -201,10 +205,6 @@ def _place(entry: Entry, config: Config) -> Path | None:
     """
     if entry.role == "document":
         return _document_place(entry, config)
-    if entry.role == "database":
-        if "/" in entry.path or not entry.path.endswith(".sqlite"):
-            raise ReadError(f"the backup's {entry.name} has no place here; take another backup")
-        return config.index_dir / entry.path
     places = {
         "index": config.index_dir / "index.sqlite", "config": None, "dictionary": config.dictionary_file,
         "synonyms": config.synonyms_file,

@@ -224,7 +224,9 @@ class AskResponse(BaseModel):
     citations: list[Citation]
     hits: list[HitOut]
     index: IndexOut
-    timings_ms: dict[str, float]
+    timings_ms: dict[str, float] = Field(
+        description="Until the passages were read (search), a model's first words came (first_text), all was done"
+    )
 
 
 class Sources(BaseModel):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from index.encoder import BUNDLED
 from qa.keys import FORM, ApiKey, parse_keys
+
+_ORIGIN = r"^https?://[^/\s]+$"
+_RATE = re.compile("[1-9][0-9]{0,5}/(?:second|minute|hour|day)")
 
 Origin = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s]+$")]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$|^\[[0-9A-Fa-f:.]+\]$")]
@@ -99,8 +103,31 @@ class ServerConfig(BaseModel):
     allowed_hosts: Annotated[tuple[HostName, ...], NoDecode] = ()
     cors_origins: Annotated[tuple[Origin, ...], NoDecode] = ()
     max_upload_mb: int = Field(default=100, ge=1, le=10_000)
+    rate_limit: str = ""
+    max_concurrent: int = Field(default=32, ge=1, le=1000)
+    max_queued: int = Field(default=128, ge=0, le=100_000)
+    max_connections: int = Field(default=512, ge=1, le=100_000)
+    timeout_s: float = Field(default=120.0, gt=0, le=3600)
+    read_timeout_s: float = Field(default=15.0, gt=0, le=3600)
+    grace_s: int = Field(default=10, ge=0, le=3600)
+    workers: int = Field(default=1, ge=1, le=64)
+    log_format: Literal["text", "json"] | None = None
+    log_questions: bool = False
+    otlp_endpoint: Annotated[str, Field(pattern=r"^https?://[^/\s]")] | None = None
 
-    @field_validator("public_url", "api_keys_file", mode="before")
+    @field_validator("rate_limit")
+    @classmethod
+    def _check_rate(cls, value: str) -> str:
+        if value:
+            from limits import parse_many  # only a server with a limit has a use for it
+
+            try:
+                parse_many(value)
+            except ValueError as exc:
+                raise ValueError("write it as in 600/minute, or 10/second;600/minute") from exc
+        return value
+
+    @field_validator("public_url", "api_keys_file", "log_format", "otlp_endpoint", mode="before")
     @classmethod
     def _nothing_is_none(cls, value: object) -> object:
         """So that a variable can undo what the file says."""
@@ -130,3 +157,91 @@ def _listed(value: object) -> object:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return [] if value is None else value
+
+
+class BotsConfig(BaseModel):
+    """What all chat bots keep to."""
+
+    model_config = ConfigDict(extra="forbid")
+    rate_limit: str | None = "20/minute"
+    workers: int = Field(default=2, ge=1, le=64)
+    max_waiting: int = Field(default=100, ge=1, le=100_000)
+    turns: int = Field(default=6, ge=0, le=100)
+    forget_after_s: float = Field(default=1800, gt=0)
+
+    @field_validator("rate_limit", mode="before")
+    @classmethod
+    def _check_limit(cls, value: object) -> object:
+        if value in ("", None):
+            return None
+        if not isinstance(value, str) or not _RATE.fullmatch(value):
+            raise ValueError("write it as in 20/minute or 300/hour, or leave it empty for no limit")
+        return value
+
+
+class BotConfig(BaseModel):
+    """One chat tool's bot. `needed` are the keys that it can't do without."""
+
+    model_config = ConfigDict(extra="forbid")
+    needed: ClassVar[tuple[str, ...]]
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _nothing_is_default(cls, value: object, info: ValidationInfo) -> object:
+        """So that a variable can undo what the file says."""
+        return cls.model_fields[str(info.field_name)].default if value == "" else value
+
+    def missing(self) -> list[str]:
+        """The needed keys that are not set."""
+        return [key for key in self.needed if getattr(self, key) is None]
+
+    def revealed(self, key: str) -> str:
+        """A secret as text; empty when it is not set."""
+        found: SecretStr | None = getattr(self, key)
+        return found.get_secret_value() if found else ""
+
+
+class DingtalkConfig(BotConfig):
+    """An app's robot in stream mode (钉钉)."""
+
+    needed = ("client_id", "client_secret")
+    client_id: str | None = None
+    client_secret: SecretStr | None = None
+    base_url: str = Field(default="https://api.dingtalk.com", pattern=_ORIGIN)
+
+
+class FeishuConfig(BotConfig):
+    """An app's bot (飞书, Lark), by a long connection or by calls to `host` and `port`."""
+
+    needed = ("app_id", "app_secret")
+    app_id: str | None = None
+    app_secret: SecretStr | None = None
+    mode: Literal["websocket", "callback"] = "websocket"
+    verification_token: SecretStr | None = None
+    encrypt_key: SecretStr | None = None
+    base_url: str = Field(default="https://open.feishu.cn", pattern=_ORIGIN)
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: int = Field(default=8001, ge=0, le=65535)
+
+    def missing(self) -> list[str]:
+        """As for any bot; calls from outside must moreover be proved to be the vendor's."""
+        proofs = ("verification_token", "encrypt_key") if self.mode == "callback" else ()
+        return super().missing() + [key for key in proofs if getattr(self, key) is None]
+
+
+class WecomConfig(BotConfig):
+    """An intelligent robot by a long connection (企业微信智能机器人)."""
+
+    needed = ("bot_id", "secret")
+    bot_id: str | None = None
+    secret: SecretStr | None = None
+    url: str = Field(default="wss://openws.work.weixin.qq.com", pattern="^wss://[^/]")
+
+
+class SlackConfig(BotConfig):
+    """An app in socket mode."""
+
+    needed = ("bot_token", "app_token")
+    bot_token: SecretStr | None = None
+    app_token: SecretStr | None = None
+    base_url: str = Field(default="https://slack.com/api/", pattern="^https?://[^/].*/$")

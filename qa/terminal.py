@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -10,7 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from index.report import IndexReport, Remark, count_kinds
-from qa.schemas import AskResponse, HitOut, Place, ScoreParts, SpanPair, WhyNotResponse
+from qa.asking import Part, whole
+from qa.schemas import AnswerOut, AskResponse, Citation, Delta, HitOut, Place, ScoreParts, SpanPair, WhyNotResponse
 
 _REASONS = {
     "no_hits": "no passage shares a word or a meaning with the question",
@@ -22,25 +23,49 @@ _DAMAGED = "! damaged in the document, look at the original:"
 _console = Console(highlight=False, soft_wrap=True)
 
 
-def print_answer(response: AskResponse, console: Console = _console) -> None:
-    """The answer, then where it stands, then the passages."""
+def follow(parts: Iterable[Part], *, is_generated: bool, console: Console = _console) -> AskResponse:
+    """Show an answer; on a terminal a generated one as it is written."""
+    if not (is_generated and console.is_terminal):
+        response = whole(parts)
+        print_answer(response, console)
+        return response
+    has_text = False
+    for part in parts:
+        if isinstance(part, Delta):
+            console.print(Text(part.text if not part.replace else f"\n\n{part.text}", "bold"), end="")
+            has_text = True
+    console.print("\n" if has_text else "", end="")
+    assert isinstance(part, AskResponse)
+    print_answer(part, console, is_shown=has_text)
+    return part
+
+
+def print_answer(response: AskResponse, console: Console = _console, *, is_shown: bool = False) -> None:
+    """The answer, unless its text is on the screen already, then where it stands, then the passages."""
     if response.interpreted_as:
         console.print(Text(f"Understood as: {response.interpreted_as}", "dim"))
     if response.answer is None:
         reason = _REASONS[response.reason or "no_hits"] + "、".join(response.missing_terms)
         console.print(Text(f"Not found in the documents: {reason}", style="bold yellow"))
-    else:
-        shown = _emphasised(response.answer.text, response.answer.value)
-        for citation in response.citations:
-            if citation.quote == response.answer.text:
-                _mark_damage(shown, citation.damaged, citation.start)
-        console.print(shown)
-        for citation in response.citations:
-            console.print(Text.assemble((f"[{citation.n}] {_place(citation)}", "cyan"), *_freshness(citation)))
-            if citation.damaged:
-                console.print(Text(f"{_DAMAGED} {_pieces(citation.quote, citation.damaged, citation.start)}", "red"))
+    elif not is_shown:
+        console.print(_answer_text(response.answer, response.citations))
+    for citation in response.citations:
+        console.print(Text.assemble((f"[{citation.n}] {_place(citation)}", "cyan"), *_freshness(citation)))
+        if citation.damaged:
+            console.print(Text(f"{_DAMAGED} {_pieces(citation.quote, citation.damaged, citation.start)}", "red"))
     console.print()
     print_hits(response.hits, console)
+
+
+def _answer_text(answer: AnswerOut, citations: Sequence[Citation]) -> Text:
+    """The answer with its short value, its damaged characters and its doubtful sentences made visible."""
+    shown = _emphasised(answer.text, answer.value)
+    for citation in citations:
+        if citation.quote == answer.text:
+            _mark_damage(shown, citation.damaged, citation.start)
+    for sentence in answer.unsupported:
+        shown.stylize("yellow", sentence.start, sentence.end)
+    return shown
 
 
 def print_hits(hits: Sequence[HitOut], console: Console = _console) -> None:

@@ -54,10 +54,10 @@ class TransformerEncoder:
 
     @cached_property
     def fingerprint(self) -> str:
-        folder = _local_folder(self._name)
+        folder = local_folder(self._name)
         if folder is None:
             _ = self._model  # downloads it
-            folder = _local_folder(self._name)
+            folder = local_folder(self._name)
         if folder is None:
             raise EncoderError(f"encoder.model: {self._name!r} was loaded, but its files are nowhere; {_HOW}")
         digest = _digest(folder)
@@ -96,7 +96,7 @@ class TransformerEncoder:
     @cached_property
     def _model(self) -> Any:  # noqa: ANN401 - importing the class for its name would import torch
         quiet()
-        is_local = _local_folder(self._name) is not None
+        is_local = local_folder(self._name) is not None
         if not is_local:
             _check_reachable(self._name)
             logger.warning("downloading the encoder model %s, once", self._name)
@@ -107,7 +107,7 @@ class TransformerEncoder:
                 self._name, device=self._options.device, local_files_only=is_local,
                 trust_remote_code=self._options.trust_remote_code,
             )  # fmt: skip
-        folder = _local_folder(self._name)
+        folder = local_folder(self._name)
         if folder and not (folder / "modules.json").is_file():
             logger.warning(
                 "%s does not say how it makes one vector of many: its token vectors are averaged", self._name
@@ -115,7 +115,7 @@ class TransformerEncoder:
         return model
 
 
-def _local_folder(model: str) -> Path | None:
+def local_folder(model: str) -> Path | None:
     """Where the model's files are: its own folder, or the cache of the hub; None when it must be downloaded.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import Protocol
 from index.encoder import Vectors
 from index.segmenter import Segmenter
 from index.store.database import PassageVectors
-from index.types import Document, DocumentInfo, Filters, Passage, Skipped
+from index.types import Document, DocumentInfo, Filters, Passage, Section, Skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,12 @@ class Store(Protocol):
     def document(self, document_id: str) -> Document | None: ...
 
     def document_info(self, document_id: str) -> DocumentInfo | None: ...
+
+    def sections(self, document_id: str) -> list[Section]:
+        """The passages of a document in reading order, without their text; empty when there is no such document."""
+
+    def passage_rows_of(self, document_ids: Sequence[str]) -> dict[str, list[int]]:
+        """Passage rows in reading order, by document id."""
 
     def skipped(self) -> list[Skipped]:
         """What could not be read, by path."""

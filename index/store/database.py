@@ -1,5 +1,9 @@
 """SQLite: the one source of truth.
 
+What is replaced or removed stays until the sync after, marked with the generation at which it went. So a reader of the
+generation that was published last sees all of it, and nothing else, while a writer works. Each connection sees
+`documents` as they are, or were at one generation; only what writes names the table itself, `main.documents`.
+
 Documents, articles, passages and vectors live here; what FAISS and tantivy hold is derived from it. Row ids are never
 used twice, so a row id that a derived index still knows either finds the passage it meant or nothing.
 
@@ -14,6 +18,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,14 +29,14 @@ from index.passages import clean
 from index.store.sqlite import SqliteFile
 from index.types import Document, DocumentInfo, Filters, KnownFile, Notice, Passage, Section, Skipped, Span
 
-FORMAT = 2
+FORMAT = 3
 HalfVectors = NDArray[np.float16]
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
-    row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, file TEXT NOT NULL, collection TEXT NOT NULL,
+    row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, file TEXT NOT NULL, collection TEXT NOT NULL,
     path TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL, read_at TEXT NOT NULL, encoding TEXT, notices TEXT NOT NULL,
-    generation INTEGER NOT NULL);
+    generation INTEGER NOT NULL, gone INTEGER);
 CREATE TABLE IF NOT EXISTS articles (
     row INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
     number INTEGER NOT NULL, title TEXT NOT NULL, context TEXT NOT NULL, start INTEGER NOT NULL,
@@ -47,8 +52,11 @@ CREATE TABLE IF NOT EXISTS skipped (
     read_at TEXT NOT NULL, sha256 TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS removed (
     kind TEXT NOT NULL, row INTEGER NOT NULL, generation INTEGER NOT NULL, PRIMARY KEY (kind, row)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS documents_generation ON documents (generation);
-CREATE INDEX IF NOT EXISTS documents_file ON documents (file);
+CREATE UNIQUE INDEX IF NOT EXISTS main.documents_present ON documents (id) WHERE gone IS NULL;
+CREATE INDEX IF NOT EXISTS main.documents_id ON documents (id);
+CREATE INDEX IF NOT EXISTS main.documents_generation ON documents (generation, gone);
+CREATE INDEX IF NOT EXISTS main.documents_gone ON documents (gone) WHERE gone IS NOT NULL;
+CREATE INDEX IF NOT EXISTS main.documents_file ON documents (file);
 CREATE INDEX IF NOT EXISTS skipped_file ON skipped (file);
 CREATE INDEX IF NOT EXISTS articles_document ON articles (document);
 CREATE INDEX IF NOT EXISTS passages_document ON passages (document);
@@ -102,13 +110,37 @@ class PassageText:
 
 
 class Database(SqliteFile):
-    """Documents, articles, passages and vectors. Raises what `SqliteFile` raises."""
+    """Documents, articles, passages and vectors: the newest, or those of one generation. Raises what `SqliteFile` does.
+
+    Only the newest can be changed.
+    """
 
     schema = SqliteFile.schema + _SCHEMA
+
+    def __init__(self, path: Path, generation: int | None = None) -> None:
+        super().__init__(path)
+        self._generation = generation
+
+    def at(self, generation: int) -> Database:
+        """The database as it was at a generation, which is the one published last or the newest."""
+        return Database(self.path, generation)
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        connection.execute(f"CREATE TEMP VIEW documents AS SELECT * FROM main.documents WHERE {self._is_there}")
+
+    @property
+    def _is_there(self) -> str:
+        at = self._generation
+        return "gone IS NULL" if at is None else f"(generation <= {at} AND (gone IS NULL OR gone > {at}))"
 
     @property
     def generation(self) -> int:
         """Counts changes; every added or removed document is one."""
+        return self.newest if self._generation is None else self._generation
+
+    @property
+    def newest(self) -> int:
+        """The generation of the last change."""
         return int(self.meta("generation") or 0)
 
     def put(self, document: Document, sections: Sequence[Section], units: Sequence[Units]) -> None:
@@ -117,7 +149,7 @@ class Database(SqliteFile):
             generation = self._next_generation(connection)
             self._delete(connection, document.id, generation)
             row = connection.execute(
-                "INSERT INTO documents (id, file, collection, path, title, text, sha256, size, mtime_ns, read_at,"
+                "INSERT INTO main.documents (id, file, collection, path, title, text, sha256, size, mtime_ns, read_at,"
                 " encoding, notices, generation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     document.id, document.file, document.collection, document.path, document.title, document.text,
@@ -154,8 +186,9 @@ class Database(SqliteFile):
         """Note that all of a file was read when it looked like this."""
         with self._writing() as connection:
             for table in ("documents", "skipped"):
+                is_there = " AND gone IS NULL" if table == "documents" else ""
                 connection.execute(
-                    f"UPDATE {table} SET size = ?, mtime_ns = ?, read_at = ? WHERE file = ?",
+                    f"UPDATE main.{table} SET size = ?, mtime_ns = ?, read_at = ? WHERE file = ?{is_there}",
                     (size, mtime_ns, read_at, file),
                 )
 
@@ -178,8 +211,8 @@ class Database(SqliteFile):
         with self._writing() as connection:
             self._delete(connection, new_id, self._next_generation(connection))
             connection.execute(
-                "UPDATE documents SET id = ?, file = ?, collection = ?, path = ?, size = ?, mtime_ns = ?, read_at = ?"
-                " WHERE id = ?",
+                "UPDATE main.documents SET id = ?, file = ?, collection = ?, path = ?, size = ?, mtime_ns = ?,"
+                " read_at = ? WHERE id = ? AND gone IS NULL",
                 (new_id, new_id, collection, path, size, mtime_ns, read_at, document_id),
             )
 
@@ -188,7 +221,8 @@ class Database(SqliteFile):
         with self._writing() as connection:
             for collection, (before, after) in folders.items():
                 connection.execute(
-                    "UPDATE documents SET path = ? || substr(path, ?) WHERE collection = ? AND substr(path, 1, ?) = ?",
+                    "UPDATE main.documents SET path = ? || substr(path, ?) WHERE collection = ?"
+                    " AND substr(path, 1, ?) = ?",
                     (after, len(before) + 1, collection, len(before), before),
                 )
             moved = [
@@ -214,12 +248,22 @@ class Database(SqliteFile):
                 " (SELECT row FROM documents WHERE id = ?)",
                 (kind, generation, document_id),
             )
-        connection.execute("DELETE FROM documents WHERE id = ?", (document_id,))
+        connection.execute(
+            "UPDATE main.documents SET gone = ? WHERE id = ? AND gone IS NULL", (generation, document_id)
+        )
+
+    def purge(self, generation: int) -> None:
+        """Drop what had gone by a generation; nobody reads an older one any more."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM main.documents WHERE gone <= ?", (generation,))
 
     def counts(self) -> tuple[int, int]:
         """How many documents and passages there are."""
         with self._reading() as connection:
-            found = connection.execute("SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM passages)")
+            found = connection.execute(
+                "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM passages) - (SELECT count(*) FROM"
+                f" passages WHERE document IN (SELECT row FROM main.documents WHERE NOT {self._is_there}))"
+            )
             documents, passages = found.fetchone()
         return documents, passages
 
@@ -320,6 +364,34 @@ class Database(SqliteFile):
             )
             return [row for (row,) in found]
 
+    def passage_rows_of(self, document_ids: Sequence[str]) -> dict[str, list[int]]:
+        """Row ids of the passages of documents, in reading order, by document id."""
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT d.id, p.row FROM documents d JOIN passages p ON p.document = d.row"
+                f" WHERE d.id IN ({','.join('?' * len(document_ids))}) ORDER BY d.row, p.number",
+                document_ids,
+            ).fetchall()
+        rows: dict[str, list[int]] = {}
+        for document_id, row in found:
+            rows.setdefault(document_id, []).append(row)
+        return rows
+
+    def sections(self, document_id: str) -> list[Section]:
+        """The passages of a document in reading order, without their text."""
+        with self._reading() as connection:
+            found = connection.execute(
+                'SELECT p.article, a.title, p.headings, p.page, p.paragraph, p.start, p."end", p.page_breaks'
+                " FROM passages p JOIN articles a ON a.row = p.article JOIN documents d ON d.row = p.document"
+                " WHERE d.id = ? ORDER BY p.number",
+                (document_id,),
+            ).fetchall()
+        return [
+            Section(article, title, tuple(json.loads(headings)), page, paragraph, start, end,
+                    page_breaks=tuple(json.loads(breaks)))
+            for article, title, headings, page, paragraph, start, end, breaks in found
+        ]  # fmt: skip
+
     def passages_in(self, rows: Iterable[int], document_rows: Iterable[int]) -> list[int]:
         """Those of the passages that stand in these documents, by row id."""
         with self._reading() as connection:
@@ -332,7 +404,10 @@ class Database(SqliteFile):
     def removed_since(self, kind: str, generation: int) -> list[int]:
         """Row ids of `passages` or `articles` that went after `generation`."""
         with self._reading() as connection:
-            found = connection.execute("SELECT row FROM removed WHERE kind = ? AND generation > ?", (kind, generation))
+            found = connection.execute(
+                "SELECT row FROM removed WHERE kind = ? AND generation > ? AND generation <= ?",
+                (kind, generation, self.generation),
+            )
             return [row for (row,) in found]
 
     def texts_since(self, generation: int) -> Iterator[PassageText]:

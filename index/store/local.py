@@ -16,7 +16,7 @@ import os
 import secrets
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -35,7 +35,7 @@ from index.store.database import FORMAT, Database, PassageVectors
 from index.store.kept import Kept
 from index.store.vectors import Stamp, VectorIndex
 from index.store.words import Words
-from index.types import Document, DocumentInfo, Filters, Passage, Skipped
+from index.types import Document, DocumentInfo, Filters, Passage, Section, Skipped
 from index.workers import Workers, batches
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,6 @@ class LocalStore:
         self.dim = int(database.meta("dim") or 0)
         self.encoder = str(json.loads(database.meta("settings") or "{}").get("encoder"))
         self._published = database.meta("published")
-        self._counts = database.counts()
         target = database.generation
         self._loading = threading.Lock()
         self._read: Kept[Passage] = Kept(_KEPT_PASSAGES)
@@ -88,6 +87,9 @@ class LocalStore:
         self._loaded: VectorIndex | None = None
         self._words = Words(folder, database, segmenter, target, may_write=may_write, workers=workers)
         self._clusters = self._load_clusters(target, may_write, workers)
+        # While someone writes, the database is ahead of what is derived from it.
+        self.database = database.at(self.generation)
+        self._counts = self.database.counts()
         if may_write:
             self._save_vectors(target)
         published = f"{target} {segmenter.fingerprint}"
@@ -170,6 +172,12 @@ class LocalStore:
     def document_passages(self, document_id: str, limit: int, after: int = 0) -> list[Passage]:
         return self.database.document_passages(document_id, limit, after)
 
+    def sections(self, document_id: str) -> list[Section]:
+        return self.database.sections(document_id)
+
+    def passage_rows_of(self, document_ids: Sequence[str]) -> dict[str, list[int]]:
+        return self.database.passage_rows_of(document_ids)
+
     def skipped(self) -> list[Skipped]:
         return self.database.skipped()
 
@@ -187,7 +195,7 @@ class LocalStore:
         target = self.database.generation
         try:
             found = VectorIndex.load(path, self.dim)
-            if found.generation > target:
+            if found.generation > self.database.newest:
                 raise ValueError(f"{path}: is ahead of the database")
         except ValueError as exc:
             if path.exists():
@@ -255,11 +263,13 @@ class Writer:
     def finish(self, workers: Workers | None = None) -> LocalStore:
         """Bring the derived indexes up to date, with the help of `workers`, and let readers see the result."""
         self.database.set_meta("complete", "1")
+        published = int((self.database.meta("published") or "0").partition(" ")[0])
         store = LocalStore(self.folder, self.database, self._settings.segmenter, may_write=True, workers=workers)
         self.database.set_meta("settings", json.dumps(self._settings.stored()))
         for old in [*self.folder.glob("passages-*"), *self.folder.glob("articles-*")]:
             if not old.name.endswith(f"-{self._settings.segmenter.fingerprint}"):
                 shutil.rmtree(old, ignore_errors=True)
+        self.database.purge(published)
         self.database.checkpoint()
         return store
 

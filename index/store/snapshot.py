@@ -13,7 +13,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from index.embeddings import FILE as EMBEDDINGS
 from index.errors import IndexMissingError, ReadError
 from index.segmenter import PLAIN, Segmenter
 from index.store.database import FORMAT, Database
@@ -43,11 +42,6 @@ def database_file(data_dir: Path) -> Path:
     return file
 
 
-def other_databases(data_dir: Path) -> list[Path]:
-    """What else is kept in SQLite beside the index; the encoder's vectors are not, they only save time."""
-    return sorted(file for file in data_dir.glob("*.sqlite") if file.name != EMBEDDINGS)
-
-
 def copy_database(source: Path, target: Path) -> None:
     """Copy a SQLite file as it is at one moment, whoever writes it meanwhile; `target` is one plain file.
 
@@ -75,8 +69,6 @@ def inspect(file: Path) -> Snapshot:
             settings = json.loads(meta["settings"])
             # A database of another make could hold triggers; only one with none but our tables is taken.
             is_ours = _tables(connection) <= _own_tables()
-            counted = "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM passages)"
-            documents, passages = connection.execute(counted).fetchone()
     except (sqlite3.Error, KeyError, ValueError) as exc:
         raise ReadError(f"the database in it is damaged ({exc}); take another backup") from exc
     if verdict != "ok":
@@ -84,7 +76,8 @@ def inspect(file: Path) -> Snapshot:
     if not is_ours or settings.get("format") != FORMAT:
         made = f"format {settings.get('format')}" if is_ours else "tables of another make"
         raise ReadError(f"the database in it has {made}; {FORMAT} is read: unzip its documents and run qa index")
-    return Snapshot(settings, int(meta.get("generation", 0)), documents, passages)
+    with closing(Database(file)) as database:
+        return Snapshot(settings, database.generation, *database.counts())
 
 
 def _tables(connection: sqlite3.Connection) -> set[tuple[str, str]]:

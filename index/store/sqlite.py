@@ -36,9 +36,13 @@ class SqliteFile:
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute(f"PRAGMA synchronous={self.synchronous}")
                 connection.execute("PRAGMA foreign_keys=ON")
+                self._prepare(connection)
             yield connection
         except sqlite3.DatabaseError as exc:
             raise self._meaning(exc) from exc
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """What each new connection needs."""
 
     def _meaning(self, error: sqlite3.DatabaseError) -> CitedQAError:
         # The low byte is the primary code, whatever the extended one adds.

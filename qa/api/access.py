@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 KEY_HEADER = "X-API-Key"
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+# Nothing under these is read or looked for without a key, whether or not its route asks for one itself.
+_GUARDED = ("/v1/", "/retrieval", "/mcp", "/metrics")
 _ASK_FOR_KEY = f"send a valid API key: `Authorization: Bearer KEY` or `{KEY_HEADER}: KEY`"
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
@@ -122,13 +124,15 @@ class Access:
             return
         headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
-        scope.setdefault("state", {})["caller"] = self._caller(headers)
+        caller = scope.setdefault("state", {})["caller"] = self._caller(headers)
         if self._hosts is not None and _name_of(host) not in self._hosts:
             detail = "this server is not known by the name that was asked for; add it to server.allowed_hosts"
             await problem(WRONG_HOST, detail)(scope, receive, send)
         elif origin is not None and origin not in self._origins and _authority(origin) != host.lower():
             detail = "a web page of another origin sent this; add its origin to server.cors_origins to allow it"
             await problem(FOREIGN_ORIGIN, detail)(scope, receive, send)
+        elif caller.role is None and scope["path"].startswith(_GUARDED):
+            await problem(UNAUTHORIZED, _ASK_FOR_KEY, _CHALLENGE)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 

@@ -8,17 +8,37 @@ from importlib.metadata import version
 
 from anyio import to_thread
 from fastapi import Depends, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
+from starlette.middleware.gzip import GZipMiddleware
 
-from qa.api import documents, health, jobs, questions
-from qa.api.access import Access, keys_of, require_read
+from qa.api import documents, health, jobs, overview, pages, questions
+from qa.api.access import KEY_HEADER, Access, Keys, keys_of, require_read
 from qa.api.docs import DESCRIPTION, TAGS, Api, add_pages
-from qa.api.middleware import BodyLimit, RequestId
+from qa.api.limits import Admission, RateLimit
+from qa.api.logs import AccessLog
+from qa.api.metrics import Metrics
+from qa.api.middleware import REQUEST_ID, Envelope
 from qa.api.problems import add_handlers
+from qa.api.recording import Recording
+from qa.api.records import Found, note
 from qa.api.startup import Startup
+from qa.api.tracing import make_tracer
 from qa.changes import Changes
+from qa.chat import dify, mcp_http, openai_routes
+from qa.chat.errors import ErrorDialects
+from qa.chat.mcp_http import mcp_sessions
 from qa.config import Config
+from qa.overview import Overview
+from qa.settings import ServerConfig
 from qa.worker import Worker
+
+_SPARE_THREADS = 8
+_METHODS = ["GET", "POST", "DELETE"]
+_HEADERS = ["Authorization", "Content-Type", "If-Match", "If-None-Match", KEY_HEADER, REQUEST_ID]
+# Smaller responses fit in one packet anyway; a higher level costs more time than it saves.
+_MIN_PACKED_BYTES = 1400
+_PACKING = 5
 
 
 def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> FastAPI:
@@ -29,37 +49,66 @@ def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> Fa
     the reason. `on_ready` is called once when that is over.
 
     Raises:
-        ConfigError: the API keys can't be used.
+        ConfigError: the API keys can't be used, or OpenTelemetry is configured and not installed.
     """
-    startup = Startup(config, on_ready)
     changes = Changes(config)
+    metrics = Metrics(lambda: startup.engine, changes.jobs)
+
+    def tell(response: Found) -> None:
+        metrics.answered(response)
+        note(response)
+
+    startup = Startup(config, on_ready, tell)
     keys = keys_of(config)
+    tracers, close_tracer = make_tracer(config.server.otlp_endpoint)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # Those that wait for a place hold no thread, and a few threads are kept for whoever watches the server.
+        to_thread.current_default_thread_limiter().total_tokens = config.server.max_concurrent + _SPARE_THREADS
         await to_thread.run_sync(changes.start)
         worker = Worker(changes, lambda: startup.engine)
         startup.start()
         worker.start()
-        yield
+        async with mcp_sessions(config, startup) as app.state.mcp:
+            yield
         await to_thread.run_sync(worker.stop)
         await to_thread.run_sync(startup.stop)
+        await to_thread.run_sync(close_tracer)
 
     app = Api(
         title="cited-qa", version=version("cited-qa"), description=DESCRIPTION, openapi_tags=TAGS, lifespan=lifespan,
         docs_url=None, redoc_url=None, generate_unique_id_function=_operation_id,
     )  # fmt: skip
-    app.state.startup = startup
-    app.state.changes = changes
-    for routes in (questions, documents, jobs):
+    app.state.startup, app.state.metrics, app.state.changes = startup, metrics, changes
+    app.state.config, app.state.overview = config, Overview()
+    for routes in (questions, documents, jobs, overview, openai_routes, dify, mcp_http):
         app.include_router(routes.router, dependencies=[Depends(require_read)])
-    app.include_router(health.router)
+    for routes in (health, pages):
+        app.include_router(routes.router)
+    app.mount(pages.ASSETS, pages.Assets(directory=pages.FOLDER), name="web")
     add_pages(app)
     add_handlers(app)
-    app.add_middleware(BodyLimit, larger={"POST /v1/documents": config.server.max_upload_mb << 20})
-    app.add_middleware(Access, server=config.server, keys=keys)
-    app.add_middleware(RequestId)  # added last, so it wraps all the rest
+    _wrap(app, config.server, keys)
+    app.add_middleware(Envelope)
+    app.add_middleware(ErrorDialects)
+    # An event stream is never packed, so that each event leaves at once.
+    app.add_middleware(GZipMiddleware, minimum_size=_MIN_PACKED_BYTES, compresslevel=_PACKING)
+    app.add_middleware(Recording, metrics=metrics, sinks=[AccessLog(config.server), *tracers])
     return app
+
+
+def _wrap(app: FastAPI, server: ServerConfig, keys: Keys) -> None:
+    """Add what a request passes on its way to a route; what is added last comes first."""
+    app.add_middleware(Admission, server=server, uploads={"POST /v1/documents": server.max_upload_mb << 20})
+    if server.rate_limit:
+        app.add_middleware(RateLimit, rate=server.rate_limit)
+    app.add_middleware(Access, server=server, keys=keys)
+    if server.cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=server.cors_origins, allow_methods=_METHODS, allow_headers=_HEADERS,
+            expose_headers=["ETag", "Location", "Retry-After", REQUEST_ID],
+        )  # fmt: skip
 
 
 def _operation_id(route: APIRoute) -> str:

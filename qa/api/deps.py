@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from qa.api.startup import Startup
 from qa.changes import Changes
+from qa.config import Config
 from qa.engine import Engine
 
 # What any route that uses the engine can answer instead; see `qa.errors`.
@@ -39,3 +40,20 @@ async def _engine(startup: ServerStartup) -> Engine:
 
 
 ReadyEngine = Annotated[Engine, Depends(_engine)]
+
+
+async def _config(request: Request) -> Config:
+    config = request.app.state.config
+    assert isinstance(config, Config)
+    return config
+
+
+Configured = Annotated[Config, Depends(_config)]
+
+
+async def _base_url(request: Request, config: Configured) -> str:
+    return config.server.public_url or str(request.base_url)
+
+
+# What links begin with that are followed outside the server's own pages.
+BaseUrl = Annotated[str, Depends(_base_url)]

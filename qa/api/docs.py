@@ -9,10 +9,11 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
 from qa.api.problems import documented, problem_table
+from qa.chat.errors import dialect_of, documented_in
 from qa.schemas import EXAMPLE_QUESTION, Problem
 
 DOCS = "/docs"
@@ -32,16 +33,19 @@ Each response carries an `X-Request-ID`; one that you send is echoed.
 
 Where keys are configured, `/v1` needs one: `Authorization: Bearer KEY`, or `X-API-Key: KEY`.
 
-Errors are [problem+json](https://www.rfc-editor.org/rfc/rfc9457): `type` is stable, `detail` says what to do.
+Errors are [problem+json](https://www.rfc-editor.org/rfc/rfc9457): `type` is stable, `detail` says what to do. Where
+OpenAI's or Dify's protocol is spoken they have its shape.
 
 {problem_table()}
 """
 
-_COMMON = ("foreign-origin", "wrong-host")
+_COMMON = ("foreign-origin", "wrong-host", "too-many-requests", "overloaded", "timed-out")
+_BODY = ("slow-body", "ambiguous-length")
 _KEYED = ("unauthorized", "forbidden")
 
 TAGS: list[dict[str, Any]] = [
     {"name": "questions", "description": "Answers and passages"},
+    {"name": "chat", "description": "The same answers in protocols that chat tools speak; `/mcp` is there too"},
     {"name": "documents", "description": "What is indexed, and the exact text that citations point into"},
     {"name": "changes", "description": "Documents that come and go, and the jobs that bring them into the index"},
     {"name": "health", "description": "For load balancers and supervisors"},
@@ -58,10 +62,12 @@ class Api(FastAPI):
             schemas["Problem"] = Problem.model_json_schema()
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
-            for path in found["paths"].values():
-                for operation in path.values():
+            for path, operations in found["paths"].items():
+                for operation in operations.values():
                     _drop_default_422(operation["responses"])
                     _add_common(operation)
+                    if dialect := dialect_of(path):
+                        documented_in(dialect, operation["responses"], schemas)
         return super().openapi()
 
 
@@ -71,18 +77,18 @@ def _drop_default_422(responses: dict[str, Any]) -> None:
 
 
 def _add_common(operation: dict[str, Any]) -> None:
-    """Add the problems that any request can meet before a route sees it, and those of keys where one is asked for."""
-    for status, response in documented(*_COMMON, *(_KEYED if operation.get("security") else ())).items():
+    """Add the problems that a request can meet before its route sees it."""
+    types = (*_COMMON, *(_KEYED if "security" in operation else ()), *(_BODY if "requestBody" in operation else ()))
+    for status, response in documented(*types).items():
         known = operation["responses"].setdefault(str(status), response)
         if known is not response:
             known["description"] += f"; {response['description']}"
 
 
 def add_pages(app: FastAPI) -> None:
-    """Add the OpenAPI page, its assets, and the way to it from `/`."""
+    """Add the OpenAPI page and its assets."""
     app.mount(_ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]), name="assets")
     app.add_api_route(DOCS, _page, include_in_schema=False)
-    app.add_api_route("/", _home, include_in_schema=False)
 
 
 async def _page() -> HTMLResponse:
@@ -100,7 +106,3 @@ async def _page() -> HTMLResponse:
             "defaultModelsExpandDepth": 0,
         },
     )
-
-
-async def _home() -> RedirectResponse:
-    return RedirectResponse(DOCS[1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qa.links import passage_link
 from qa.schemas import EXAMPLE_QUESTION, AnswerOut, AskResponse, Citation, HitOut, IndexOut
 
 _DOCUMENT = "08a5526a5db351bb"
@@ -21,7 +22,7 @@ EXAMPLE_RESPONSE = AskResponse(
         Citation(
             n=1, document_id=_DOCUMENT, path=_PATH, title=_TITLE, heading_path=["拓展领域,真情服务"], page=None,
             paragraph=41, start=_START, end=_END, quote=_QUOTE,
-            url=f"/v1/documents/{_DOCUMENT}/text?start={_START}&end={_END}",
+            url=passage_link(_DOCUMENT, _START, _END),
         )
     ],
     hits=[

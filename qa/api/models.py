@@ -16,6 +16,7 @@ from qa.schemas import (
     AnswerKind,
     AskRequest,
     FilterSpec,
+    FilterText,
     HistoryText,
     IndexOut,
     SpanPair,
@@ -150,3 +151,88 @@ class Ready(BaseModel):
 
     status: Literal["ready"] = "ready"
     index: IndexOut
+
+
+class Examples(BaseModel):
+    """Questions that the documents answer."""
+
+    questions: list[str]
+
+
+class WhyNotRequest(BaseModel):
+    """A question, and the document that was expected."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"query": EXAMPLE_QUESTION, "document": "seeds/002.txt"}]}
+    )
+    query: str = Field(description="The question, in any language")
+    document: str = Field(min_length=1, max_length=MAX_FILTER_CHARS, description="An id, a path, or a file name")
+
+
+class HeadingOut(BaseModel):
+    """A heading. `level` is 0 for an article's title; `start` is its offset in the document's text, in code points."""
+
+    title: str
+    level: int
+    start: int
+    page: int | None
+
+
+class PageStart(BaseModel):
+    """Where a page begins."""
+
+    page: int
+    start: int
+
+
+class Outline(BaseModel):
+    """What a document is made of. `characters` is the length of its text; `passages` are spans of it."""
+
+    document_id: str
+    characters: int
+    headings: list[HeadingOut]
+    pages: list[PageStart]
+    passages: list[SpanPair]
+
+
+class MapParams(BaseModel):
+    """What must be on the map."""
+
+    model_config = ConfigDict(extra="forbid")
+    passage_id: list[FilterText] = Field(
+        default=[], max_length=MAX_TOP_K, description="`passage_id` of hits that are to be on the map in any case"
+    )
+
+
+class MapDocument(BaseModel):
+    """A document on the map."""
+
+    id: str
+    title: str
+    path: str
+    collection: str
+
+
+class MapPoint(BaseModel):
+    """A dot on the map, `x` and `y` within -1 to 1: a document, or a passage of it where one is given.
+
+    `document` is a place in `documents`, from 0; `heading` and `text` are the passage's nearest heading and beginning.
+    """
+
+    x: float
+    y: float
+    document: int
+    passage_id: str | None = None
+    start: int | None = None
+    end: int | None = None
+    heading: str | None = None
+    text: str | None = None
+
+
+class MapOut(BaseModel):
+    """The map. `total` documents or passages are in the index; where there are more than `points`, it is a sample."""
+
+    generation: int
+    total: int
+    documents: list[MapDocument]
+    points: list[MapPoint]

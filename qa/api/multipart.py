@@ -10,7 +10,7 @@ from index.errors import FileTypeError, QueryError
 from qa.changes import Upload
 
 FIELDS = ("collection", "folder", "replace")
-MAX_FILES = 1000
+MAX_FILES = 200
 _MAX_FIELD_BYTES = 4096
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False, "": False}
 

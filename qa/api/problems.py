@@ -6,6 +6,7 @@ OpenAPI page.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -14,13 +15,14 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from index.errors import CitedQAError
 from qa.api.validation import explain, is_malformed_json
 from qa.errors import EXIT_FAILURE, EXIT_USAGE, MEANINGS, Meaning, meaning
-from qa.schemas import Problem
+from qa.schemas import EXAMPLE_QUESTION, Problem
 
 logger = logging.getLogger(__name__)
 
@@ -32,17 +34,23 @@ INTERNAL = "something failed in the server; its log says what, under this X-Requ
 _MALFORMED = Meaning(400, EXIT_USAGE, "malformed-json", "The body is not JSON")
 _NOT_FOUND = Meaning(404, EXIT_USAGE, "not-found", "There is nothing at this address")
 _METHOD = Meaning(405, EXIT_USAGE, "method-not-allowed", "This address does not take this method")
-_TOO_LARGE = Meaning(413, EXIT_USAGE, "body-too-large", "The body is too large")
+TOO_LARGE = Meaning(413, EXIT_USAGE, "body-too-large", "The body is too large")
 _PRECONDITION = Meaning(412, EXIT_USAGE, "precondition-failed", "The document is another version by now")
+AMBIGUOUS = Meaning(400, EXIT_USAGE, "ambiguous-length", "The request gives its length in two ways")
 UNAUTHORIZED = Meaning(401, EXIT_USAGE, "unauthorized", "A valid API key is needed")
 _READ_ONLY = Meaning(403, EXIT_USAGE, "forbidden", "This key may not do that")
 FOREIGN_ORIGIN = Meaning(403, EXIT_USAGE, "foreign-origin", "A web page of another origin may not do that")
+SLOW_BODY = Meaning(408, EXIT_FAILURE, "slow-body", "The body did not come in time")
+TOO_MANY = Meaning(429, EXIT_FAILURE, "too-many-requests", "Too many requests in a short time")
+OVERLOADED = Meaning(503, EXIT_FAILURE, "overloaded", "The server has more to do than it can")
+TIMED_OUT = Meaning(504, EXIT_FAILURE, "timed-out", "The answer took too long")
 WRONG_HOST = Meaning(421, EXIT_USAGE, "wrong-host", "This server does not go by that name")
 _HTTP = {
     found.status: found
-    for found in (_MALFORMED, UNAUTHORIZED, _READ_ONLY, _NOT_FOUND, _METHOD, _TOO_LARGE, _PRECONDITION)
+    for found in (_MALFORMED, UNAUTHORIZED, _READ_ONLY, _NOT_FOUND, _METHOD, SLOW_BODY, TOO_LARGE, _PRECONDITION)
 }
-_KNOWN = {found.type: found for found in (*_HTTP.values(), FOREIGN_ORIGIN, WRONG_HOST, *MEANINGS.values())}
+_EARLY = (AMBIGUOUS, FOREIGN_ORIGIN, WRONG_HOST, TOO_MANY, OVERLOADED, TIMED_OUT)
+_KNOWN = {found.type: found for found in (*_HTTP.values(), *_EARLY, *MEANINGS.values())}
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
@@ -108,7 +116,16 @@ async def _on_own_error(request: Request, error: Exception) -> JSONResponse:
 async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found = _MALFORMED if is_malformed_json(error) else _KNOWN["invalid-request"]
-    return problem(found, explain(error))
+    return problem(found, explain(error, _body_example(request)))
+
+
+def _body_example(request: Request) -> str:
+    """A body that the route takes, as its description shows it; one of a question where there is none."""
+    route = request.scope.get("route")
+    fields = route.dependant.body_params if isinstance(route, APIRoute) else []
+    config = getattr(fields[0].field_info.annotation, "model_config", {}) if fields else {}
+    examples = config.get("json_schema_extra", {}).get("examples") or [{"query": EXAMPLE_QUESTION}]
+    return json.dumps(examples[0], ensure_ascii=False)
 
 
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:

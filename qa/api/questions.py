@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from threading import Event
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response
 
 from index.types import Filters
 from qa.api.deps import ENGINE_PROBLEMS, ReadyEngine
 from qa.api.examples import EXAMPLE_RESPONSE
 from qa.api.models import AskParams
 from qa.api.problems import Responses, documented
-from qa.api.sse import EVENTS_CONTENT, event_stream
-from qa.asking import Part
+from qa.api.sse import EVENTS_CONTENT, event_stream, patient_response
+from qa.asking import whole
 from qa.conversation import Turn
 from qa.engine import Engine
 from qa.schemas import AskRequest, AskResponse, SearchRequest, SearchResponse
@@ -39,34 +38,32 @@ _BODY_PROBLEMS = documented("malformed-json", "body-too-large", "invalid-request
     "/ask", summary="Answer a question", response_model=AskResponse,
     responses={**_ANSWERED_OR_STREAMED, **_BODY_PROBLEMS},
 )  # fmt: skip
-def ask(engine: ReadyEngine, request: Annotated[AskRequest, Body()]) -> AskResponse | StreamingResponse:
+def ask(engine: ReadyEngine, request: Annotated[AskRequest, Body()]) -> AskResponse | Response:
     """Answer a question from the documents.
 
     An extractive answer is quoted from the documents, never composed. A generated one is written by the configured
     language model from passages chosen before: its text holds marks such as [2] for the citation with that `n`, and
     what its sources don't bear out is listed in `unsupported` and marked in the text. When the model fails, the answer
     is extractive and `fallback` says why. Each citation says where its quote stands: `text[start:end]` of
-    `GET /v1/documents/{id}/text`, in code points, is exactly `quote`; its `url` returns just that. When the documents
-    hold no answer, `status` is `no_answer` and `reason` says why; the nearest passages are listed all the same. A
-    follow-up such as 那武威呢 is understood from `history`; `interpreted_as` says how.
+    `GET /v1/documents/{id}/text`, in code points, is exactly `quote`; its `url` opens the page that shows
+    it. When the documents hold no answer, `status` is `no_answer` and `reason` says why; the nearest passages are
+    listed all the same. A follow-up such as 那武威呢 is understood from `history`; `interpreted_as` says how.
 
     With `stream` the answer comes as server-sent events: `sources`, `delta` (any number), then `done` with the whole
     response, or `error` with a problem. A `delta` with `replace` takes the place of the text so far.
     """
-    if not request.stream:
-        return _answer(engine, request)
-    stop = Event()
-    return event_stream(_parts(engine, request, stop), stop)
+    return _answered(engine, request)
 
 
 @router.get(
     "/ask",
     summary="Answer a question in the address",
+    response_model=AskResponse,
     responses={**_ANSWERED, **documented("invalid-request", *ENGINE_PROBLEMS)},
 )
-def ask_by_address(engine: ReadyEngine, params: Annotated[AskParams, Query()]) -> AskResponse:
+def ask_by_address(engine: ReadyEngine, params: Annotated[AskParams, Query()]) -> AskResponse | Response:
     """Answer a question without a body, as in `/v1/ask?q=兰州帮扶中心资助了多少学生`."""
-    return _answer(engine, params.to_request())
+    return _answered(engine, params.to_request())
 
 
 @router.post("/search", summary="Find passages", responses=_BODY_PROBLEMS)
@@ -75,18 +72,18 @@ def search(engine: ReadyEngine, request: Annotated[SearchRequest, Body()]) -> Se
     return engine.search(request.query, top_k=request.top_k, filters=_filters(request), explain=request.explain)
 
 
-def _answer(engine: Engine, request: AskRequest) -> AskResponse:
-    *_, done = _parts(engine, request)
-    assert isinstance(done, AskResponse)
-    return done
-
-
-def _parts(engine: Engine, request: AskRequest, stop: Event | None = None) -> Iterator[Part]:
+def _answered(engine: Engine, request: AskRequest) -> AskResponse | Response:
     history = [Turn(turn) if isinstance(turn, str) else Turn(turn.question, turn.answer) for turn in request.history]
-    return engine.stream(
+    stop = Event()
+    parts = engine.stream(
         request.query, top_k=request.top_k, filters=_filters(request), explain=request.explain, history=history,
         answer=request.answer, stop=stop,
     )  # fmt: skip
+    if request.stream:
+        return event_stream(parts, stop)
+    # What is quoted is there at once; a model takes its time.
+    is_generated = engine.kind_of(request.answer) == "generated"
+    return patient_response(parts, stop) if is_generated else whole(parts)
 
 
 def _filters(request: AskRequest | SearchRequest) -> Filters | None:

@@ -1,6 +1,7 @@
-"""An answer as server-sent events while it is made.
+"""An answer that takes its time: as server-sent events while it is made, or in one piece.
 
-What makes it, `Engine.stream`, waits for a model: it runs in a worker thread, and ends when the client goes away.
+What makes it, `Engine.stream`, waits for a model: it runs in worker threads of its own, and ends when the client goes
+away.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from collections.abc import AsyncIterator, Iterator
 from threading import Event
 from typing import Any, TypeVar
 
-from anyio import CancelScope, to_thread
-from fastapi.responses import StreamingResponse
+from anyio import CancelScope, CapacityLimiter, create_task_group, to_thread
+from anyio.lowlevel import RunVar
+from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
 
 from index.errors import CitedQAError
 from qa.api.problems import INTERNAL, problem_body
@@ -44,10 +47,14 @@ EVENTS_CONTENT: dict[str, Any] = {
         'event: done\ndata: {"id": "…", "status": "answered", "answer": {…}, …}\n\n',
     }
 }
-_HEARTBEAT = b": waiting\n\n"
+HEARTBEAT = b": waiting\n\n"
 _NAMES: dict[type[BaseModel], str] = {Sources: "sources", Delta: "delta", AskResponse: "done"}
 
 T = TypeVar("T")
+
+# How many answers may be waited for at once; more wait for their turn.
+_MAX_WAITING = 64
+_room: RunVar[CapacityLimiter] = RunVar("qa-waiting-room")
 
 
 def event_stream(parts: Iterator[Part], stop: Event) -> StreamingResponse:
@@ -60,11 +67,48 @@ def event_stream(parts: Iterator[Part], stop: Event) -> StreamingResponse:
     return StreamingResponse(_events(first, parts, stop), media_type=MEDIA_TYPE, headers=HEADERS)
 
 
+def patient_response(parts: Iterator[Part], stop: Event) -> Response:
+    """The response that the parts end with, as JSON; when the client goes away before that, so does the work.
+
+    Raises:
+        CitedQAError: as `event_stream`.
+    """
+    next(parts)
+    return _PatientResponse(parts, stop)
+
+
+class _PatientResponse(Response):
+    def __init__(self, parts: Iterator[Part], stop: Event) -> None:
+        super().__init__(media_type="application/json")
+        self._parts, self._stop = parts, stop
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        done: Part | Exception | None = None
+        async with create_task_group() as group:
+            group.start_soon(_cancel_when_left, receive, group.cancel_scope)
+            try:
+                async for part in in_thread(self._parts, self._stop):
+                    done = part or done
+            except Exception as exc:
+                done = exc  # raised outside of the group, which would wrap it up
+            group.cancel_scope.cancel()
+        if isinstance(done, Exception):
+            raise done
+        if isinstance(done, AskResponse):
+            await Response(done.model_dump_json(), media_type=self.media_type)(scope, receive, send)
+
+
+async def _cancel_when_left(receive: Receive, scope: CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
 async def _events(first: Part, parts: Iterator[Part], stop: Event) -> AsyncIterator[bytes]:
     yield event(_NAMES[type(first)], first)
     try:
         async for part in in_thread(parts, stop):
-            yield _HEARTBEAT if part is None else event(_NAMES[type(part)], part)
+            yield HEARTBEAT if part is None else event(_NAMES[type(part)], part)
     except CitedQAError as exc:
         yield event("error", problem_body(meaning(exc), str(exc)))
     except Exception:
@@ -85,7 +129,7 @@ async def in_thread(parts: Iterator[T], stop: Event, heartbeat_s: float = HEARTB
     waiting: asyncio.Task[T | None] | None = None
     try:
         while True:
-            waiting = asyncio.create_task(to_thread.run_sync(next, parts, None))
+            waiting = asyncio.create_task(to_thread.run_sync(next, parts, None, limiter=_waiting_room()))
             while not (await asyncio.wait({waiting}, timeout=heartbeat_s))[0]:
                 yield None
             if (part := waiting.result()) is None:
@@ -93,6 +137,17 @@ async def in_thread(parts: Iterator[T], stop: Event, heartbeat_s: float = HEARTB
             yield part
     finally:
         stop.set()
+        # Cancelled or not, a thread can't be left alone with an iterator that others may close.
         if waiting is not None and not waiting.done():
             with CancelScope(shield=True):
                 await asyncio.wait({waiting})
+
+
+def _waiting_room() -> CapacityLimiter:
+    """Threads for those who wait for a model, so that they take none from those who don't."""
+    try:
+        return _room.get()
+    except LookupError:
+        made = CapacityLimiter(_MAX_WAITING)
+        _room.set(made)
+        return made

@@ -6,10 +6,14 @@ import logging
 import threading
 from collections.abc import Callable
 
-from index.errors import CitedQAError, IndexMissingError, IndexUnusableError
+from index.errors import CitedQAError, IndexDamagedError, IndexMissingError, IndexUnusableError
+from index.store.local import LocalStore
+from qa.api.records import Found
+from qa.api.watched import Listener, WatchedEngine
 from qa.config import Config
 from qa.engine import Engine
 from qa.schemas import EXAMPLE_QUESTION
+from qa.selftest import self_test
 
 logger = logging.getLogger(__name__)
 
@@ -24,13 +28,18 @@ class _StoppedError(Exception):
 class Startup:
     """Makes an engine in the background and tries again for as long as it can't.
 
-    `on_ready` is called once, from another thread, when the first question could be asked.
+    `on_ready` is called once, from another thread, when the first question could be asked; `on_response` with each
+    response from then on.
     """
 
-    def __init__(self, config: Config, on_ready: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, config: Config, on_ready: Callable[[], None] | None = None, on_response: Listener | None = None
+    ) -> None:
         self._config = config
         self._on_ready = on_ready
+        self._on_response = on_response
         self._engine: Engine | None = None
+        self._checked: tuple[LocalStore, str | None] | None = None
         self._reason: CitedQAError = IndexUnusableError("the server is starting; try again in a moment")
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="qa-startup", daemon=True)
@@ -55,12 +64,31 @@ class Startup:
             raise type(self._reason)(str(self._reason))
         return self._engine
 
+    @property
+    def checked_store(self) -> LocalStore:
+        """The index, once each leg of search has found in it what it must; looked at once a generation.
+
+        Raises:
+            CitedQAError: it is not ready or not healthy; the message says why.
+        """
+        engine = self.engine
+        store = engine.store
+        if self._checked is None or self._checked[0] is not store:
+            self._checked = store, self_test(engine, store)
+        if self._checked[1] is not None:
+            raise IndexDamagedError(self._checked[1])
+        return store
+
+    def _tell(self, response: Found) -> None:
+        if self._engine is not None and self._on_response is not None:  # the first question is our own
+            self._on_response(response)
+
     def _run(self) -> None:
         engine: Engine | None = None
         delay_s = _FIRST_RETRY_S
         while not self._stopping.is_set():
             try:
-                engine = engine or Engine(self._config)
+                engine = engine or WatchedEngine(self._config, self._tell)
                 self._prepare(engine)
             except _StoppedError:
                 return
@@ -81,7 +109,12 @@ class Startup:
         for skipped in report.skipped if report else ():
             logger.warning("skipped: %s", skipped)
         # The first question loads the model and the dictionary; no client should wait for that.
-        engine.ask(EXAMPLE_QUESTION, top_k=1)
+        engine.ask(EXAMPLE_QUESTION, top_k=1, answer="extractive")
+        if engine.model:
+            engine.model.prepare()
+        failure = self_test(engine, engine.store)
+        if failure is not None:
+            raise IndexDamagedError(failure)
 
     def _on_progress(self, path: str, done: float, total: int) -> None:
         if self._stopping.is_set():

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi.exceptions import RequestValidationError
 
 from qa.api.models import AskParams, DocumentsParams, IndexRequest, SliceParams
-from qa.schemas import EXAMPLE_QUESTION, AskRequest, FilterSpec
+from qa.schemas import AskRequest, FilterSpec
 
 _MAX_SHOWN_CHARS = 40
 _FIELDS = {
@@ -26,12 +26,12 @@ def is_malformed_json(error: RequestValidationError) -> bool:
     return any(found["type"] == "json_invalid" for found in error.errors())
 
 
-def explain(error: RequestValidationError) -> str:
-    """What is wrong with which field, and what to do; one clause a field."""
-    return "; ".join(dict.fromkeys(_explain_one(found) for found in error.errors()))
+def explain(error: RequestValidationError, example: str) -> str:
+    """What is wrong with which field, and what to do; one clause a field. `example` is a body that would do."""
+    return "; ".join(dict.fromkeys(_explain_one(found, example) for found in error.errors()))
 
 
-def _explain_one(found: Mapping[str, Any]) -> str:
+def _explain_one(found: Mapping[str, Any], example: str) -> str:
     place, *path = found["loc"]
     kind, field = found["type"], ".".join(str(part) for part in path)
     if kind == "json_invalid":
@@ -39,7 +39,6 @@ def _explain_one(found: Mapping[str, Any]) -> str:
     if kind == "string_unicode":
         return f"{field or 'body'}: holds half of a surrogate pair; send whole Unicode characters"
     if not field:
-        example = f'{{"query": "{EXAMPLE_QUESTION}"}}'
         return f"body: must be a JSON object such as {example}, sent as Content-Type: application/json"
     if kind == "missing":
         return f"{field}: is missing; add it"

@@ -6,16 +6,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from qa.chat.words import Words, words_for
+from qa.chat.words import CHINESE, ENGLISH, Words, words_for
 from qa.links import absolute, passage_link
 from qa.schemas import AskResponse, Citation, HitOut, Place
 
 # What a reader is shown where there is no answer.
 _NEAREST = 3
 _EXCERPT_CHARS = 120
+_SOURCES = re.compile(
+    "\n\n\\*\\*(?:"
+    + "|".join(title for words in (CHINESE, ENGLISH) for title in (words.sources, words.nearest))
+    + ")\\*\\*"
+)
 _MARK = re.compile(r"\[(\d{1,3})\]")
 
 
@@ -35,8 +40,8 @@ class Source:
 class Card:
     """What to show. `parts` are the text in order: strings, and numbers where source n is to be marked.
 
-    `value` is the short answer or None. Where nothing was found, `is_answered` is false, `parts` say so in a sentence
-    with the reason, and `sources` are the nearest passages.
+    `value` is the short answer, `lead` what has to be known before it; None where there is none. Where nothing was
+    found, `is_answered` is false, `parts` say so in a sentence with the reason, and `sources` are the nearest passages.
     """
 
     words: Words
@@ -45,6 +50,7 @@ class Card:
     parts: tuple[str | int, ...]
     sources: tuple[Source, ...]
     notes: tuple[str, ...]
+    lead: str | None = None
 
     @property
     def text(self) -> str:
@@ -66,14 +72,18 @@ def card_of(response: AskResponse, base_url: str = "") -> Card:
     """The card of a response; `base_url` is put before links that count from the server's root."""
     words = words_for(response.query)
     notes = (words.understood.format(response.interpreted_as),) if response.interpreted_as else ()
-    if response.answer is None:
+    answer = response.answer
+    if answer is None:
         missing = words.join.join(response.missing_terms)
         reason = words.missing.format(missing) if missing else words.reasons[response.reason or "no_hits"]
-        gap = "" if words.language == "zh" else " "
         nearest = tuple(nearest_source(hit, words, base_url) for hit in response.hits[:_NEAREST])
-        return Card(words, False, None, (f"{words.not_found}{gap}{reason}",), nearest, notes)
+        return Card(words, False, None, (f"{words.not_found}{words.gap}{reason}",), nearest, notes)
     sources = tuple(cited_source(citation, words, base_url) for citation in response.citations)
-    return Card(words, True, response.answer.value, tuple(_parts(response)), sources, notes)
+    parts = marked(answer.text, response.citations) if answer.kind == "generated" else _quoted(answer.text, response)
+    lead = words.fallback if answer.fallback else None
+    # A generated text says the value itself, and comes before the value is known.
+    value = answer.value if answer.kind == "extractive" else None
+    return Card(words, True, value, tuple(parts), sources, notes, lead)
 
 
 def cited_source(citation: Citation, words: Words, base_url: str = "") -> Source:
@@ -95,12 +105,18 @@ def one_line(text: str, limit: int | None = None) -> str:
 
 
 def render(card: Card, dialect: Dialect) -> str:
-    """The whole card: value, text, sources, notes."""
-    head = [dialect.strong(dialect.escape(card.value))] if card.value else []
-    return "\n\n".join([*head, written(card.parts, dialect), *ending(card, dialect)])
+    """The whole card: text, sources, notes."""
+    return "\n\n".join([beginning(card, dialect), *ending(card, dialect)])
 
 
-def written(parts: tuple[str | int, ...], dialect: Dialect) -> str:
+def beginning(card: Card, dialect: Dialect) -> str:
+    """What precedes the sources: the lead, the value, the text with its marks."""
+    lead = [dialect.escape(card.lead)] if card.lead else []
+    value = [dialect.strong(dialect.escape(card.value))] if card.value else []
+    return "\n\n".join([*lead, *value, written(card.parts, dialect)])
+
+
+def written(parts: Iterable[str | int], dialect: Dialect) -> str:
     """The text of a card with its marks."""
     return "".join(dialect.escape(part) if isinstance(part, str) else dialect.mark(part) for part in parts)
 
@@ -110,9 +126,13 @@ def ending(card: Card, dialect: Dialect) -> list[str]:
     blocks = []
     if card.sources:
         title = card.words.sources if card.is_answered else card.words.nearest
-        colon = ":" if card.words.language == "en" else "："
-        blocks.append("\n".join([f"{dialect.strong(title)}{colon}", "", *_list(card, dialect)]))
+        blocks.append("\n".join([f"{dialect.strong(title)}{card.words.colon}", "", *_list(card, dialect)]))
     return blocks + [dialect.escape(note) for note in card.notes]
+
+
+def without_sources(markdown: str) -> str:
+    """The text of a card that was written in Markdown, without its list of sources."""
+    return _SOURCES.split(markdown, maxsplit=1)[0]
 
 
 def _list(card: Card, dialect: Dialect) -> Iterator[str]:
@@ -124,15 +144,10 @@ def _list(card: Card, dialect: Dialect) -> Iterator[str]:
             yield f"   {dialect.escape(source.excerpt)}"
 
 
-def _parts(response: AskResponse) -> Iterator[str | int]:
-    """The answer's text and the numbers of what it cites."""
-    assert response.answer is not None
-    text = response.answer.text
+def _quoted(text: str, response: AskResponse) -> Iterator[str | int]:
+    """A quoted answer with the number of each quote behind it."""
     quotes = [(citation.quote, citation.n) for citation in response.citations]
-    if response.answer.kind != "extractive":
-        known = {n for _, n in quotes}
-        yield from _marked(text, known)
-    elif text == "\n".join(quote for quote, _ in quotes):
+    if text == "\n".join(quote for quote, _ in quotes):
         for number, (quote, n) in enumerate(quotes):
             yield f"\n{quote}" if number else quote
             yield n
@@ -141,8 +156,9 @@ def _parts(response: AskResponse) -> Iterator[str | int]:
         yield from (n for _, n in quotes)
 
 
-def _marked(text: str, known: set[int]) -> Iterator[str | int]:
-    """A text that holds its own [n] marks; one that names no source stays text."""
+def marked(text: str, citations: Sequence[Citation]) -> Iterator[str | int]:
+    """The parts of a text that holds its own marks; a mark that names no source stays text."""
+    known = {citation.n for citation in citations}
     start = 0
     for match in _MARK.finditer(text):
         if int(match[1]) in known:

@@ -13,7 +13,7 @@ _KANA_OR_HANGUL = re.compile("[\u3040-\u30ff\uac00-\ud7af]")
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """One language's sentences. Those with `{}` are completed with `str.format`."""
+    """One language's sentences. Those with `{}` are completed with `str.format`; `gap` stands between two of them."""
 
     language: str
     sources: str
@@ -24,10 +24,12 @@ class Words:
     page: str
     paragraph: str
     understood: str
+    fallback: str
     stale: str
     damaged: str
     join: str
-    stop: str
+    colon: str
+    gap: str
 
 
 CHINESE = Words(
@@ -45,10 +47,12 @@ CHINESE = Words(
     page="第{}页",
     paragraph="第{}段",
     understood="按“{}”理解。",
+    fallback="语言模型没有给出可用的回答，以下摘自文档。",
     stale="此后文件已改动或移除",
     damaged="原文此处有损坏，请核对原件：{}",
     join="、",
-    stop="。",
+    colon="：",
+    gap="",
 )
 ENGLISH = Words(
     language="en",
@@ -65,10 +69,12 @@ ENGLISH = Words(
     page="page {}",
     paragraph="paragraph {}",
     understood="Understood as “{}”.",
+    fallback="The language model gave no usable answer; this is quoted from the documents.",
     stale="the file has been changed or removed since",
     damaged="damaged in the document, look at the original: {}",
     join=", ",
-    stop=". ",
+    colon=":",
+    gap=" ",
 )
 
 

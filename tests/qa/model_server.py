@@ -18,7 +18,7 @@ from typing import Any
 MODEL = "test-model"
 KEY = "sk-test-secret"
 # Long enough to tell that a client waits for something else; a test that is right never waits so long.
-FOREVER_S = 30
+FOREVER_S = 60
 
 Behaviour = Callable[["Reply"], None]
 
@@ -44,7 +44,9 @@ class Prompt:
     @property
     def outside(self) -> str:
         """All that stands outside the delimited blocks: the orders that a model is right to follow."""
-        return self.system + re.sub(f"<<<[^\n]* {self.boundary}>>>\n.*?\n<<<end {self.boundary}>>>", "", self.user, flags=re.S)
+        return self.system + re.sub(
+            f"<<<[^\n]* {self.boundary}>>>\n.*?\n<<<end {self.boundary}>>>", "", self.user, flags=re.S
+        )
 
     @property
     def question(self) -> str:
@@ -239,7 +241,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.headers.get("Authorization") != f"Bearer {KEY}":
             reply.status(401, {"error": {"message": "wrong key"}})
         else:
-            reply.status(200, {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 1, "owned_by": "us"}]})
+            reply.status(
+                200, {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 1, "owned_by": "us"}]}
+            )
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

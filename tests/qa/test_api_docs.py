@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from qa.api.examples import EXAMPLE_RESPONSE
+from qa.chat.errors import DIFY, dialect_of
 from qa.schemas import EXAMPLE_QUESTION
 
 KINDS = {
     "POST /v1/ask": {"application/json", "text/event-stream"},
+    "POST /v1/chat/completions": {"application/json", "text/event-stream"},
     "GET /v1/documents/{document_id}/text": {"text/plain"},
+    "GET /metrics": {"text/plain"},
 }
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -39,10 +42,10 @@ def references(node: Any) -> Iterator[str]:
             yield from references(value)
 
 
-def test_home_leads_to_the_page(client):
-    response = client.get("/", follow_redirects=True)
-    assert response.url.path == "/docs"
-    assert "SwaggerUIBundle" in response.text
+def test_the_page_is_at_home_and_leads_here(client):
+    assert "<main" in client.get("/").text
+    assert 'href: address("docs")' in client.get("/web/main.js").text
+    assert "SwaggerUIBundle" in client.get("/docs").text
 
 
 def test_page_needs_no_other_host(client):
@@ -68,7 +71,11 @@ def test_page_has_a_swagger_ui_that_reads_openapi_3_1(client, openapi):
 def test_routes_are_those_of_the_contract(openapi):
     assert {name for name, _ in operations(openapi)} == {
         "POST /v1/ask", "GET /v1/ask", "POST /v1/search", "GET /v1/documents", "GET /v1/documents/{document_id}",
-        "GET /v1/documents/{document_id}/text", "GET /healthz", "GET /readyz",
+        "GET /v1/documents/{document_id}/text", "GET /v1/documents/{document_id}/passages", "POST /v1/documents",
+        "DELETE /v1/documents/{document_id}", "POST /v1/index", "GET /v1/jobs", "GET /v1/jobs/{job_id}",
+        "GET /healthz", "GET /readyz", "GET /metrics",
+        "GET /v1/models", "GET /v1/models/{model}", "POST /v1/chat/completions", "POST /retrieval",
+        "GET /v1/documents/{document_id}/outline", "GET /v1/examples", "GET /v1/map", "POST /v1/why-not",
     }  # fmt: skip
 
 
@@ -98,20 +105,40 @@ def test_every_reference_resolves(openapi):
         ("GET /v1/ask", {"200", "422", "500", "503"}),
         ("POST /v1/search", {"200", "400", "413", "422", "500", "503"}),
         ("GET /v1/documents", {"200", "422", "500", "503"}),
-        ("GET /v1/documents/{document_id}", {"200", "404", "500", "503"}),
-        ("GET /v1/documents/{document_id}/text", {"200", "404", "422", "500", "503"}),
+        ("GET /v1/documents/{document_id}", {"200", "304", "404", "500", "503"}),
+        ("GET /v1/documents/{document_id}/text", {"200", "304", "404", "422", "500", "503"}),
+        ("GET /v1/documents/{document_id}/passages", {"200", "304", "404", "422", "500", "503"}),
+        ("POST /v1/documents", {"202", "409", "413", "415", "422", "500", "503", "507"}),
+        ("DELETE /v1/documents/{document_id}", {"202", "404", "409", "412", "500", "503", "507"}),
+        ("POST /v1/index", {"202", "400", "413", "422", "500", "503", "507"}),
+        ("GET /v1/jobs", {"200", "422", "500", "503", "507"}),
+        ("GET /v1/jobs/{job_id}", {"200", "404", "500", "503", "507"}),
+        ("GET /v1/documents/{document_id}/outline", {"200", "404", "500", "503"}),
+        ("GET /v1/examples", {"200", "500", "503"}),
+        ("GET /v1/map", {"200", "422", "500", "503"}),
+        ("POST /v1/why-not", {"200", "400", "404", "413", "422", "500", "503"}),
         ("GET /healthz", {"200"}),
         ("GET /readyz", {"200", "500", "503"}),
+        ("GET /metrics", {"200"}),
+        ("GET /v1/models", {"200"}),
+        ("GET /v1/models/{model}", {"200", "404"}),
+        ("POST /v1/chat/completions", {"200", "400", "404", "413", "500", "503"}),
+        ("POST /retrieval", {"200", "400", "404", "413", "500", "503"}),
     ],
 )
 def test_every_status_is_listed(openapi, name, statuses):
     operation = dict(operations(openapi))[name]
-    common = {"403", "421"} | ({"401"} if "security" in operation else set())
+    dialect = dialect_of(name.partition(" ")[2])
+    common = {"403", "421", "429", "503", "504"}
+    common |= {"401"} if "security" in operation and dialect is not DIFY else set()
+    common |= {"408"} if "requestBody" in operation else set()
     assert operation["responses"].keys() == statuses | common
     for status, response in operation["responses"].items():
-        kinds = set(response["content"])
-        if int(status) >= 400:
-            assert kinds == {"application/problem+json"}
+        kinds = set(response.get("content", ()))
+        if status == "304":
+            assert not kinds
+        elif int(status) >= 400:
+            assert kinds == {"application/json" if dialect else "application/problem+json"}
         else:
             assert kinds == KINDS.get(name, {"application/json"})
 
@@ -137,6 +164,8 @@ def test_response_example_is_true(client):
     example = EXAMPLE_RESPONSE
     assert example.answer.value == found["answer"]["value"]
     cited = example.citations[0]
-    assert client.get(cited.url).text == cited.quote
+    span = {"start": cited.start, "end": cited.end}
+    assert client.get(f"/v1/documents/{cited.document_id}/text", params=span).text == cited.quote
+    assert cited.url.partition("?")[0] == found["citations"][0]["url"].partition("?")[0]
     place = ("document_id", "path", "title", "heading_path")
     assert [getattr(cited, name) for name in place] == [found["citations"][0][name] for name in place]

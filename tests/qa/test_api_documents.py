@@ -96,3 +96,71 @@ def test_unknown_document(client, document_id, suffix):
     assert response.status_code == 404
     assert response.json()["type"] == "/problems/document-not-found"
     assert "GET /v1/documents" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("suffix", ["", "/text", "/text?start=3&end=9", "/passages"])
+def test_what_has_not_changed_is_not_sent_again(client, note, suffix):
+    address = f"/v1/documents/{note['id']}{suffix}"
+    first = client.get(address)
+    etag = first.headers["etag"]
+    assert etag.startswith('"')
+    assert first.headers["cache-control"] == "no-cache"
+    for header in (etag, f"W/{etag}", f'"x", {etag}', "*"):
+        again = client.get(address, headers={"If-None-Match": header})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+    assert client.get(address, headers={"If-None-Match": '"x"'}).content == first.content
+
+
+def test_every_answer_about_documents_says_its_generation(client, note):
+    generation = str(client.get("/readyz").json()["index"]["generation"])
+    for address in ("", f"/{note['id']}", f"/{note['id']}/text", f"/{note['id']}/passages"):
+        assert client.get(f"/v1/documents{address}").headers["x-index-generation"] == generation
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7, 1000])
+def test_passages_are_the_document_in_reading_order(client, limit):
+    for document in client.get("/v1/documents").json()["documents"]:
+        text = client.get(f"/v1/documents/{document['id']}/text").text
+        found, cursor = [], ""
+        while cursor is not None:
+            page = client.get(
+                f"/v1/documents/{document['id']}/passages", params={"limit": limit, "cursor": cursor}
+            ).json()
+            assert 0 < len(page["passages"]) <= limit
+            found += page["passages"]
+            cursor = page["next_cursor"]
+            if limit == 1 and len(found) == 5:
+                break
+        else:
+            assert len(found) == document["passages"]
+        assert all(text[passage["start"] : passage["end"]] == passage["text"] for passage in found)
+        assert [passage["start"] for passage in found] == sorted(passage["start"] for passage in found)
+
+
+@pytest.mark.parametrize("cursor", ["a", "-1", "1.5", "²", "١", "1" * 5000])
+def test_passages_after_a_strange_cursor(client, note, cursor):
+    response = client.get(f"/v1/documents/{note['id']}/passages", params={"cursor": cursor})
+    if cursor.startswith("1111"):
+        assert response.json() == {"passages": [], "next_cursor": None}
+    else:
+        assert response.status_code == 422
+        assert response.json()["detail"].startswith("cursor: ")
+
+
+@pytest.mark.parametrize(
+    ("q", "count"), [("library", 1), ("LIBRARY", 1), ("notes/", 1), ("seeds/", 5), ("總工會", 4), ("%", 0), ("", 6)]
+)
+def test_documents_are_looked_for_in_title_and_path(client, q, count):
+    assert len(client.get("/v1/documents", params={"q": q}).json()["documents"]) == count
+
+
+def test_pages_of_documents_looked_for(client):
+    params = {"q": "seeds/", "limit": 2}
+    found = []
+    while True:
+        page = client.get("/v1/documents", params=params).json()
+        found += [document["path"] for document in page["documents"]]
+        if page["next_cursor"] is None:
+            break
+        params["cursor"] = page["next_cursor"]
+    assert len(found) == 5

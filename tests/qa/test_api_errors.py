@@ -161,7 +161,7 @@ def test_unknown_address(client, path):
     [
         ("DELETE", "/v1/ask", "GET, POST"),
         ("GET", "/v1/search", "POST"),
-        ("PUT", "/v1/documents", "GET"),
+        ("PUT", "/v1/documents", "GET, POST"),
         ("POST", "/healthz", "GET"),
         ("PATCH", "/v1/documents/a/text", "GET"),
     ],

@@ -38,7 +38,9 @@ def assert_places_are_exact(client: httpx.Client, found: dict[str, Any]) -> None
     for citation in found.get("citations", []):
         text = document_text(client, citation["document_id"])
         assert text[citation["start"] : citation["end"]] == citation["quote"]
-        assert client.get(citation["url"]).text == citation["quote"]
+        span = {"start": citation["start"], "end": citation["end"]}
+        assert client.get(f"/v1/documents/{citation['document_id']}/text", params=span).text == citation["quote"]
+        assert citation["url"].startswith(f"/documents/{citation['document_id']}?start=")
 
 
 def test_canonical_question_is_answered_with_its_source(client):

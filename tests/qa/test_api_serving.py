@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -20,8 +21,11 @@ import httpx
 import pytest
 
 from index.errors import ConfigError
+from index.store.lexical import LexicalIndex
+from index.store.vectors import VectorIndex
 from qa.api.server import listen
 from qa.config import Config, load_config
+from qa.doctor import examine
 from qa.engine import Engine
 from qa.schemas import EXAMPLE_QUESTION
 from tests.qa.servers import make_corpus, serving, wait_until
@@ -199,7 +203,9 @@ def test_process_tells_its_address_and_ends_gracefully(seeds_config, stop):
         assert response.json()["status"] == "answered"
         server.send_signal(stop)
         out, err = server.communicate(timeout=30)
-    assert (server.returncode, out, err) == (0, "", "")
+    assert (server.returncode, out) == (0, "")
+    (request,) = (json.loads(line) for line in err.splitlines())
+    assert (request["route"], request["status"], request["answer"]) == ("/v1/ask", 200, "answered")
 
 
 def test_process_can_be_stopped_while_it_indexes(tmp_path):
@@ -255,3 +261,31 @@ def test_hosts_of_this_machine(host):
         pytest.skip("no IPv6 here")
     with listener:
         assert listener.getsockname()[1] > 0
+
+
+def empty_vectors(config: Config, generation: int) -> None:
+    (folder,) = config.index_dir.glob("index-*")
+    empty = VectorIndex(Engine(config).store.dim)
+    empty.generation = generation
+    empty.save(folder / "vectors.faiss")
+
+
+def empty_words(config: Config, generation: int) -> None:
+    (folder,) = config.index_dir.glob("index-*/passages-*")
+    LexicalIndex.reset(folder).update([], [], generation)
+
+
+@pytest.mark.parametrize(("spoil", "leg"), [(empty_vectors, "dense"), (empty_words, "lexical")])
+def test_an_index_that_finds_nothing_is_not_ready(tmp_path, spoil, leg):
+    config = make_corpus(tmp_path, "papers")
+    write(tmp_path / "papers", 1)
+    generation = Engine(config).index().generation
+    spoil(config, generation)
+    failures = [finding.detail for finding in examine(tmp_path / "config.yaml") if not finding.ok]
+    assert failures == [f"{leg} search does not find a passage by its own words; run: qa index --rebuild"]
+    with serving(config, is_ready=False) as client:
+        wait_until(lambda: f"{leg} search does not find" in readiness(client)[1])
+        assert client.post("/v1/ask", json={"query": "钟楼"}).json()["type"] == "/problems/index-damaged"
+        Engine(load_config(tmp_path / "config.yaml")).index(rebuild=True)
+        wait_until(lambda: readiness(client)[0] == 200)
+        assert [found.ok for found in examine(tmp_path / "config.yaml")].count(False) == 0

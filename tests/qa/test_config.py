@@ -35,6 +35,13 @@ def api_key(name: str, role: Role, key: str) -> ApiKey:
 
 
 ENDPOINT = "{model: x, base_url: 'http://here/v1'}"
+LLM = "llm: {model: x, base_url: 'http://here/v1', %s}"
+# An endpoint needs a model and a model an endpoint.
+COMPANIONS = {
+    "encoder.base_url": {"QA_ENCODER_MODEL": "x"},
+    "llm.model": {"QA_LLM_BASE_URL": "http://here/v1"},
+    "llm.base_url": {"QA_LLM_MODEL": "x"},
+}
 
 # key, in YAML, what becomes of it, another value as a variable, what becomes of that
 KEYS = [
@@ -50,6 +57,14 @@ KEYS = [
     ("encoder.document_prompt", "encoder: {document_prompt: ''}", "", "passage: ", "passage: "),
     ("encoder.trust_remote_code", "encoder: {trust_remote_code: true}", True, "false", False),
     ("reranker.model", "reranker: {model: ours}", "ours", "", ""),
+    ("llm.model", f"llm: {ENDPOINT}", "x", "y", "y"),
+    ("llm.base_url", f"llm: {ENDPOINT}", "http://here/v1", "http://there/v1", "http://there/v1"),
+    ("llm.api_key", LLM % "api_key: k", SecretStr("k"), "other", SecretStr("other")),
+    ("llm.passages", LLM % "passages: 3", 3, "4", 4),
+    ("llm.timeout_s", LLM % "timeout_s: 2.5", 2.5, "9", 9.0),
+    ("llm.idle_timeout_s", LLM % "idle_timeout_s: 2.5", 2.5, "9", 9.0),
+    ("llm.max_tokens", LLM % "max_tokens: 9", 9, "", None),
+    ("llm.temperature", LLM % "temperature: 0.5", 0.5, "", None),
     ("dictionary", "dictionary: ours.txt", Path("ours.txt"), "theirs.txt", Path("theirs.txt")),
     ("synonyms", "synonyms: ours.txt", Path("ours.txt"), "", None),
     ("store", "store: local", "local", "local", "local"),
@@ -67,6 +82,39 @@ KEYS = [
     ("server.allowed_hosts", "server: {allowed_hosts: [a.b]}", ("a.b",), "c,d", ("c", "d")),
     ("server.cors_origins", "server: {cors_origins: ['http://a']}", ("http://a",), "", ()),
     ("server.max_upload_mb", "server: {max_upload_mb: 5}", 5, "7", 7),
+    ("server.rate_limit", "server: {rate_limit: 5/minute}", "5/minute", "", ""),
+    ("server.max_concurrent", "server: {max_concurrent: 2}", 2, "3", 3),
+    ("server.max_queued", "server: {max_queued: 0}", 0, "3", 3),
+    ("server.max_connections", "server: {max_connections: 9}", 9, "3", 3),
+    ("server.timeout_s", "server: {timeout_s: 1.5}", 1.5, "3", 3.0),
+    ("server.read_timeout_s", "server: {read_timeout_s: 1.5}", 1.5, "3", 3.0),
+    ("server.grace_s", "server: {grace_s: 0}", 0, "3", 3),
+    ("server.workers", "server: {workers: 2}", 2, "3", 3),
+    ("server.log_format", "server: {log_format: json}", "json", "", None),
+    ("server.log_questions", "server: {log_questions: true}", True, "false", False),
+    ("server.otlp_endpoint", "server: {otlp_endpoint: 'http://a'}", "http://a", "", None),
+    ("bots.rate_limit", "bots: {rate_limit: 5/hour}", "5/hour", "", None),
+    ("bots.workers", "bots: {workers: 4}", 4, "1", 1),
+    ("bots.max_waiting", "bots: {max_waiting: 9}", 9, "8", 8),
+    ("bots.turns", "bots: {turns: 0}", 0, "3", 3),
+    ("bots.forget_after_s", "bots: {forget_after_s: 60}", 60.0, "2.5", 2.5),
+    ("dingtalk.client_id", "dingtalk: {client_id: a}", "a", "", None),
+    ("dingtalk.client_secret", "dingtalk: {client_secret: a}", SecretStr("a"), "b", SecretStr("b")),
+    ("dingtalk.base_url", "dingtalk: {base_url: 'http://a'}", "http://a", "", "https://api.dingtalk.com"),
+    ("feishu.app_id", "feishu: {app_id: a}", "a", "b", "b"),
+    ("feishu.app_secret", "feishu: {app_secret: a}", SecretStr("a"), "b", SecretStr("b")),
+    ("feishu.mode", "feishu: {mode: callback}", "callback", "websocket", "websocket"),
+    ("feishu.verification_token", "feishu: {verification_token: a}", SecretStr("a"), "b", SecretStr("b")),
+    ("feishu.encrypt_key", "feishu: {encrypt_key: a}", SecretStr("a"), "", None),
+    ("feishu.base_url", "feishu: {base_url: 'https://a'}", "https://a", "https://b", "https://b"),
+    ("feishu.host", "feishu: {host: 0.0.0.0}", "0.0.0.0", "::1", "::1"),
+    ("feishu.port", "feishu: {port: 9000}", 9000, "9001", 9001),
+    ("wecom.bot_id", "wecom: {bot_id: a}", "a", "b", "b"),
+    ("wecom.secret", "wecom: {secret: a}", SecretStr("a"), "b", SecretStr("b")),
+    ("wecom.url", "wecom: {url: 'wss://a/b'}", "wss://a/b", "wss://c", "wss://c"),
+    ("slack.bot_token", "slack: {bot_token: a}", SecretStr("a"), "b", SecretStr("b")),
+    ("slack.app_token", "slack: {app_token: a}", SecretStr("a"), "b", SecretStr("b")),
+    ("slack.base_url", "slack: {base_url: 'http://a/api/'}", "http://a/api/", "http://b/", "http://b/"),
 ]
 
 
@@ -87,8 +135,8 @@ def test_key_by_file_and_by_environment(tmp_path, monkeypatch, key, yaml, writte
     assert value_of(load_config(file), key) == overridden
     monkeypatch.chdir(tmp_path)
     file.unlink()
-    if key == "encoder.base_url":
-        monkeypatch.setenv("QA_ENCODER_MODEL", "x")  # an endpoint needs one
+    for name, companion in COMPANIONS.get(key, {}).items():
+        monkeypatch.setenv(name, companion)
     assert value_of(load_config(), key) == overridden
 
 
@@ -167,6 +215,11 @@ def test_collections_are_named(tmp_path, yaml, names):
         ("encoder: bundled", "encoder: "),
         ("encoder: {model: ''}", "encoder.model: "),
         ("encoder: {base_url: 'http://x'}", "encoder: base_url is set, but model is 'bundled'; name the model"),
+        ("llm: {model: x}", "llm: model is set, but base_url is not; name the endpoint"),
+        ("llm: {base_url: 'http://x'}", "llm: base_url is set, but model is not; name the model"),
+        ("llm: {model: x, base_url: 'http://[x'}", "llm.base_url: is no address: "),
+        ("llm: {model: x, base_url: 'http://x:99999'}", "llm.base_url: is no address: "),
+        ("llm: {temperature: 3}", "llm.temperature: input should be less than or equal to 2 (got 3)"),
         ("encoder: {model: x, base_url: x}", "encoder.base_url: string should match pattern '^https?://"),
         ("encoder: {timeout_s: 0}", "encoder.timeout_s: input should be greater than 0 (got 0)"),
         ("encoder: {batch_size: 0}", "encoder.batch_size: input should be greater than or equal to 1 (got 0)"),
@@ -176,13 +229,18 @@ def test_collections_are_named(tmp_path, yaml, names):
         ("server: {port: many}", "server.port: input should be a valid integer"),
         ("server: {prot: 1}", "unknown key 'server.prot'; did you mean 'port'?"),
         ("server: {cors_origins: ['*']}", "server.cors_origins.0: string should match pattern"),
+        ("server: {rate_limit: often}", "server.rate_limit: write it as in 600/minute"),
+        ("server: {otlp_endpoint: 'a:1'}", "server.otlp_endpoint: string should match pattern"),
         ("server: {api_keys: [5]}", "server.api_keys: must be a list of name:role:KEY"),
         ("server: {api_keys: {a: b}}", "server.api_keys: must be a list of name:role:KEY"),
         ("server: {api_keys: ['a:read:short']}", "server.api_keys: the key of 'a' must be 24 to 256 "),
+        ("bots: {rate_limit: often}", "bots.rate_limit: write it as in 20/minute or 300/hour"),
+        ("wecom: {url: 'ws://a'}", "wecom.url: string should match pattern"),
+        ("slack: {bot_token: [x]}", "slack.bot_token: input should be a valid string"),
         ("corpsu: [a]", "unknown key 'corpsu'; did you mean 'corpus'?"),
         (
             "zzz: 1",
-            "unknown key 'zzz'; known keys: corpus, data_dir, encoder, reranker, dictionary, synonyms, store, server",
+            "unknown key 'zzz'; known keys: corpus, data_dir, encoder, reranker, ",
         ),
         ("corpsu: [a]\nserver: {port: x}", "; "),
         ("corpus: [", "is not valid YAML"),
@@ -202,7 +260,12 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, yaml, words):
 
 
 def test_a_key_is_never_shown(tmp_path, monkeypatch):
-    for yaml in ("encoder: {model: x, api_key: 31337}", "encoder: {api_key: '31337', base_url: 'http://x'}"):
+    for yaml in (
+        "llm: {api_key: 31337}",
+        "llm: {api_key: '31337', base_url: 'http://x'}",
+        "encoder: {model: x, api_key: 31337}",
+        "encoder: {api_key: '31337', base_url: 'http://x'}",
+    ):
         with pytest.raises(ConfigError) as caught:
             load_config(write(tmp_path, yaml))
         assert "31337" not in str(caught.value)

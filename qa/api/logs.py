@@ -1,0 +1,87 @@
+"""What the server writes on stderr: one line an event, as JSON for machines or as text for a terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from qa.api.records import Record
+from qa.schemas import AskResponse
+from qa.settings import ServerConfig
+
+_access = logging.getLogger("qa.access")
+_MAX_PATH_CHARS = 200
+
+
+def configure(server: ServerConfig) -> None:
+    """Write the logs of this process on stderr, in the configured format."""
+    is_text = server.log_format == "text" or (server.log_format is None and sys.stderr.isatty())
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(TextLine() if is_text else JsonLine())
+    logging.basicConfig(handlers=[handler], force=True)
+    logging.getLogger("qa").setLevel(logging.INFO)
+
+
+def one_line(text: str) -> str:
+    """The text with all that could end a line or steer a terminal escaped as in JSON."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
+class JsonLine(logging.Formatter):
+    """A JSON object a line: time, level, message, what the request was, and the traceback of an error."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        # Once more: JSON leaves line separators of Unicode as they are.
+        return one_line(json.dumps(line, ensure_ascii=False))
+
+
+class TextLine(logging.Formatter):
+    """`LEVEL: message`, and below it the traceback of an error, indented."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = f"{record.levelname}: {one_line(record.getMessage())}"
+        if not record.exc_info:
+            return line
+        trace = self.formatException(record.exc_info).splitlines()
+        return "\n".join([line, *(f"    {one_line(part)}" for part in trace)])
+
+
+class AccessLog:
+    """One line a request. Questions are left out unless `log_questions`; keys are never seen, only their names."""
+
+    def __init__(self, server: ServerConfig) -> None:
+        self._with_questions = server.log_questions
+
+    def __call__(self, record: Record) -> None:
+        if not _access.isEnabledFor(logging.INFO):
+            return
+        path, took_ms = record.path[:_MAX_PATH_CHARS], round(1000 * record.duration_s, 1)
+        fields: dict[str, Any] = {
+            "method": record.method, "route": record.route, "path": path, "status": record.status,
+            "duration_ms": took_ms, "bytes": record.sent_bytes, "client": record.client, "key": record.key,
+            "request_id": record.request_id, "rejected": record.rejected,
+        }  # fmt: skip
+        if record.responses:
+            fields |= self._answered(record)
+        message = f"{record.method} {path} {record.status} {took_ms} ms"
+        _access.info(
+            "%s", message, extra={"fields": {name: value for name, value in fields.items() if value is not None}}
+        )
+
+    def _answered(self, record: Record) -> dict[str, Any]:
+        last = record.responses[-1]
+        fields: dict[str, Any] = {"hits": len(last.hits), "generation": last.index.generation}
+        if isinstance(last, AskResponse):
+            fields |= {"answer": last.status, "reason": last.reason}
+        return fields | ({"question": last.query} if self._with_questions else {})

@@ -1,0 +1,137 @@
+"""飞书 and Lark: an app's bot, by the SDK's long connection, or by calls to an address of ours."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from threading import Event
+from typing import Any
+
+import requests
+from lark_oapi import AccessTokenType, BaseRequest, Client, EventDispatcherHandler, HttpMethod, LogLevel
+from lark_oapi.api.im.v1 import EventMessage, P2ImMessageReceiveV1, ReplyMessageRequest, ReplyMessageRequestBody
+from lark_oapi.core.exception import ObtainAccessTokenException
+
+from index.errors import ConfigError
+from qa.chat.bots.feishu_transports import listen, take_calls
+from qa.chat.bots.fitting import Run, fitted, marked, runs
+from qa.chat.bots.room import Question, Room
+from qa.chat.bots.waiting import patiently
+from qa.chat.card import Card
+from qa.config import Config
+
+logger = logging.getLogger(__name__)
+
+# The request that holds a post may have 30 KB; the marks of its elements come on top of the text.
+_MAX_BYTES = 15_000
+_TIMEOUT_S = 15
+_MENTION = re.compile(r"@_(?:user_\d+|all)")
+
+
+def serve(config: Config, room: Room, closing: Event) -> None:
+    """Receive questions until `closing` is set.
+
+    Raises:
+        ConfigError: the platform refuses the app, or the address can't be listened on.
+    """
+    settings = config.feishu
+    quiet = logging.getLogger("Lark")
+    quiet.handlers.clear()  # the SDK writes to stdout, and at a lower level addresses that hold keys
+    builder = Client.builder().app_id(settings.app_id).app_secret(settings.revealed("app_secret"))
+    try:
+        client = builder.domain(settings.base_url).timeout(_TIMEOUT_S).log_level(LogLevel.WARNING).build()
+    except ValueError as exc:
+        raise ConfigError(f"feishu.base_url: {exc}") from exc
+    bot_id = patiently(closing, lambda: _identity(client), requests.RequestException, json.JSONDecodeError)
+    if bot_id is None:
+        return
+    events = EventDispatcherHandler.builder(
+        settings.revealed("encrypt_key"), settings.revealed("verification_token"), LogLevel.WARNING
+    ).register_p2_im_message_receive_v1(_Receiver(client, room, bot_id))
+    (take_calls if settings.mode == "callback" else listen)(config, events.build(), closing)
+
+
+def _identity(client: Client) -> str:
+    """The bot's open_id, by which its mentions are known.
+
+    Raises:
+        ConfigError: the platform refuses the app.
+        requests.RequestException, json.JSONDecodeError: it can't be reached, or something else answers.
+    """
+    request = BaseRequest.builder().http_method(HttpMethod.GET).uri("/open-apis/bot/v3/info")
+    try:
+        response = client.request(request.token_types({AccessTokenType.TENANT}).build())
+    except ObtainAccessTokenException as exc:
+        if exc.code is None:
+            raise requests.HTTPError(str(exc)) from exc
+        raise ConfigError(f"feishu.app_id, feishu.app_secret: the platform refuses them: {exc}") from exc
+    if response.code is None:
+        raise requests.HTTPError(f"status {response.raw.status_code}")
+    if not response.success():
+        raise ConfigError(f"feishu.app_id: the app has no bot, or it is not published: {response.code} {response.msg}")
+    found: str = json.loads(response.raw.content)["bot"]["open_id"]
+    return found
+
+
+class _Receiver:
+    """Hands messages to the room; the SDK acknowledges them when this returns."""
+
+    def __init__(self, client: Client, room: Room, bot_id: str) -> None:
+        self._client, self._room, self._bot_id = client, room, bot_id
+
+    def __call__(self, event: P2ImMessageReceiveV1) -> None:
+        sender, message = event.event.sender, event.event.message
+        mentions = message.mentions or []
+        if sender.sender_type != "user":
+            return
+        if message.chat_type != "p2p" and not any(mention.id.open_id == self._bot_id for mention in mentions):
+            return
+        user = sender.sender_id.open_id
+        names = {mention.key: "" if mention.id.open_id == self._bot_id else mention.name for mention in mentions}
+        text = _MENTION.sub(lambda match: names.get(match[0]) or "", _text(message))
+        conversation = f"{message.chat_id}:{message.thread_id or user}"
+        self._room.submit(
+            Question(message.message_id, conversation, user, text.strip()),
+            lambda card: self._reply(message.message_id, card),
+        )
+
+    def _reply(self, message_id: str, card: Card) -> None:
+        """Reply to a message with a post: its elements are text and links, so nothing in documents is markup.
+
+        Raises:
+            RuntimeError: the platform refuses.
+            requests.RequestException: it can't be reached.
+        """
+        content = {"zh_cn" if card.words.language == "zh" else "en_us": {"content": list(_rows(card))}}
+        body = ReplyMessageRequestBody.builder().msg_type("post").content(json.dumps(content, ensure_ascii=False))
+        # Of several replies with one uuid within an hour the platform keeps the first.
+        request = ReplyMessageRequest.builder().message_id(message_id)
+        response = self._client.im.v1.message.reply(request.request_body(body.uuid(message_id).build()).build())
+        if not response.success():
+            raise RuntimeError(f"code {response.code}: {response.msg}")
+
+
+def _rows(card: Card) -> Iterator[list[dict[str, Any]]]:
+    """The lines of a card as elements of a post; each is a paragraph, so empty ones are left out."""
+    for line in fitted(card, marked, _MAX_BYTES).split("\n"):
+        if row := [_element(run) for run in runs(line)]:
+            yield row
+
+
+def _element(run: Run) -> dict[str, Any]:
+    if run.url:
+        return {"tag": "a", "text": run.text, "href": run.url}
+    return {"tag": "text", "text": run.text, **({"style": ["bold"]} if run.is_strong else {})}
+
+
+def _text(message: EventMessage) -> str:
+    """The text of a text message or a post; empty for others."""
+    content = json.loads(message.content or "{}")
+    if message.message_type == "text":
+        return str(content.get("text", ""))
+    if message.message_type == "post":
+        elements = (element for row in content.get("content", []) for element in row)
+        return " ".join(element["text"] for element in elements if element.get("tag") in ("text", "a", "md"))
+    return ""
