@@ -69,7 +69,7 @@ def sync(
             for number, file in enumerate(listing.files):
                 intake.take(file, known.get(file.id, Known()), _within(file, number, len(listing.files), progress))
                 if progress:
-                    pipeline.then(partial(progress, file.shown, number, len(listing.files)))
+                    pipeline.tell(partial(progress, file.shown, number, len(listing.files)))
         for file_id, left in gone.left():
             _forget(file_id, left, writer, report)
         if progress:

@@ -12,6 +12,7 @@ from types import TracebackType
 
 from index.digest import Digest, digest
 from index.embeddings import Advance, Embedder
+from index.errors import EncoderError
 from index.readers import ReadText
 from index.store.sqlite import SqliteFile
 from index.workers import Workers
@@ -37,7 +38,7 @@ class _Batch:
 class Pipeline:
     """Steps are taken in the order in which they are handed in; those that wait for a digest hold up the rest.
 
-    As a context manager it takes all steps before it ends, those of whole documents also when an error ends it.
+    As a context manager it takes all steps before it ends, also when an error ends it that came with a later one.
     """
 
     def __init__(self, database: SqliteFile, embedder: Embedder, workers: Workers) -> None:
@@ -46,6 +47,7 @@ class Pipeline:
         self._workers = workers
         self._steps: deque[tuple[int, Callable[[], object]]] = deque()
         self._batch = _Batch()
+        self._told: list[Callable[[], object]] = []
         self._waiting_chars = self._seen_chars = 0
         self._stored_at = time.monotonic()
 
@@ -61,6 +63,10 @@ class Pipeline:
         self._steps.append((0, step))
         if not self._waiting_chars:
             self._take_if_due()
+
+    def tell(self, told: Callable[[], object]) -> None:
+        """Tell of progress when the steps before it are stored."""
+        self.then(partial(self._told.append, told))
 
     def digest(self, text: ReadText, store: Callable[[Digest], None], advance: Advance | None = None) -> None:
         """Digest a text, and `store` what comes of it in its turn; `advance` is told how much of it is embedded.
@@ -108,9 +114,21 @@ class Pipeline:
 
     def _take(self, left_chars: int) -> None:
         """Take steps until so many characters are left, in one transaction."""
+        failed: EncoderError | None = None
+        steps, self._steps = self._steps, deque()  # after an error nothing is taken that came later
         with self._database.together():
-            while self._steps and (self._waiting_chars > left_chars or not left_chars):
-                chars, step = self._steps.popleft()
+            while steps and (self._waiting_chars > left_chars or not left_chars):
+                chars, step = steps.popleft()
                 self._waiting_chars -= chars
-                step()
+                try:
+                    step()
+                except EncoderError as exc:
+                    failed = exc
+                    break
+        if failed:
+            raise failed
+        self._steps = steps
         self._stored_at = time.monotonic()
+        told, self._told = self._told, []
+        for tell in told:
+            tell()
