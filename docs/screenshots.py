@@ -43,7 +43,7 @@ def main() -> None:
                     file = ROOT / "docs" / f"page-{name}.png"
                     with Image.open(io.BytesIO(page.screenshot())) as picture:
                         few = picture.convert("RGB").quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE)
-                        few.save(file, optimize=True)
+                    few.save(file, optimize=True)
                     size = file.stat().st_size
                     print(f"{file.name}: {size} bytes")  # noqa: T201
                     assert size < MAX_BYTES, f"{file.name} is too large for a README"
