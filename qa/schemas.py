@@ -187,8 +187,10 @@ class AnswerOut(BaseModel):
     kind: AnswerKind = "extractive"
     value: str | None
     confidence: float = Field(description="Chance, 0 to 1, that the best passage answers the question")
-    unsupported: list[Unsupported] = []
-    fallback: Fallback | None = None
+    unsupported: list[Unsupported] = Field(
+        default=[], exclude_if=lambda found: not found, description="Absent where there is none"
+    )
+    fallback: Fallback | None = Field(default=None, exclude_if=lambda found: found is None)
 
 
 class IndexOut(BaseModel):

@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 
 from index.errors import CitedQAError
 from qa.api.problems import INTERNAL, problem_body
-from qa.api.sse import HEADERS, HEARTBEAT, MEDIA_TYPE, in_thread
+from qa.api.sse import HEARTBEAT, MEDIA_TYPE, EventStream, in_thread
 from qa.chat.errors import openai_error
 from qa.chat.openai_models import Annotation, AssistantMessage, ChatRequest, Choice, Completion, UrlCitation, Usage
 from qa.chat.reply import Reply
@@ -64,7 +64,7 @@ class Writer:
 
     def stream(self, parts: Iterator[str | Reply], stop: Event) -> StreamingResponse:
         """The answer as it comes; `stop` is set when nobody reads it any more."""
-        return StreamingResponse(self._events(parts, stop), media_type=MEDIA_TYPE, headers=HEADERS)
+        return EventStream(self._events(parts, stop), stop)
 
     async def _events(self, parts: Iterator[str | Reply], stop: Event) -> AsyncIterator[bytes]:
         yield self._chunk({"role": "assistant", "content": ""})

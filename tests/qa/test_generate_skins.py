@@ -64,12 +64,8 @@ def test_starting_asks_the_model_nothing(client, server):
 def test_over_http(client, server):
     server.behave = models.truth
     answer = asked(client)["answer"]
-    assert (answer["kind"], answer["value"], answer["unsupported"], answer["fallback"]) == (
-        "generated",
-        "1097名",
-        [],
-        None,
-    )
+    assert (answer["kind"], answer["value"]) == ("generated", "1097名")
+    assert not {"unsupported", "fallback"} & answer.keys()
     assert asked(client, answer="extractive")["answer"]["kind"] == "extractive"
     assert client.get("/v1/ask", params={"q": CANONICAL}).json()["answer"]["kind"] == "generated"
     by_address = client.get("/v1/ask", params={"q": CANONICAL, "answer": "extractive"}).json()
