@@ -128,13 +128,18 @@ class Access:
         if self._hosts is not None and _name_of(host) not in self._hosts:
             detail = "this server is not known by the name that was asked for; add it to server.allowed_hosts"
             await problem(WRONG_HOST, detail)(scope, receive, send)
-        elif origin is not None and origin not in self._origins and _authority(origin) != host.lower():
+        # No page has a key unless its reader gave it one; desktop clients send one with an origin of their own.
+        elif not (self._keys and caller.role) and not self._is_own(origin, host):
             detail = "a web page of another origin sent this; add its origin to server.cors_origins to allow it"
             await problem(FOREIGN_ORIGIN, detail)(scope, receive, send)
         elif caller.role is None and scope["path"].startswith(_GUARDED):
             await problem(UNAUTHORIZED, _ASK_FOR_KEY, _CHALLENGE)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def _is_own(self, origin: str | None, host: str) -> bool:
+        """Whether no foreign web page sent it."""
+        return origin is None or origin in self._origins or _authority(origin) == host.lower()
 
     def _caller(self, headers: Headers) -> Caller:
         if not self._keys:

@@ -130,6 +130,13 @@ def test_with_keys_any_name_will_do(keyed):
     assert keyed.get("/healthz", headers={"Host": "anything"}).status_code == 200
 
 
+@pytest.mark.parametrize("origin", ["null", "app://client", "file://"])
+def test_a_desktop_client_with_a_key_may_have_any_origin(keyed, origin):
+    assert keyed.post("/v1/ask", json=QUERY, headers={"Origin": origin, **bearer(READ)}).status_code == 200
+    refused = keyed.post("/v1/ask", json=QUERY, headers={"Origin": origin, **bearer("wrong")})
+    assert_problem(refused, 403, "foreign-origin")
+
+
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost", ""])
 @pytest.mark.parametrize("kind", ["text/plain", "application/json"])
 def test_a_foreign_page(client, origin, kind):
