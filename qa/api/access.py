@@ -124,7 +124,7 @@ class Access:
             return
         headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
-        caller = scope.setdefault("state", {})["caller"] = self._caller(headers)
+        scope.setdefault("state", {})["caller"] = self._caller(headers)
         if self._hosts is not None and _name_of(host) not in self._hosts:
             detail = "this server is not known by the name that was asked for; add it to server.allowed_hosts"
             await problem(WRONG_HOST, detail)(scope, receive, send)
@@ -132,8 +132,6 @@ class Access:
         elif not (self._keys and caller.role) and not self._is_own(origin, host):
             detail = "a web page of another origin sent this; add its origin to server.cors_origins to allow it"
             await problem(FOREIGN_ORIGIN, detail)(scope, receive, send)
-        elif caller.role is None and scope["path"].startswith(_GUARDED):
-            await problem(UNAUTHORIZED, _ASK_FOR_KEY, _CHALLENGE)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -147,6 +145,19 @@ class Access:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         sent = token.strip() if scheme.lower() == "bearer" else ""
         return self._keys.caller(sent or headers.get(KEY_HEADER, "").strip())
+
+
+class Gate:
+    """Refuses a request without a valid key before its body is read, where all routes need one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_refused = (
+            scope["type"] == "http" and scope["path"].startswith(_GUARDED) and not scope["state"]["caller"].role
+        )
+        await (problem(UNAUTHORIZED, _ASK_FOR_KEY, _CHALLENGE) if is_refused else self._app)(scope, receive, send)
 
 
 def _name_of(host: str) -> str:
@@ -190,14 +201,3 @@ async def require_admin(caller: Annotated[Caller, Depends(require_read)]) -> Cal
     if caller.role != "admin":
         raise HTTPException(403, f"the key {caller.name!r} may only read; use one with the role admin")
     return caller
-
-
-class Guarded:
-    """A mounted application that needs what `require_read` needs; dependencies do not reach one."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._app if scope["state"]["caller"].role else problem(UNAUTHORIZED, _ASK_FOR_KEY, _CHALLENGE)
-        await app(scope, receive, send)

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
 from qa.api import documents, health, jobs, overview, pages, questions
-from qa.api.access import KEY_HEADER, Access, Keys, keys_of, require_read
+from qa.api.access import KEY_HEADER, Access, Gate, Keys, keys_of, require_read
 from qa.api.docs import DESCRIPTION, TAGS, Api, add_pages
 from qa.api.limits import Admission, RateLimit
 from qa.api.logs import AccessLog
@@ -101,6 +101,7 @@ def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> Fa
 def _wrap(app: FastAPI, server: ServerConfig, keys: Keys) -> None:
     """Add what a request passes on its way to a route; what is added last comes first."""
     app.add_middleware(Admission, server=server, uploads={"POST /v1/documents": server.max_upload_mb << 20})
+    app.add_middleware(Gate)
     if server.rate_limit:
         app.add_middleware(RateLimit, rate=server.rate_limit)
     app.add_middleware(Access, server=server, keys=keys)

@@ -31,10 +31,20 @@ class BoundedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.conn.their_state is h11.IDLE:
+        if self._is_waiting():
             self._expect_head()
         else:
             self._stop_expecting()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._is_waiting() and self.conn.their_state is h11.SEND_BODY:
+            self._expect_head()
+
+    def _is_waiting(self) -> bool:
+        """Whether a request has not begun, or one that was refused is still being sent."""
+        is_refused = self.cycle is not None and self.cycle.response_complete
+        return self.conn.their_state is h11.IDLE or (is_refused and self.conn.their_state is h11.SEND_BODY)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -52,5 +62,5 @@ class BoundedProtocol(H11Protocol):
 
     def _give_up(self) -> None:
         self._head_timer = None
-        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+        if self._is_waiting() and not self.transport.is_closing():
             self.transport.abort()

@@ -9,12 +9,11 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import Depends, FastAPI
-from fastapi.responses import PlainTextResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
 from index.errors import ConfigError
-from qa.api.access import Guarded, Keys, keys_of, require_admin
+from qa.api.access import Keys, keys_of, require_admin
 from qa.api.server import serve
 from qa.config import Config, load_config
 from qa.keys import parse_keys
@@ -32,7 +31,6 @@ def with_server(config: Config, **settings: object) -> Config:
 
 def add_admin_route(app: FastAPI) -> None:
     app.add_api_route("/v1/admin", lambda: {}, methods=["POST"], dependencies=[Depends(require_admin)])
-    app.mount("/mounted", Guarded(PlainTextResponse("inside")))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +62,7 @@ def test_without_a_valid_key(keyed, headers):
 def test_without_a_key_nothing_is_read_or_told(keyed):
     assert_problem(keyed.post("/v1/ask", content=b"{", headers=JSON), 401, "unauthorized")
     assert_problem(keyed.post("/v1/ask", json={"question": "x"}), 401, "unauthorized")
-    for path in ("/v1/nope", "/v1/documents/a/b", "/mcp/x", "/retrieval"):
+    for path in ("/v1/nope", "/v1/documents/a/b", "/mcp/x"):
         assert_problem(keyed.get(path), 401, "unauthorized")
 
 
@@ -91,11 +89,6 @@ def test_roles(keyed):
     assert_problem(keyed.post("/v1/admin"), 401, "unauthorized")
     assert keyed.post("/v1/admin", headers=bearer(ADMIN)).status_code == 200
     assert keyed.post("/v1/search", json=QUERY, headers=bearer(ADMIN)).status_code == 200
-
-
-def test_a_mounted_application(keyed):
-    assert_problem(keyed.get("/mounted/x"), 401, "unauthorized")
-    assert keyed.get("/mounted/x", headers=bearer(READ)).text == "inside"
 
 
 def test_without_keys_everything_is_open(seeds_config):

@@ -138,7 +138,7 @@ class TestTime:
 
     def test_a_stream_that_falls_silent_is_cut(self, seeds_config):
         with blocking(seeds_config, timeout_s=0.6) as (client, routes):
-            with client.stream("GET", "/stream") as response:
+            with client.stream("GET", "/stream", headers={"Accept-Encoding": "identity"}) as response:
                 came = b""
                 with pytest.raises(httpx.RemoteProtocolError):
                     for part in response.iter_raw():
@@ -211,16 +211,22 @@ class TestSlowClients:
 
     def test_that_trickle_the_body(self, hurried):
         connection = hurried()
-        connection.sendall(HEAD % (b"/v1/ask", b"application/json", b""))
+        connection.sendall(HEAD % (b"/v1/ask", b"application/json", UPLOADER))
         with trickling(connection, b" "):
             answer = received(connection)
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b"/problems/slow-body" in answer
 
+    def test_that_go_on_sending_what_was_refused(self, hurried):
+        connection = hurried()
+        connection.sendall(HEAD % (b"/v1/ask", b"application/json", b""))
+        with trickling(connection, b" "):
+            assert received(connection).startswith(b"HTTP/1.1 401 ")
+
     def test_hold_no_place_where_work_is_done(self, hurried):
         slow = [hurried() for _ in range(3)]
         for connection in slow:
-            connection.sendall(HEAD % (b"/v1/ask", b"application/json", b""))
+            connection.sendall(HEAD % (b"/v1/ask", b"application/json", UPLOADER))
         connection = hurried()
         connection.sendall(b"GET /docs HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert received(connection).startswith(b"HTTP/1.1 200 ")
@@ -244,7 +250,7 @@ class TestSlowClients:
     def test_that_go_away_in_the_middle(self, hurried):
         for _ in range(20):
             connection = hurried()
-            connection.sendall(HEAD % (b"/v1/ask", b"application/json", b""))
+            connection.sendall(HEAD % (b"/v1/ask", b"application/json", UPLOADER))
             connection.close()
         wait_until(lambda: b" 200 " in self._ask(hurried))
 

@@ -138,7 +138,7 @@ class TestLog:
     def test_has_one_line_a_request(self, seeds_config, log):
         with serving(with_server(seeds_config, api_keys=KEYS)) as client:
             log.start_after("/readyz")
-            sent = {**bearer(READ), "X-Request-ID": "trace-7"}
+            sent = {**bearer(READ), "X-Request-ID": "trace-7", "Accept-Encoding": "identity"}
             response = client.get("/v1/ask", params={"q": SECRET}, headers=sent)
         (line,) = log.lines
         assert line.items() >= {
