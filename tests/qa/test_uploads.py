@@ -244,7 +244,6 @@ def test_too_large(client, papers, size, is_announced):
 
 def test_other_routes_keep_their_limit(client):
     assert_problem(client.post("/v1/index", content=b" " * 1_500_000), 413, "body-too-large")
-    assert_problem(client.post("/v1/documents/x", content=b" " * 1_500_000), 405, "method-not-allowed")
 
 
 def test_a_client_that_goes_away_leaves_nothing(client, papers):
