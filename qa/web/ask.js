@@ -109,7 +109,8 @@ async function answerTo(query, place, signal) {
     const turn = turns.push(query, response);
     window.history.replaceState({ ...window.history.state, turn: turn.id }, "");
     finish(place, turn, signal);
-    performance.measure("answer-shown", "answered");
+    // The frame that shows it is drawn first.
+    requestAnimationFrame(() => setTimeout(() => performance.measure("answer-shown", "answered")));
   } catch (error) {
     if (request.signal.aborted && !signal.aborted) fill(place, h("p", { class: "quiet center" }, t("stopped")));
     else await show(place, error, () => answerTo(query, place, signal), signal);

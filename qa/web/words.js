@@ -96,7 +96,7 @@ export const WORDS = {
   again: ["重试", "Try again"],
   gone: ["连接不上服务器", "The server can't be reached"],
   goneMore: ["问题已保留，服务器恢复后会自动继续。", "Your question is kept; this goes on by itself when the server is back."],
-  starting: ["服务器正在准备", "The server is getting ready"],
+  starting: ["服务器还不能回答", "The server can't answer yet"],
   busy: ["请求太多，请稍等", "Too many requests at once"],
   busyMore: ["{0} 秒后自动重试。", "Trying again in {0} s."],
   needsKey: ["这台服务器需要访问密钥", "This server asks for an access key"],
