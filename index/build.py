@@ -13,12 +13,13 @@ from pathlib import Path
 from index.embeddings import Advance, Embedder
 from index.encoder import Encoder
 from index.errors import ConfigError
-from index.intake import File, Gone, Intake, Known, by_file
+from index.intake import File, Gone, Intake, Known, by_file, document_id
 from index.pipeline import Pipeline
 from index.readers import SUFFIXES
 from index.readers.isolated import Reader
 from index.report import SyncReport
 from index.segmenter import PLAIN, Segmenter
+from index.store.database import Database
 from index.store.local import LocalStore, Settings, Writer, writing
 from index.workers import Workers
 
@@ -62,7 +63,7 @@ def sync(
         Reader() as reader,
         Workers(encoder, segmenter) as workers,
     ):
-        known = by_file(writer.database.files(), writer.database.skipped())
+        known = _known(writer.database, listing, corpus, only)
         gone = Gone(_gone(known, listing, only, base))
         with Pipeline(writer.database, embedder, workers) as pipeline:
             intake = Intake(writer, pipeline, reader, gone, report)
@@ -109,7 +110,7 @@ def _list(corpus: Mapping[str, Path], base: Path, only: Sequence[Path], data_dir
                 continue
             raise ConfigError(f"corpus: {folder}: no such folder; correct `corpus` in config.yaml")
         root = folder.resolve()
-        for name, reason in _walk(str(root), str(data_dir.resolve()), listing):
+        for name, reason in _walk(str(root), str(data_dir.resolve()), listing, limits):
             path = Path(name)
             if not _is_wanted(path, limits):
                 continue
@@ -139,7 +140,7 @@ def shown_path(path: str, base: Path) -> str:
     return shown.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _walk(root: str, ours: str, listing: _Listing) -> Iterator[tuple[str, str]]:
+def _walk(root: str, ours: str, listing: _Listing, limits: Set[Path] = frozenset()) -> Iterator[tuple[str, str]]:
     """The files under `root`, folder by folder, each with the reason why it is not read; empty where it is.
 
     The index itself, in the folder `ours`, is passed over.
@@ -155,11 +156,17 @@ def _walk(root: str, ours: str, listing: _Listing) -> Iterator[tuple[str, str]]:
             listing.unreadable.append(Path(folder))
             continue
         visible = [entry for entry in entries if not entry.name.startswith((".", "~$")) and entry.path != ours]
-        folders.extend(entry.path for entry in reversed(visible) if entry.is_dir(follow_symlinks=False))
+        inner = (entry.path for entry in reversed(visible) if entry.is_dir(follow_symlinks=False))
+        folders.extend(path for path in inner if _may_hold(path, limits))
         for entry in visible:
             reason = _unread(entry, root)
             if reason or not _is_folder(entry):
                 yield entry.path, reason
+
+
+def _may_hold(folder: str, limits: Set[Path]) -> bool:
+    """Whether something that is wanted may lie in a folder."""
+    return not limits or any(limit.is_relative_to(folder) or Path(folder).is_relative_to(limit) for limit in limits)
 
 
 def _unread(entry: os.DirEntry[str], root: str) -> str:
@@ -182,6 +189,25 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _is_wanted(path: Path, limits: Set[Path]) -> bool:
     """Whether a path is one of `limits` or lies in one; any is when there are none."""
     return not limits or path in limits or not limits.isdisjoint(path.parents)
+
+
+def _known(database: Database, listing: _Listing, corpus: Mapping[str, Path], only: Sequence[Path]) -> dict[str, Known]:
+    """What the index holds of files, by id: of all, or of those named in `only` where that names single files."""
+    listed = {file.path: file.id for file in listing.files}
+    ids: set[str] = set()
+    for limit in (path.resolve() for path in only):
+        if limit in listed:
+            ids.add(listed[limit])
+            continue
+        places = ((name, folder.resolve()) for name, folder in corpus.items())
+        gone = [document_id(name, _relative(str(limit), root)) for name, root in places if limit.is_relative_to(root)]
+        if not any(any(database.of_file(id)) for id in gone):
+            ids.clear()
+            break  # a folder, there or not
+        ids.update(gone)
+    if not ids:
+        return by_file(database.files(), database.skipped())
+    return by_file(database.files(ids), (skipped for skipped in database.skipped() if skipped.file in ids))
 
 
 def _gone(known: Mapping[str, Known], listing: _Listing, only: Sequence[Path], base: Path) -> dict[str, Known]:

@@ -34,9 +34,9 @@ HalfVectors = NDArray[np.float16]
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
     row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, file TEXT NOT NULL, collection TEXT NOT NULL,
-    path TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL, read_at TEXT NOT NULL, encoding TEXT, notices TEXT NOT NULL,
-    generation INTEGER NOT NULL, gone INTEGER);
+    path TEXT NOT NULL, title TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    read_at TEXT NOT NULL, encoding TEXT, notices TEXT NOT NULL, generation INTEGER NOT NULL, gone INTEGER,
+    text TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS articles (
     row INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
     number INTEGER NOT NULL, title TEXT NOT NULL, context TEXT NOT NULL, start INTEGER NOT NULL,
@@ -68,7 +68,7 @@ SELECT p.row, d.id, p.number, d.collection, d.path, a.title, p.headings, p.artic
        p."end", p.text, p.hidden, p.unit_spans, p.page_breaks, p.damaged, a.context
 FROM passages p JOIN documents d ON d.row = p.document JOIN articles a ON a.row = p.article
 """
-# Row ids as JSON: a statement with the numbers in it would be another one each time.
+# Ids as JSON: a statement with the numbers in it would be another one each time.
 _GIVEN = "(SELECT value FROM json_each(?))"
 _INFO = """
 SELECT id, file, collection, path, title, sha256, size, mtime_ns, read_at, encoding, notices,
@@ -289,11 +289,14 @@ class Database(SqliteFile):
             rows = connection.execute(f"{_INFO} {clauses} ORDER BY id LIMIT ?", (*values, limit or -1)).fetchall()
         return [_info(row) for row in rows]
 
-    def files(self) -> list[KnownFile]:
-        """The file of every document."""
+    def files(self, only: Iterable[str] | None = None) -> list[KnownFile]:
+        """The file of every document, or of those whose file is one of `only`, by id."""
+        wanted, given = ("", ()) if only is None else (f" WHERE file IN {_GIVEN}", (json.dumps(list(only)),))
         with self._reading() as connection:
             rows = connection.execute(
                 "SELECT id, file, path, sha256, size, mtime_ns, read_at, instr(notices, '\"needs-ocr\"') FROM documents"
+                + wanted,
+                given,
             ).fetchall()
         return [KnownFile(*row) for row in rows]
 
