@@ -68,8 +68,10 @@ def sync(
         with Pipeline(writer.database, embedder, workers) as pipeline:
             intake = Intake(writer, pipeline, reader, gone, report)
             for number, file in enumerate(listing.files):
-                intake.take(file, known.get(file.id, Known()), _within(file, number, len(listing.files), progress))
-                if progress:
+                # Where embedding is slow a file is told of when its turn comes, else when it is stored.
+                advance = _within(file, number, len(listing.files), progress) if encoder.is_slow else None
+                intake.take(file, known.get(file.id, Known()), advance)
+                if progress and not encoder.is_slow:
                     pipeline.tell(partial(progress, file.shown, number, len(listing.files)))
         for file_id, left in gone.left():
             _forget(file_id, left, writer, report)
@@ -84,10 +86,11 @@ def sync(
 
 
 def _within(file: File, number: int, files: int, progress: Progress | None) -> Advance | None:
-    """Progress with what is embedded of a file, as progress with the files."""
+    """Progress with what is embedded of a file, as progress with the files; also says that the file's turn has come."""
     if progress is None:
         return None
     told = progress
+    told(file.shown, number, files)
 
     def advance(done: int, texts: int) -> None:
         if done < texts:
