@@ -145,6 +145,7 @@ def ask(base: Path, passages: int) -> dict[str, object]:
             values += found.answer is not None and found.answer.value == fact.answer
     asked = ROUNDS * len(planted)
     return {
+        "passages": engine.store.counts()[1],
         "vectors": engine.store.units,
         "first_answer_s": round(first, 2),
         "ask_p50_ms": round(1000 * median(seconds), 1),
@@ -276,7 +277,7 @@ def plot(figures: Sequence[dict[str, object]], path: Path) -> None:
     figure, axes = pyplot.subplots(1, len(shown), figsize=(14, 3.2), layout="constrained")
     for axis, (title, keys) in zip(axes, shown, strict=True):
         for key in keys:
-            points = [(found["passages"], found[key]) for found in figures if key in found]
+            points = [(found["passages"], found[key]) for found in figures if key in found and "passages" in found]
             axis.plot(*zip(*points, strict=True), marker="o", label=key)
         axis.set(xscale="log", title=title, xlabel="passages", ylim=(0, None))
         axis.legend(fontsize="small")

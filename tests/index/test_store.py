@@ -382,7 +382,7 @@ def test_document_frequency_of_removed_documents(tmp_path: Path) -> None:
     """tantivy goes on counting what was removed; more documents than there are would turn weights negative."""
     lexical = LexicalIndex(tmp_path / "lexical")
     for generation in range(1, 6):
-        entries = [Entry(10 * generation + row, 1, ["word"]) for row in range(3)]
+        entries = [Entry(10 * generation + row, 1, "word") for row in range(3)]
         with lexical.changing([10 * (generation - 1) + row for row in range(3)], generation) as change:
             for entry in entries:
                 change.add(entry)
