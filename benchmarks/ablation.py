@@ -16,7 +16,7 @@ from statistics import fmean
 from index.search import Weights, search
 from qa.config import load_config
 from qa.engine import Engine
-from qa.evaluate import EvalQuestion, load_questions, squeeze
+from qa.evaluation.evaluate import EvalQuestion, load_questions, squeeze
 from qa.question import Question
 
 ROOT = Path(__file__).parent.parent

@@ -26,7 +26,7 @@ from index.search import encode_wordings, search
 from index.store.local import LocalStore
 from qa.answer import read
 from qa.confidence import FEATURES, features
-from qa.evaluate import load_questions, squeeze
+from qa.evaluation.evaluate import load_questions, squeeze
 from qa.question import Question
 
 ROOT = Path(__file__).parent.parent

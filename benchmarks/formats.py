@@ -14,7 +14,7 @@ from pathlib import Path
 
 from qa.config import load_config
 from qa.engine import Engine
-from qa.evaluate import evaluate, load_questions
+from qa.evaluation.evaluate import evaluate, load_questions
 from tests.index.readers.seeds import FORMATS, write_seeds
 
 HERE = Path(__file__).parent

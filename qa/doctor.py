@@ -14,8 +14,8 @@ from index.lexicon import read_dictionary, read_synonyms
 from index.segmenter import PLAIN
 from index.store.local import LocalStore
 from qa.config import Config, load_config, unknown_variables
+from qa.editing.jobs import Jobs
 from qa.engine import Engine
-from qa.jobs import Jobs
 from qa.selftest import PASSED, self_test
 
 _PACKAGES = ("cited-qa", "faiss-cpu", "tantivy", "model2vec", "opencc", "sentence-transformers", "openai")
@@ -116,7 +116,7 @@ def _language_model(config: Config) -> Finding:
     name = "language model"
     if not config.llm.model:
         return Finding(name, True, "none; answers are quoted from the documents")
-    from qa.model import Model, ModelError
+    from qa.llm.model import Model, ModelError
 
     place = f"{config.llm.model} at {config.llm.base_url}"
     try:

@@ -40,7 +40,7 @@ from qa.schemas import (
 from qa.why_not import find_document, why_not
 
 if TYPE_CHECKING:
-    from qa.model import Model
+    from qa.llm.model import Model
 
 logger = logging.getLogger(__name__)
 
@@ -197,7 +197,7 @@ class Engine:
         kind = self.kind_of(answer)
         asked = self._asked(query, self._interpreted(query, history), top_k, filters, explain, started)
         if self.model and kind == "generated":
-            from qa.generate import Writing, generated
+            from qa.llm.generate import Writing, generated
 
             yield from generated(asked, Writing(self.model, self.config.llm.passages, history, stop))
         else:
@@ -282,7 +282,7 @@ def _model(config: Config) -> Model | None:
     if not config.llm.model:
         return None
     # Whoever has no language model need not wait for what it takes to use one.
-    from qa.model import Model
+    from qa.llm.model import Model
 
     return Model(config.llm)
 

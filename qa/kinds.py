@@ -20,6 +20,8 @@ CLASSIFIER = (
     "人次|个|名|家|位|项|件|条|种|类|份|次|回|场|期|篇|所|座|间|户|起|天|年|岁|届|批|人|门|部|处|级|档|层|台|套|支"
     "|张|句|样"
 )
+# What is counted in one of these is not money, whatever the verb: 收藏了多少册.
+_COUNTED = "|".join(unit for unit in COUNT_UNITS.split("|") if unit not in ("万", "亿"))
 _MONEY_NOUN = "资金|经费|善款|款项|助学金|补助金|慰问金|奖金|费用|贷款|税"
 # Kinds of question and what gives them away in folded text. The first kind that fits decides.
 _KINDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
@@ -33,9 +35,9 @@ _KINDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     (
         "money",
         (
-            "(?<![哪好])几(?:块|万?元|亿元)|多少(?:钱|资金|经费|款|元|万元|亿元|善款|奖金|助学金|补助|补贴|投资)",
+            "(?<![哪好])几(?:块|万?元|亿元)|多少(?:块?钱|资金|经费|款|元|万元|亿元|善款|奖金|助学金|补助|补贴|投资)",
             "(?:花|筹|募|捐|投|拨|发|退|返|收|补贴?|资金|善款|金额|经费|总额|gdp|收入|奖)[^,，。?？]{0,12}"
-            "多少(?:亿|万)?(?![个名家位项件条种份次人])",
+            f"多少(?:亿|万)?+(?!{_COUNTED}|{CLASSIFIER})",
             f"多少[^,，。?？]{{0,6}}(?:{_MONEY_NOUN})",
             "how much (?:money|did|was|were|is|funding)",
         ),

@@ -65,7 +65,7 @@ def backup(
     config: ConfigOption = None,
 ) -> None:
     """Keep index, configuration and documents in one file; safe while serving and indexing."""
-    from qa.backup import backup as run
+    from qa.archives.backup import backup as run
     from qa.config import load_config
 
     for line in run(load_config(config), file, documents=not no_documents, force=force).lines():
@@ -78,7 +78,7 @@ def restore(
     config: ConfigOption = None,
 ) -> None:
     """Put a backup back; a server that runs moves to it. In an empty folder, make all of it."""
-    from qa.restore import restore as run
+    from qa.archives.restore import restore as run
 
     for line in run(file, config, force=force).lines():
         stderr.print(line, markup=False)
@@ -90,7 +90,7 @@ def bundle(
     config: ConfigOption = None,
 ) -> None:
     """Put index, documents, model and program in one place that needs no network."""
-    from qa.bundle import bundle as run
+    from qa.archives.bundle import bundle as run
     from qa.config import load_config
 
     for line in run(load_config(config), target, wheels=wheels).lines():

@@ -214,7 +214,7 @@ class Question:
         if self.kind != "count" or quantity.text in self.mentioned:
             return False
         if quantity.kind in ("share", "money"):
-            return self.is_open
+            return self.is_open or self.unit == quantity.unit == "块"
         if quantity.kind == "ordinal":
             return bool(re.search("第几|前(?:多少|几)", self.wanted))
         return quantity.kind == "count" and (not self.unit or counts_in(self.unit, quantity.unit))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from qa.wheel import build_wheel
+from qa.archives.wheel import build_wheel
 from tests.conftest import ROOT, SEEDS
 
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(encoding="utf-8"), re.DOTALL)

@@ -124,7 +124,7 @@ class Access:
             return
         headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
-        scope.setdefault("state", {})["caller"] = self._caller(headers)
+        caller = scope.setdefault("state", {})["caller"] = self._caller(headers)
         if self._hosts is not None and _name_of(host) not in self._hosts:
             detail = "this server is not known by the name that was asked for; add it to server.allowed_hosts"
             await problem(WRONG_HOST, detail)(scope, receive, send)

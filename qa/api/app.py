@@ -24,14 +24,14 @@ from qa.api.recording import Recording
 from qa.api.records import Found, note
 from qa.api.startup import Startup
 from qa.api.tracing import make_tracer
-from qa.changes import Changes
 from qa.chat import dify, mcp_http, openai_routes
 from qa.chat.errors import ErrorDialects
 from qa.chat.mcp_http import mcp_sessions
 from qa.config import Config
+from qa.editing.changes import Changes
+from qa.editing.worker import Worker
 from qa.overview import Overview
 from qa.settings import ServerConfig
-from qa.worker import Worker
 
 _SPARE_THREADS = 8
 _METHODS = ["GET", "POST", "DELETE"]

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from qa.api.startup import Startup
-from qa.changes import Changes
 from qa.config import Config
+from qa.editing.changes import Changes
 from qa.engine import Engine
 
 # What any route that uses the engine can answer instead; see `qa.errors`.

@@ -18,7 +18,7 @@ from qa.api.etags import etag_of, is_same
 from qa.api.models import IndexRequest, JobOut, JobPage, PageParams
 from qa.api.multipart import FIELDS, Form
 from qa.api.problems import Responses, documented
-from qa.jobs import Job
+from qa.editing.jobs import Job
 
 router = APIRouter(prefix="/v1", tags=["changes"])
 

@@ -27,8 +27,8 @@ from prometheus_client.registry import Collector
 
 from index.errors import CitedQAError
 from qa.api.records import Found, Record
+from qa.editing.jobs import Jobs
 from qa.engine import Engine
-from qa.jobs import Jobs
 from qa.schemas import AskResponse
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from qa.jobs import Kind, Status
+from qa.editing.jobs import Kind, Status
 from qa.schemas import (
     DEFAULT_TOP_K,
     EXAMPLE_QUESTION,

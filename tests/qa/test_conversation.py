@@ -14,7 +14,7 @@ from index.encoder import load_encoder
 from qa.config import load_config
 from qa.conversation import Turn, interpret
 from qa.engine import Engine
-from qa.evaluate import EvalQuestion, evaluate
+from qa.evaluation.evaluate import EvalQuestion, evaluate
 from tests.conftest import CANONICAL
 from tests.qa.commands import assert_fails, run_qa
 from tests.qa.servers import serving

@@ -8,7 +8,7 @@ import pytest
 
 from qa.config import load_config
 from qa.engine import Engine
-from qa.evaluate import load_questions, squeeze
+from qa.evaluation.evaluate import load_questions, squeeze
 from tests.conftest import CANONICAL, ROOT
 from tests.index.readers.seeds import FORMATS, write_seeds
 

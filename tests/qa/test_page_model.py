@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 from qa.settings import LlmConfig
 from tests.conftest import CANONICAL
 from tests.qa.browsing import asking, chromium, opened
-from tests.qa.model_server import KEY, MODEL, ModelServer, Reply, refusing, saying, serving_model, truth
+from tests.qa.llm.model_server import KEY, MODEL, ModelServer, Reply, refusing, saying, serving_model, truth
 from tests.qa.servers import serving
 
 

@@ -13,7 +13,7 @@ from openai import AsyncOpenAI, OpenAI
 
 from qa.config import Config
 from tests.conftest import CANONICAL
-from tests.qa.model_server import KEY, MODEL, ModelServer, dying_half_way, refusing, serving_model, truth
+from tests.qa.llm.model_server import KEY, MODEL, ModelServer, dying_half_way, refusing, serving_model, truth
 from tests.qa.servers import make_corpus, serving
 
 ASKED = [{"role": "user", "content": CANONICAL}]

@@ -1,0 +1,1 @@
+"""An installation in one file: backups, and bundles that run without a network."""

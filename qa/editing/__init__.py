@@ -1,0 +1,1 @@
+"""Documents added, replaced and removed while a server runs: files first, then the index, as jobs."""

@@ -1,0 +1,164 @@
+"""Where files of the corpus lie, and putting them there or taking them away."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from index.build import shown_path
+from index.errors import ConfigError, ConflictError, QueryError
+from index.intake import document_id
+from index.types import DocumentInfo
+from qa.config import Config
+from qa.editing.filenames import check_folder
+from qa.editing.jobs import Step
+from qa.editing.staging import make_folders, sync_folder
+
+
+class Corpus:
+    """The folders of the corpus, links in their own paths resolved."""
+
+    def __init__(self, config: Config) -> None:
+        self.roots = {name: folder.resolve() for name, folder in config.corpus_folders.items()}
+        self._base = config.base
+        self._data_dir = config.index_dir.resolve()
+
+    def root(self, collection: str = "") -> Path:
+        """The folder of a collection; of the first one where none is named.
+
+        Raises:
+            QueryError: there is no such collection.
+            ConfigError: its folder is missing.
+        """
+        name = collection or next(iter(self.roots))
+        if name not in self.roots:
+            raise QueryError(f"collection: there is no collection {name!r}; there are: {', '.join(self.roots)}")
+        if not self.roots[name].is_dir():
+            raise ConfigError(f"corpus: {self.roots[name]}: no such folder; correct `corpus` in config.yaml")
+        return self.roots[name]
+
+    def place(self, root: Path, folder: str, name: str) -> Path:
+        """Where a file of an acceptable name goes.
+
+        Raises:
+            QueryError: the folder is not acceptable, or leads through a link.
+        """
+        parents = check_folder(folder)
+        found = root
+        for part in parents.parts:
+            found = _existing(found, part)
+            if found.is_symlink():
+                raise QueryError(f"folder: {found.relative_to(root)} is a link; name the folder that it leads to")
+            if found.exists() and not found.is_dir():
+                raise QueryError(f"folder: {found.relative_to(root)} is a file; choose another folder")
+        if found.is_relative_to(self._data_dir):
+            raise QueryError("folder: is where the index is kept; choose another one")
+        return _existing(found, name)
+
+    def shown(self, path: Path) -> str:
+        """A path as users see it."""
+        return shown_path(str(path), self._base)
+
+    def id_of(self, path: Path) -> str | None:
+        """The id that a file has in the index; None outside the corpus."""
+        for name, root in self.roots.items():
+            if path.is_relative_to(root):
+                return document_id(name, str(path.relative_to(root)).replace(os.sep, "/"))
+        return None
+
+    def file_of(self, info: DocumentInfo) -> Path:
+        """The file of a document.
+
+        Raises:
+            ConflictError: it can't be removed by itself, or not by us; the message says what can be done.
+        """
+        root = self.roots.get(info.collection)
+        if root is None:
+            raise ConflictError(
+                f"{info.path}: its collection {info.collection!r} is configured no more; POST /v1/index takes it out"
+            )
+        path = self._base / info.path
+        if info.id != info.file:
+            archive = next((parent for parent in path.parents if self.id_of(parent) == info.file), path.parent)
+            raise ConflictError(f"{info.path}: is part of {self.shown(archive)}; delete that, or send it anew without")
+        if self.id_of(path) != info.id:
+            raise ConflictError(f"{info.path}: its file can't be named; remove it by hand and POST /v1/index")
+        if path.parent.resolve() != path.parent:
+            raise ConflictError(f"{info.path}: a folder above it has become a link; remove it by hand")
+        return path
+
+
+def identity(path: Path) -> tuple[int, int, int] | None:
+    """What tells a file from another one that comes to its place; None where there is none."""
+    try:
+        status = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return (status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def taken(target: Path) -> ConflictError:
+    """What keeps a file from being put where another one is."""
+    if target.is_dir():
+        return ConflictError(f"{target.name}: is a folder; choose another name")
+    return ConflictError(f"{target.name}: is there already; send it with replace=true, or under another name")
+
+
+def perform(steps: Sequence[Step]) -> None:
+    """Move files into place and away: all, or none when an error is raised. Doing it again changes nothing.
+
+    Raises:
+        ConflictError: a file has come to where one was to be put.
+        OSError: the disk does not let it be done.
+    """
+    with ExitStack() as undo:
+        for step in steps:
+            if step.staged is None:
+                _take_away(step)
+            else:
+                _put(Path(step.staged), Path(step.target), step.replaces, undo)
+        undo.pop_all()
+
+
+def _put(staged: Path, target: Path, replaces: bool, undo: ExitStack) -> None:
+    if not staged.exists():
+        return  # done before a crash
+    for folder in make_folders(target.parent):
+        undo.callback(_remove_empty, folder)
+    kept = staged.with_name(f"{staged.name}.old")
+    if replaces and os.path.lexists(target):
+        kept.unlink(missing_ok=True)
+        os.link(target, kept, follow_symlinks=False)
+        undo.callback(os.replace, kept, target)
+        os.replace(staged, target)
+    else:
+        try:
+            os.link(staged, target)
+        except FileExistsError:
+            if identity(target) != identity(staged):
+                raise taken(target) from None
+        undo.callback(target.unlink)
+        staged.unlink()
+    sync_folder(target.parent)
+
+
+def _take_away(step: Step) -> None:
+    target = Path(step.target)
+    if step.identity and identity(target) == step.identity:
+        target.unlink()
+        sync_folder(target.parent)
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # something else has come into it
+        folder.rmdir()
+
+
+def _existing(folder: Path, name: str) -> Path:
+    """`name` in `folder`, spelled as a file system that decomposes accents has it where it does."""
+    decomposed = folder / unicodedata.normalize("NFD", name)
+    composed = folder / name
+    return decomposed if not os.path.lexists(composed) and os.path.lexists(decomposed) else composed

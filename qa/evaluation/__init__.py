@@ -1,0 +1,1 @@
+"""Quality on questions of your own, and bounds that it must keep."""

@@ -1,0 +1,140 @@
+"""A disk that is full or read-only, and damaged files, while a server runs: it says so and goes on answering."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from qa.config import Config
+from tests.qa.commands import run_qa
+from tests.qa.editing.test_jobs import delete, listed
+from tests.qa.editing.test_uploads import finished, send
+from tests.qa.servers import make_corpus, serving, wait_until
+from tests.qa.test_api_errors import assert_problem
+
+Mount = Callable[[Path, str], None]
+
+
+@pytest.fixture
+def mount() -> Iterator[Mount]:
+    """Puts a disk of its own, in memory, at a folder; skips where that is not allowed."""
+    mounted: list[Path] = []
+
+    def mount(folder: Path, options: str) -> None:
+        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
+        if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("this user may not mount a disk")
+        mounted.append(folder)
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    config = make_corpus(tmp_path, "papers")
+    config.index_dir.mkdir()
+    return config
+
+
+def ask(client: httpx.Client) -> str | None:
+    return client.post("/v1/ask", json={"query": "钟楼建于哪一年"}).json()["answer"]["value"]
+
+
+def fill(folder: Path) -> Path:
+    """Leave no room on a disk."""
+    filler = folder / ".filler"
+    with pytest.raises(OSError, match="No space"), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"\0" * 4096)
+    return filler
+
+
+def test_a_full_disk_of_documents(config, mount):
+    papers = config.base / "papers"
+    mount(papers, "size=2m")
+    (papers / "tower.txt").write_text("钟楼建于1384年。", encoding="utf-8")
+    with serving(config) as client:
+        refused = send(client, ("small.txt", "x"), ("large.txt", b"x" * (4 << 20)))
+        assert "make room" in assert_problem(refused, 507, "disk-full")
+        assert [path.name for path in papers.rglob("*")] == ["tower.txt"]
+        assert ask(client) == "1384年"
+        assert finished(client, send(client, ("small.txt", "小文。")))["status"] == "done"
+        document = listed(client)["papers/small.txt"]
+        fill(papers)
+        assert finished(client, delete(client, document))["status"] == "done"
+
+
+def test_a_full_disk_of_the_index(config, mount, caplog):
+    papers = config.base / "papers"
+    (papers / "tower.txt").write_text("钟楼建于1384年。", encoding="utf-8")
+    mount(config.index_dir, "size=20m")
+    with serving(config) as client:
+        filler = fill(config.index_dir)
+        assert_problem(send(client, ("a.txt", "甲文。")), 507, "disk-full")
+        assert [path.name for path in papers.rglob("*")] == ["tower.txt"]
+        assert ask(client) == "1384年"
+        filler.unlink()
+        waiting = send(client, ("a.txt", "甲文。" * 20_000))
+        fill(config.index_dir)
+        wait_until(lambda: "jobs wait" in caplog.text)
+        assert ask(client) == "1384年"
+        filler.unlink()
+        assert finished(client, waiting)["status"] == "done"
+        assert "papers/a.txt" in listed(client)
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_read_only_disk_of_documents(config, mount):
+    papers = config.base / "papers"
+    mount(papers, "size=1m")
+    (papers / "tower.txt").write_text("钟楼建于1384年。", encoding="utf-8")
+    with serving(config) as client:
+        document = listed(client)["papers/tower.txt"]
+        subprocess.run(["mount", "-o", "remount,ro", str(papers)], check=True)
+        for response in (send(client, ("a.txt", "x")), delete(client, document)):
+            assert "Read-only" in assert_problem(response, 503, "disk-unwritable")
+        assert ask(client) == "1384年"
+        subprocess.run(["mount", "-o", "remount,rw", str(papers)], check=True)
+        assert finished(client, delete(client, document))["status"] == "done"
+
+
+def test_a_read_only_disk_of_the_index(config, mount, caplog):
+    papers = config.base / "papers"
+    (papers / "tower.txt").write_text("钟楼建于1384年。", encoding="utf-8")
+    mount(config.index_dir, "size=20m")
+    run_qa("index", folder=config.base)  # a process of its own: what is open for writing keeps a disk from being locked
+    subprocess.run(["mount", "-o", "remount,ro", str(config.index_dir)], check=True)
+    with serving(config) as client:
+        assert ask(client) == "1384年"
+        assert "Read-only" in assert_problem(send(client, ("a.txt", "x")), 503, "disk-unwritable")
+        assert [path.name for path in papers.rglob("*")] == ["tower.txt"]
+        subprocess.run(["mount", "-o", "remount,rw", str(config.index_dir)], check=True)
+        assert finished(client, send(client, ("a.txt", "甲文。")))["status"] == "done"
+        assert "papers/a.txt" in listed(client)
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert any("Read-only file system" in line for line in lines)
+
+
+def test_damaged_derived_files_are_made_again_by_the_next_job(config, caplog):
+    papers = config.base / "papers"
+    (papers / "tower.txt").write_text("钟楼建于1384年。", encoding="utf-8")
+    with serving(config) as client:
+        folder = config.index_dir / (config.index_dir / "current").read_text()
+        for file in [
+            folder / "vectors.faiss",
+            *folder.glob("passages-*/meta.json"),
+            *folder.glob("articles-*/meta.json"),
+        ]:
+            file.write_bytes(b"damaged")
+        assert ask(client) == "1384年"
+        assert finished(client, send(client, ("a.txt", "甲文。")))["status"] == "done"
+        assert ask(client) == "1384年"
+        assert len(listed(client)) == 2
+    assert caplog.text.count("deriving the lexical index again") == 2
