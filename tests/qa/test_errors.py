@@ -98,7 +98,9 @@ def test_nouns_import_nothing_of_ours(name):
 
 SKINS = ("qa.api", "qa.cli", "qa.chat", "qa.operations", "qa.shell", "qa.terminal", "qa.web")
 CORE = [file for file in sorted((ROOT / "qa").glob("*.py")) if f"qa.{file.stem}" not in SKINS]
-CORE += [file for room in ("archives", "editing", "evaluation", "llm") for file in sorted((ROOT / "qa" / room).glob("*.py"))]
+CORE += [
+    file for room in ("archives", "editing", "evaluation", "llm") for file in sorted((ROOT / "qa" / room).glob("*.py"))
+]
 
 
 @pytest.mark.parametrize("file", CORE, ids=lambda file: file.stem)
