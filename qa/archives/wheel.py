@@ -30,7 +30,9 @@ def build_wheel(folder: Path) -> Path:
 
         for inside, file in _files():
             add(inside, file.read_bytes())
-        for part in ("METADATA", "entry_points.txt", "top_level.txt"):
+        # In the folder of an editable install Python finds the build's own record first, which has another name.
+        add(f"{info}/METADATA", (own.read_text("METADATA") or own.read_text("PKG-INFO") or "").encode())
+        for part in ("entry_points.txt", "top_level.txt"):
             add(f"{info}/{part}", (own.read_text(part) or "").encode())
         for licence in own.files or ():
             if licence.parent.name == "licenses":
