@@ -177,7 +177,7 @@ class Worker:
         # What went while the others were being read was deleted since.
         if refusals and not is_read and any(identity(Path(step.target)) for step in job.steps):
             return Outcome("failed", "nothing could be read; see `skipped`", ids, refusals)
-        return Outcome("done", f"{len(ids)} documents" if ids else "removed since", ids, refusals)
+        return Outcome("done", f"{len(ids)} document{'s' * (len(ids) != 1)}" if ids else "removed since", ids, refusals)
 
     def _fail(self, batch: Sequence[Job], reason: str) -> None:
         logger.warning("%d jobs failed: %s", len(batch), reason)
