@@ -16,8 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from index.store.database import Database, Units
-from index.store.local import LocalStore, Settings, open_store, writing
+from index.store.database import Database
+from index.store.local import LocalStore, Settings
+from index.store.opening import open_store, writing
+from index.store.rows import Units
 from index.types import Document, Section
 from qa.api.overview import map_of
 from qa.overview import Overview

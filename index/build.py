@@ -20,7 +20,8 @@ from index.readers.isolated import Reader
 from index.report import SyncReport
 from index.segmenter import PLAIN, Segmenter
 from index.store.database import Database
-from index.store.local import LocalStore, Settings, Writer, writing
+from index.store.local import LocalStore, Settings
+from index.store.opening import Writer, writing
 from index.workers import Workers
 
 Progress = Callable[[str, float, int], None]
@@ -52,7 +53,7 @@ def sync(
 
     Raises:
         ConfigError: a folder of the corpus is missing, or a path of `only` is, or lies outside all of them.
-        IndexBusyError, IndexMismatchError: see `index.store.local.writing`.
+        IndexBusyError, IndexMismatchError: see `index.store.opening.writing`.
     """
     started = time.monotonic()
     report = SyncReport()

@@ -17,8 +17,8 @@ from index.passages import clean, split
 from index.placing import damage_notices, place
 from index.readers import ReadText
 from index.segmenter import Segmenter
-from index.store.database import PassageText, Units
 from index.store.lexical import Entry
+from index.store.rows import PassageText, Units
 from index.tokens import tokenize
 from index.types import Notice, Section
 from index.units import embed

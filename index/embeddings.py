@@ -19,7 +19,7 @@ import numpy as np
 
 from index.encoder import Encoder, Vectors
 from index.errors import IndexBusyError, IndexUnusableError
-from index.store.database import HalfVectors
+from index.store.rows import HalfVectors
 
 FILE = "embeddings.sqlite"
 

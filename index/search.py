@@ -19,7 +19,7 @@ from index.fold import fold_text
 from index.lexicon import Synonyms
 from index.pinyin import MARK, reading
 from index.store import AnyOf, Store, Term, Terms
-from index.store.database import HalfVectors
+from index.store.rows import HalfVectors
 from index.tokens import is_name, query_tokens
 from index.types import Filters, Hit, Scores
 

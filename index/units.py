@@ -12,7 +12,7 @@ from index.encoder import Vectors, unit_length
 from index.fold import HIDDEN
 from index.passages import clean
 from index.sentences import clauses
-from index.store.database import Units
+from index.store.rows import Units
 from index.store.vectors import UNITS_PER_PASSAGE
 from index.types import Section, Span
 

@@ -12,7 +12,7 @@ from index.encoder import Vectors
 from index.fold import Folded, fold_kept, fold_text
 from index.passages import clean
 from index.search import inverse_frequency
-from index.store.database import HalfVectors
+from index.store.rows import HalfVectors
 from index.types import Hit, Span
 from qa.question import Question
 

@@ -18,7 +18,8 @@ from index.report import IndexReport, SyncReport, report_of
 from index.reranker import Reranker
 from index.search import encode_wordings, search
 from index.segmenter import PLAIN, Segmenter
-from index.store.local import LocalStore, Settings, open_store
+from index.store.local import LocalStore, Settings
+from index.store.opening import open_store
 from index.types import Document, DocumentInfo, Filters
 from qa.answer import Reading, read
 from qa.asking import Asked, found, quoted, whole

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from index.encoder import Vectors
 from index.segmenter import Segmenter
-from index.store.database import PassageVectors
+from index.store.rows import PassageVectors
 from index.types import Document, DocumentInfo, Filters, Passage, Section, Skipped
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from index.errors import IndexMissingError, ReadError
 from index.segmenter import PLAIN, Segmenter
 from index.store.database import FORMAT, Database
-from index.store.local import LocalStore, Settings, current_folder, writing
+from index.store.local import LocalStore, Settings, current_folder
+from index.store.opening import writing
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.encoder import Vectors
-from index.store.database import PassageVectors
+from index.store.rows import PassageVectors
 
 UNITS_PER_PASSAGE = 1 << 12
 FLAT_VECTORS = 200_000

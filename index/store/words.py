@@ -10,8 +10,8 @@ from pathlib import Path
 from index.digest import article_words
 from index.errors import IndexDamagedError
 from index.segmenter import Segmenter
-from index.store.database import Database
 from index.store.lexical import Entry, LexicalIndex
+from index.store.records import Records
 from index.workers import Workers, batches
 
 # Articles that one process cuts into words in one go.
@@ -26,7 +26,7 @@ class Words:
     def __init__(
         self,
         folder: Path,
-        database: Database,
+        database: Records,
         segmenter: Segmenter,
         target: int,
         *,

@@ -5,7 +5,7 @@ import pytest
 
 from index.atlas import MAX_LANDMARKS, lay_out, means
 from index.encoder import Vectors
-from index.store.database import PassageVectors
+from index.store.rows import PassageVectors
 
 
 def unit(vectors: np.ndarray) -> Vectors:

@@ -11,7 +11,8 @@ from index.lexicon import Synonyms, UserWord, read_dictionary, read_synonyms
 from index.search import search
 from index.segmenter import PLAIN, Segmenter
 from index.store import AnyOf
-from index.store.local import LocalStore, Settings, current_folder, open_store
+from index.store.local import LocalStore, Settings, current_folder
+from index.store.opening import open_store
 from index.tokens import query_tokens, tokenize
 from index.types import Filters
 from tests.conftest import BigramEncoder

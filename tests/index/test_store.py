@@ -24,7 +24,8 @@ from index.errors import (
 from index.report import SyncReport
 from index.search import search
 from index.store.lexical import Entry, LexicalIndex
-from index.store.local import LocalStore, Settings, current_folder, open_store, writing
+from index.store.local import LocalStore, Settings, current_folder
+from index.store.opening import open_store, writing
 from index.store.vectors import VectorIndex
 from index.types import Filters
 from tests.conftest import SEEDS, BigramEncoder

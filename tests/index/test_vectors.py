@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index.store import vectors
-from index.store.database import PassageVectors
+from index.store.rows import PassageVectors
 from index.store.vectors import VectorIndex, extend, is_whole, write
 
 DIM = 8
