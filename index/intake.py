@@ -124,6 +124,8 @@ class Intake:
                 return
             data = _read_bytes(file.path, status)
         except (OSError, ReadError) as exc:
+            if not os.path.lexists(file.path):
+                return  # it has gone since it was listed; the sync after takes note of that
             self._refuse(file, known, exc.strerror or str(exc) if isinstance(exc, OSError) else str(exc))
             return
         digest = hashlib.sha256(data).hexdigest()

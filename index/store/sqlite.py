@@ -26,6 +26,9 @@ class SqliteFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()
+        # One stays open although its thread ends: the last to close removes files that readers share with writers, and
+        # a disk that has become full has no room to make them anew.
+        self._first: sqlite3.Connection | None = None
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -41,6 +44,7 @@ class SqliteFile:
                 connection = self._opened(self.path.absolute().as_uri())
                 connection.execute("PRAGMA journal_mode=WAL")
                 self._local.connection = connection
+                self._first = self._first or connection
             yield connection
         except sqlite3.DatabaseError as exc:
             raise self._meaning(exc) from exc
@@ -99,6 +103,7 @@ class SqliteFile:
         if connection is not None:
             connection.close()
             del self._local.connection
+            self._first = None if self._first is connection else self._first
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file itself, as far as readers let it, so that opening need not read it."""

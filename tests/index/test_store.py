@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from index import build
 from index.build import sync
 from index.errors import (
     ConfigError,
@@ -94,6 +95,22 @@ def test_added_and_removed_files(corpus: Corpus) -> None:
     assert (report.added, report.removed, report.unchanged) == (["docs/nantong.txt"], ["docs/wuwei.txt"], 2)
     assert corpus.find("苏通大桥")[0] == "docs/nantong.txt"
     assert "docs/wuwei.txt" not in corpus.find("武威总工会资助困难学生")
+
+
+def test_a_file_that_goes_while_others_are_read_is_no_refusal(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = build._list
+
+    def list_and_remove(*arguments: object) -> object:
+        found = listed(*arguments)  # type: ignore[arg-type]
+        (corpus.folder / "wuwei.txt").unlink()
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(build, "_list", list_and_remove)
+        report = corpus.sync()
+    assert (len(report.added), report.skipped, report.documents) == (2, [], 2)
+    (corpus.folder / "broken.txt").symlink_to("nowhere.txt")
+    assert [message.partition(":")[0] for message in corpus.sync().skipped] == ["docs/broken.txt"]
 
 
 def test_touching_a_file_without_changing_it_changes_nothing(corpus: Corpus) -> None:

@@ -21,8 +21,9 @@ import httpx
 import pytest
 
 from index.errors import ConfigError
+from index.store import vectors
 from index.store.lexical import LexicalIndex
-from index.store.vectors import VectorIndex
+from index.store.local import VECTORS
 from qa.api.server import listen
 from qa.config import Config, load_config
 from qa.doctor import examine
@@ -265,14 +266,13 @@ def test_hosts_of_this_machine(host):
 
 def empty_vectors(config: Config, generation: int) -> None:
     (folder,) = config.index_dir.glob("index-*")
-    empty = VectorIndex(Engine(config).store.dim)
-    empty.generation = generation
-    empty.save(folder / "vectors.faiss")
+    vectors.write(folder / VECTORS, Engine(config).store.dim, generation, lambda: iter(()), 0)
 
 
 def empty_words(config: Config, generation: int) -> None:
     (folder,) = config.index_dir.glob("index-*/passages-*")
-    LexicalIndex.reset(folder).update([], [], generation)
+    with LexicalIndex.reset(folder).changing([], generation):
+        pass
 
 
 @pytest.mark.parametrize(("spoil", "leg"), [(empty_vectors, "dense"), (empty_words, "lexical")])

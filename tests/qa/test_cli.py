@@ -218,7 +218,8 @@ def test_server_answers_and_ends_on_ctrl_c(base):
         finally:
             server.kill()
     assert found["answer"]["value"] == "1097名"
-    assert (server.returncode, out, err) == (0, "", "")
+    assert (server.returncode, out) == (0, "")
+    assert [json.loads(line)["route"] for line in err.splitlines()] == ["/v1/ask"]
 
 
 @pytest.mark.parametrize("arguments", [[], ["ask"], ["index"], ["eval"]], ids=lambda found: " ".join(found) or "qa")
