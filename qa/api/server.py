@@ -28,8 +28,9 @@ from qa.links import address
 
 logger = logging.getLogger(__name__)
 
-# A worker that indexes keeps Python's lock for seconds; it is not to be taken for dead.
-_HEALTHCHECK_S = 60
+# A worker that indexes keeps Python's lock for seconds; it is not to be taken for dead. One that is killed while it is
+# asked is waited for as long.
+_HEALTHCHECK_S = 20
 _LAST_WAIT_S = 1.0
 _BACKLOG = 512
 _LAST_PORT = 65535
