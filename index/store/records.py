@@ -16,6 +16,7 @@ from index.store.rows import (
     PassageVectors,
     document_of,
     info_of,
+    integers_of,
     numbers,
     passage_of,
     spans_of,
@@ -205,8 +206,7 @@ class Records(SqliteFile):
                 (document_id,),
             ).fetchall()
         return [
-            Section(article, title, tuple(json.loads(headings)), page, paragraph, start, end,
-                    page_breaks=tuple(json.loads(breaks)))
+            Section(article, title, strings_of(headings), page, paragraph, start, end, page_breaks=integers_of(breaks))
             for article, title, headings, page, paragraph, start, end, breaks in found
         ]  # fmt: skip
 

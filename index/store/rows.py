@@ -71,7 +71,7 @@ def passage_of(found: tuple[Any, ...]) -> Passage:
         id=f"{document_id}-{number}", row=row, document_id=document_id, collection=collection, path=path, title=title,
         heading_path=strings_of(headings), article=article, page=page, paragraph=paragraph, start=start, end=end,
         text=rest[0], hidden=spans_of(rest[1]), units=spans_of(rest[2]),
-        page_breaks=_integers(rest[3]), damaged=spans_of(rest[4]), context=strings_of(rest[5]),
+        page_breaks=integers_of(rest[3]), damaged=spans_of(rest[4]), context=strings_of(rest[5]),
     )  # fmt: skip
 
 
@@ -81,7 +81,8 @@ def strings_of(stored: str) -> tuple[str, ...]:
     return tuple(json.loads(stored))
 
 
-def _integers(stored: str) -> tuple[int, ...]:
+def integers_of(stored: str) -> tuple[int, ...]:
+    """Offsets, from JSON."""
     return () if stored == "[]" else tuple(json.loads(stored))
 
 
