@@ -31,16 +31,21 @@ class Served:
 
     def memory_mb(self) -> tuple[float, float]:
         """RSS and PSS of the server and its workers together."""
-        rss = pss = 0
-        for process in _family(self.process):
-            try:
-                rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
-            except OSError:
-                continue  # it ended meanwhile
-            sizes = {line.split()[0]: line.split()[1] for line in rollup.splitlines()[1:]}
-            rss += int(sizes["Rss:"])
-            pss += int(sizes["Pss:"])
-        return round(rss / 1024, 1), round(pss / 1024, 1)
+        return memory_mb(self.process)
+
+
+def memory_mb(process: int) -> tuple[float, float]:
+    """RSS and PSS of a process and all that came of it."""
+    rss = pss = 0
+    for member in _family(process):
+        try:
+            rollup = Path(f"/proc/{member}/smaps_rollup").read_text()
+        except OSError:
+            continue  # it ended meanwhile
+        sizes = {line.split()[0]: line.split()[1] for line in rollup.splitlines()[1:]}
+        rss += int(sizes["Rss:"])
+        pss += int(sizes["Pss:"])
+    return round(rss / 1024, 1), round(pss / 1024, 1)
 
 
 def environment() -> dict[str, str]:
