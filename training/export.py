@@ -11,6 +11,8 @@ import numpy.typing as npt
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
+from index.encoder import pieces
+
 Vectors = npt.NDArray[np.float32]
 _MODULES = [
     {"idx": 0, "name": "0", "path": ".", "type": "sentence_transformers.models.StaticEmbedding"},
@@ -51,6 +53,7 @@ def write(folder: Path, tokenizer: Tokenizer, vectors: Vectors, card: str) -> No
     save_file({"embeddings": rows, "weights": scales}, fresh / "model.safetensors")
     (fresh / "model.safetensors").chmod(0o644)
     tokenizer.save(str(fresh / "tokenizer.json"), pretty=False)
+    pieces.write(fresh)
     config = {
         "model_type": "model2vec",
         "architectures": ["StaticModel"],

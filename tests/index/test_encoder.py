@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from model2vec import StaticModel
+from tokenizers import Tokenizer
 
 from index.encoder import BUNDLED_FOLDER, StaticEncoder, load_encoder
+from index.encoder.pieces import Pieces
 from index.encoder.transformer import TransformerEncoder
 from index.errors import EncoderError
 from index.fold import fold_text
@@ -68,6 +73,32 @@ def test_a_folder_is_loaded_through_sentence_transformers() -> None:
     assert encoder.dim == 256
     assert encoder.encode_documents([]).shape == (0, 256)
     assert encoder.encode_query("兰州") @ encoder.encode_documents(["兰州"])[0] == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def cuts() -> Callable[[str], tuple[list[int], list[int]]]:
+    """The pieces of a text as the short way and as the tokenizer finds them."""
+    pieces, tokenizer = Pieces(BUNDLED_FOLDER), Tokenizer.from_file(str(BUNDLED_FOLDER / "tokenizer.json"))
+    tokenizer.normalizer = None
+
+    def cut(text: str) -> tuple[list[int], list[int]]:
+        folded = fold_text(text)
+        return pieces.ids(folded), [id for id in tokenizer.encode(folded, add_special_tokens=False).ids if id]
+
+    return cut
+
+
+def test_short_texts_are_cut_as_the_tokenizer_cuts_them(cuts: Callable[[str], tuple[list[int], list[int]]]) -> None:
+    scripts = "Łódź 𠮷野家 กรุงเทพ नमस्ते مرحبا ĝ Ελλάδα"
+    for text in [*TEXTS, scripts, *(line for number in range(5) for line in seed(number).splitlines())]:
+        short, whole = cuts(text)
+        assert short == whole, text
+
+
+@given(text=st.text(max_size=30))
+def test_any_short_text_is(cuts: Callable[[str], tuple[list[int], list[int]]], text: str) -> None:
+    short, whole = cuts(text)
+    assert short == whole
 
 
 def test_a_folder_that_is_no_model_is_one_clear_line(tmp_path: Path) -> None:
