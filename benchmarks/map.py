@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from index.store.codes import encode
 from index.store.database import Database
 from index.store.local import LocalStore, Settings
 from index.store.opening import open_store, writing
@@ -39,7 +40,7 @@ def fill(database: Database, documents: int, passages: int) -> None:
         vectors = topics[number % TOPICS] + random.standard_normal((each, UNITS, DIM))
         vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
         sections = [Section(0, f"第{number}号", (), None, n + 1, n, n + 1) for n in range(each)]
-        units = [Units(((0, 1),) * UNITS, part.astype(np.float16)) for part in vectors]
+        units = [Units(((0, 1),) * UNITS, encode(part.astype(np.float32))) for part in vectors]
         key = f"{number * 2654435761 % 2**32:08x}"
         document = Document(key, key, "bench", f"{key}.txt", f"第{number}号", text, "", each, 0, "2026-11-21T00:00:00Z")
         database.put(document, sections, units)

@@ -30,6 +30,7 @@ from served import memory_mb
 from sync import size_mb
 
 from index.search import DENSE_CANDIDATES, best_cosines, encode_wordings
+from index.store.codes import cosines
 from index.types import Filters
 from qa.engine import Engine
 
@@ -171,15 +172,15 @@ def dense_recall(engine: Engine, questions: Sequence[str]) -> float:
     store = engine.store
     queries = encode_wordings(engine.encoder, questions)
     scores, rows = [], []
-    for passage in store.database.vectors_since(0, store.dim):
+    for passage in store.database.vectors_since(0):
         rows.append(passage.row)
-        scores.append((passage.vectors.astype(np.float32) @ queries.T).max(axis=0))
+        scores.append(cosines([passage.codes], queries).max(axis=0))
     nearest = np.argsort(-np.stack(scores), axis=0)[:10]
     found = 0
     for query, truth in zip(queries, nearest.T, strict=True):
         candidates = store.vectors(row for row, _ in store.search_vectors(query, DENSE_CANDIDATES, Filters()))
-        cosines = best_cosines([candidate.vectors for candidate in candidates], query[None])
-        best = sorted(zip(cosines, (candidate.row for candidate in candidates), strict=True), reverse=True)[:10]
+        near = best_cosines([candidate.codes for candidate in candidates], query[None])
+        best = sorted(zip(near, (candidate.row for candidate in candidates), strict=True), reverse=True)[:10]
         found += len({row for _, row in best} & {rows[place] for place in truth})
     return round(found / (10 * len(questions)), 4)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from index.encoder import Vectors
 from index.store import Store
+from index.store.codes import decode
 
 Positions = NDArray[np.float32]
 
@@ -105,8 +106,8 @@ def means(groups: Sequence[Sequence[int]], store: Store) -> Vectors:
     for start in range(0, len(rows), _BATCH):
         for found in store.vectors(rows[start : start + _BATCH]):
             if not sums.size:
-                sums = np.zeros((len(groups), found.vectors.shape[1]), dtype=np.float32)
-            sums[of_row[found.row]] += found.vectors.sum(axis=0, dtype=np.float32)
+                sums = np.zeros((len(groups), store.dim), dtype=np.float32)
+            sums[of_row[found.row]] += decode(found.codes, store.dim).sum(axis=0)
     lengths = np.linalg.norm(sums, axis=1, keepdims=True) if sums.size else np.ones((len(groups), 1))
     unit: Vectors = np.divide(sums, lengths, out=np.zeros_like(sums), where=lengths > 0) if sums.size else sums
     return unit

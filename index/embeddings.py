@@ -16,12 +16,14 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from index.encoder import Encoder, Vectors
 from index.errors import IndexBusyError, IndexUnusableError
-from index.store.rows import HalfVectors
 
 FILE = "embeddings.sqlite"
+
+HalfVectors = NDArray[np.float16]
 
 Advance = Callable[[int, int], None]
 """Told how many texts are done, and of how many."""

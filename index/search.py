@@ -18,8 +18,7 @@ from index.encoder import Encoder, Vectors
 from index.fold import fold_text
 from index.lexicon import Synonyms
 from index.pinyin import MARK, reading
-from index.store import AnyOf, Store, Term, Terms
-from index.store.rows import HalfVectors
+from index.store import AnyOf, Store, Term, Terms, codes
 from index.tokens import is_name, query_tokens
 from index.types import Filters, Hit, Scores
 
@@ -73,7 +72,7 @@ def search(
         row for vector in wordings if vector.any() for row, _ in store.search_vectors(vector, DENSE_CANDIDATES, filters)
     }
     candidates = store.vectors(sorted(lexical.keys() | dense))
-    cosines = best_cosines([candidate.vectors for candidate in candidates], wordings)
+    cosines = best_cosines([candidate.codes for candidate in candidates], wordings)
     best_lexical, best_article = max(lexical.values(), default=1.0), max(articles.values(), default=1.0)
     trust = _trust(store, terms, best_lexical)
     scored = []
@@ -156,15 +155,16 @@ def encode_wordings(encoder: Encoder, wordings: Sequence[str]) -> Vectors:
     return np.stack([encoder.encode_query(wording) for wording in wordings])
 
 
-def best_cosines(groups: Sequence[HalfVectors], wordings: Vectors) -> list[float]:
-    """For each group of unit vectors, the cosine of the one nearest to any of `wordings`, at least 0."""
-    filled = [group for group in groups if len(group)]
+def best_cosines(groups: Sequence[bytes], wordings: Vectors) -> list[float]:
+    """For the codes of each group of vectors, the cosine of the one nearest to any of `wordings`, at least 0."""
+    filled = [group for group in groups if group]
     if not filled:
         return [0.0] * len(groups)
-    cosines = (np.concatenate(filled).astype(np.float32) @ wordings.T).max(axis=1)
-    starts = np.cumsum([0, *(len(group) for group in filled[:-1])])
+    cosines = codes.cosines(filled, wordings).max(axis=1)
+    size = codes.width(wordings.shape[1])
+    starts = np.cumsum([0, *(len(group) // size for group in filled[:-1])])
     best = iter(np.maximum(np.maximum.reduceat(cosines, starts), 0.0).tolist())
-    return [next(best) if len(group) else 0.0 for group in groups]
+    return [next(best) if group else 0.0 for group in groups]
 
 
 def _hits(store: Store, scored: Sequence[tuple[int, Scores]], top_k: int, filters: Filters) -> list[Hit]:

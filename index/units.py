@@ -12,6 +12,7 @@ from index.encoder import Vectors, unit_length
 from index.fold import HIDDEN
 from index.passages import clean
 from index.sentences import clauses
+from index.store.codes import encode, width
 from index.store.rows import Units
 from index.store.vectors import UNITS_PER_PASSAGE
 from index.types import Section, Span
@@ -37,9 +38,15 @@ def embed(text: str, sections: Sequence[Section], embedder: Embedder, advance: A
         encoded = embedder.encode(batch.texts, _beyond(done, total, advance))
         headings = dict(zip(batch.contexts, encoded, strict=False))
         bounds = np.cumsum([len(cut.spans) for cut in batch.cuts])[:-1]
-        found += [
-            Units(tuple(cut.spans), _in_context(own, headings[cut.context]).astype(np.float16))
+        vectors = [
+            _in_context(own, headings[cut.context])
             for cut, own in zip(batch.cuts, np.split(encoded[len(batch.contexts) :], bounds), strict=True)
+        ]
+        codes = encode(np.concatenate(vectors))
+        ends = np.cumsum([0, *(len(cut.spans) * width(encoded.shape[1]) for cut in batch.cuts)]).tolist()
+        found += [
+            Units(tuple(cut.spans), codes[start:end])
+            for cut, start, end in zip(batch.cuts, ends, ends[1:], strict=False)
         ]
         done += len(batch.texts)
     return found

@@ -78,7 +78,7 @@ def read(question: Question, hits: Sequence[Hit], store: Store, wordings: Vector
         key=lambda hit: (-hit.score, hit.rank),
     )
     pool = hits[:ANSWER_POOL]
-    vectors = {found.row: found.vectors for found in store.vectors(hit.passage.row for hit in pool)}
+    vectors = {found.row: found.codes for found in store.vectors(hit.passage.row for hit in pool)}
     pool = [hit for hit in pool if hit.passage.row in vectors]
     clauses = rank_clauses(question, pool, vectors, wordings, idf)
     ranked = rerank(pool, clauses, hits)

@@ -6,13 +6,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from index.encoder import Vectors
 from index.fold import Folded, fold_kept, fold_text
 from index.passages import clean
 from index.search import inverse_frequency
-from index.store.rows import HalfVectors
+from index.store import codes
 from index.types import Hit, Span
 from qa.question import Question
 
@@ -62,11 +60,11 @@ class Clause:
 
 
 def rank_clauses(
-    question: Question, hits: Sequence[Hit], vectors: Mapping[int, HalfVectors], wordings: Vectors, idf: Idf
+    question: Question, hits: Sequence[Hit], vectors: Mapping[int, bytes], wordings: Vectors, idf: Idf
 ) -> list[Clause]:
     """Every clause of the hits, the likeliest answer first.
 
-    `vectors` are those of each passage's units, by row; `wordings`, `(n, dim)`, those of the question's wordings.
+    `vectors` are the codes of each passage's units, by row; `wordings`, `(n, dim)`, those of the question's wordings.
     """
     top = max((hit.score for hit in hits), default=0.0) or 1.0
     weights = concept_weights(question.concepts, idf)
@@ -77,7 +75,7 @@ def rank_clauses(
         heading = fold_text(f"{passage.title}\n{' '.join(passage.heading_path)}")
         heading_letters = _letters(heading)
         named = " ".join(name for name in question.names if name in heading)
-        cosines = (vectors[passage.row].astype(np.float32) @ wordings.T).max(axis=1).tolist()
+        cosines = codes.cosines([vectors[passage.row]], wordings).max(axis=1).tolist()
         for span, cosine in zip(passage.units, cosines, strict=True):
             folded = fold_kept(visible[slice(*span)])
             coverage = overlap(question.concepts, weights, f"{folded.text} {named}")

@@ -35,6 +35,10 @@ class Store(Protocol):
         """Fingerprint of the encoder whose vectors are held."""
 
     @property
+    def dim(self) -> int:
+        """How many numbers a vector has."""
+
+    @property
     def segmenter(self) -> Segmenter:
         """What cut the words that are held; questions must be cut by the same."""
 

@@ -7,54 +7,81 @@ generation that was published last sees all of it, and nothing else, while a wri
 Documents, articles, passages and vectors live here; what FAISS and tantivy hold is derived from it. Row ids are never
 used twice, so a row id that a derived index still knows either finds the passage it meant or nothing.
 
-A passage's vectors are one blob of little-endian float16, `(units, dim)` row by row; `unit_spans` holds the spans of
-the text units that they stand for, within the passage.
+What belongs together follows one another: a document names its first passage, article and piece of text and how many it
+has, an article its passages. So no index over passages is needed, and what goes with a document is named in one row of
+`removed`. `state`, one row, counts what is there, so that nobody has to.
+
+`texts` are the documents' texts in pieces (`index.store.texts`), the only place where text is; a passage lies in one
+piece. `start` and `end` count code points of the document's text. `hidden`, `units` (the spans within the passage of
+the text units that its vectors stand for), `page_breaks` and `damaged` are offsets as `index.store.rows` packs them,
+`codes` vectors as `index.store.codes` does; in a table of their own, as a question reads those of hundreds of passages
+and nothing else of them. `headings`, `context` and `notices` are JSON.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, astuple, dataclass
 
 from index.store.records import Records
-from index.store.rows import Units
+from index.store.rows import Units, integers, spans, strings
+from index.store.texts import pack, pieces
 from index.types import Document, Section, Skipped
 
-FORMAT = 3
+FORMAT = 4
 _SCHEMA = """
+CREATE TABLE IF NOT EXISTS state (
+    one INTEGER PRIMARY KEY CHECK (one = 1), generation INTEGER NOT NULL, documents INTEGER NOT NULL,
+    passages INTEGER NOT NULL, last_document INTEGER NOT NULL, last_article INTEGER NOT NULL,
+    last_passage INTEGER NOT NULL, last_piece INTEGER NOT NULL);
+INSERT OR IGNORE INTO state VALUES (1, 0, 0, 0, 0, 0, 0, 0);
 CREATE TABLE IF NOT EXISTS documents (
-    row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, file TEXT NOT NULL, collection TEXT NOT NULL,
-    path TEXT NOT NULL, title TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-    read_at TEXT NOT NULL, encoding TEXT, notices TEXT NOT NULL, generation INTEGER NOT NULL, gone INTEGER,
-    text TEXT NOT NULL);
+    row INTEGER PRIMARY KEY, id TEXT NOT NULL, file TEXT NOT NULL, collection TEXT NOT NULL, path TEXT NOT NULL,
+    title TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, read_at TEXT NOT NULL,
+    encoding TEXT, notices TEXT NOT NULL, generation INTEGER NOT NULL, gone INTEGER, units INTEGER NOT NULL,
+    first_article INTEGER NOT NULL, articles INTEGER NOT NULL, first_passage INTEGER NOT NULL,
+    passages INTEGER NOT NULL, first_piece INTEGER NOT NULL, pieces INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS articles (
-    row INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
-    number INTEGER NOT NULL, title TEXT NOT NULL, context TEXT NOT NULL, start INTEGER NOT NULL,
-    "end" INTEGER NOT NULL);
+    row INTEGER PRIMARY KEY, title TEXT NOT NULL, context TEXT NOT NULL, first_passage INTEGER NOT NULL,
+    passages INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS passages (
-    row INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
-    article INTEGER NOT NULL REFERENCES articles ON DELETE CASCADE, number INTEGER NOT NULL, headings TEXT NOT NULL,
-    page INTEGER, paragraph INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL, text TEXT NOT NULL,
-    hidden TEXT NOT NULL, unit_spans TEXT NOT NULL, page_breaks TEXT NOT NULL, damaged TEXT NOT NULL,
-    vectors BLOB NOT NULL);
+    row INTEGER PRIMARY KEY, document INTEGER NOT NULL, article INTEGER NOT NULL, piece INTEGER NOT NULL, page INTEGER,
+    paragraph INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL, headings TEXT NOT NULL,
+    hidden BLOB NOT NULL, units BLOB NOT NULL, page_breaks BLOB NOT NULL, damaged BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS vectors (row INTEGER PRIMARY KEY, article INTEGER NOT NULL, codes BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS texts (row INTEGER PRIMARY KEY, start INTEGER NOT NULL, text BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS skipped (
     path TEXT NOT NULL, file TEXT NOT NULL, reason TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
     read_at TEXT NOT NULL, sha256 TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS removed (
-    kind TEXT NOT NULL, row INTEGER NOT NULL, generation INTEGER NOT NULL, PRIMARY KEY (kind, row)) WITHOUT ROWID;
-CREATE UNIQUE INDEX IF NOT EXISTS main.documents_present ON documents (id) WHERE gone IS NULL;
+    generation INTEGER PRIMARY KEY, first_passage INTEGER NOT NULL, passages INTEGER NOT NULL,
+    first_article INTEGER NOT NULL, articles INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS main.documents_id ON documents (id);
 CREATE INDEX IF NOT EXISTS main.documents_generation ON documents (generation, gone);
 CREATE INDEX IF NOT EXISTS main.documents_gone ON documents (gone) WHERE gone IS NOT NULL;
 CREATE INDEX IF NOT EXISTS main.documents_file ON documents (file);
 CREATE INDEX IF NOT EXISTS skipped_file ON skipped (file);
-CREATE INDEX IF NOT EXISTS articles_document ON articles (document);
-CREATE INDEX IF NOT EXISTS passages_document ON passages (document);
-CREATE INDEX IF NOT EXISTS passages_article ON passages (article);
-CREATE INDEX IF NOT EXISTS removed_generation ON removed (generation);
 """
+
+
+_STATE = "generation, documents, passages, last_document, last_article, last_passage, last_piece"
+
+
+@dataclass(slots=True)
+class _State:
+    """The row of `state`."""
+
+    generation: int
+    documents: int
+    passages: int
+    last_document: int
+    last_article: int
+    last_passage: int
+    last_piece: int
 
 
 class Database(Records):
@@ -68,42 +95,68 @@ class Database(Records):
 
     def put(self, document: Document, sections: Sequence[Section], units: Sequence[Units]) -> None:
         """Add a document, or replace the one with the same id, in one transaction."""
-        with self._writing() as connection:
-            generation = self._next_generation(connection)
-            self._delete(connection, document.id, generation)
-            row = connection.execute(
-                "INSERT INTO main.documents (id, file, collection, path, title, text, sha256, size, mtime_ns, read_at,"
-                " encoding, notices, generation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        with self._changing() as (connection, state):
+            self._delete(connection, document.id, state)
+            cuts = list(pieces(len(document.text), [(section.start, section.end) for section in sections]))
+            articles = _articles(sections, state)
+            row, first, piece = state.last_document + 1, state.last_passage + 1, state.last_piece + 1
+            connection.execute(
+                f"INSERT INTO main.documents VALUES ({_places(21)})",
                 (
-                    document.id, document.file, document.collection, document.path, document.title, document.text,
+                    row, document.id, document.file, document.collection, document.path, document.title,
                     document.sha256, document.size, document.mtime_ns, document.read_at, document.encoding,
-                    json.dumps([asdict(notice) for notice in document.notices], ensure_ascii=False), generation,
-                ),
-            ).lastrowid  # fmt: skip
-            assert row is not None
-            articles = _insert_articles(connection, row, sections)
-            connection.executemany(
-                'INSERT INTO passages (document, article, number, headings, page, paragraph, start, "end", text,'
-                " hidden, unit_spans, page_breaks, damaged, vectors) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    (
-                        row, articles[section.article], number, json.dumps(section.heading_path, ensure_ascii=False),
-                        section.page, section.paragraph, section.start, section.end,
-                        document.text[section.start : section.end], json.dumps(section.hidden),
-                        json.dumps(unit.spans), json.dumps(section.page_breaks), json.dumps(section.damaged),
-                        unit.vectors.astype("<f2").tobytes(),
-                    )
-                    for number, (section, unit) in enumerate(zip(sections, units, strict=True), start=1)
+                    json.dumps([asdict(notice) for notice in document.notices], ensure_ascii=False), state.generation,
+                    None, sum(len(unit.spans) for unit in units), state.last_article + 1, len(articles),
+                    first, len(sections), piece, len(cuts),
                 ),
             )  # fmt: skip
+            connection.executemany("INSERT INTO articles VALUES (?, ?, ?, ?, ?)", articles.values())
+            connection.executemany(
+                "INSERT INTO texts VALUES (?, ?, ?)",
+                ((row, start, pack(document.text[start:end])) for row, (start, end) in enumerate(cuts, piece)),
+            )
+            starts = [start for start, _ in cuts]
+            connection.executemany(
+                f"INSERT INTO passages VALUES ({_places(13)})",
+                (
+                    (
+                        passage, row, articles[section.article][0], piece - 1 + bisect_right(starts, section.start),
+                        section.page, section.paragraph, section.start, section.end, strings(section.heading_path),
+                        spans(section.hidden, section.start), spans(unit.spans),
+                        integers(section.page_breaks, section.start), spans(section.damaged, section.start),
+                    )
+                    for passage, (section, unit) in enumerate(zip(sections, units, strict=True), first)
+                ),
+            )  # fmt: skip
+            connection.executemany(
+                "INSERT INTO vectors VALUES (?, ?, ?)",
+                (
+                    (passage, articles[section.article][0], unit.codes)
+                    for passage, (section, unit) in enumerate(zip(sections, units, strict=True), first)
+                ),
+            )
+            state.documents += 1
+            state.passages += len(sections)
+            state.last_document, state.last_article = row, state.last_article + len(articles)
+            state.last_passage, state.last_piece = first + len(sections) - 1, piece + len(cuts) - 1
 
     def remove(self, document_id: str) -> bool:
         """Remove a document; False when there was none."""
         with self._writing() as connection:
             known = connection.execute("SELECT 1 FROM documents WHERE id = ?", (document_id,)).fetchone()
             if known:
-                self._delete(connection, document_id, self._next_generation(connection))
+                with self._changing() as (_, state):
+                    self._delete(connection, document_id, state)
         return bool(known)
+
+    @contextmanager
+    def _changing(self) -> Iterator[tuple[sqlite3.Connection, _State]]:
+        """One change, of a generation of its own; what the block makes of the state is stored."""
+        with self._writing() as connection:
+            state = _State(*connection.execute(f"SELECT {_STATE} FROM state").fetchone())
+            state.generation += 1
+            yield connection, state
+            connection.execute(f"UPDATE state SET ({_STATE}) = ({_places(7)})", astuple(state))
 
     def settle(self, file: str, size: int, mtime_ns: int, read_at: str) -> None:
         """Note that all of a file was read when it looked like this."""
@@ -125,8 +178,8 @@ class Database(Records):
         self, document_id: str, new_id: str, collection: str, path: str, size: int, mtime_ns: int, read_at: str
     ) -> None:
         """Give a document another place; its passages and vectors stay. A document that was there is replaced."""
-        with self._writing() as connection:
-            self._delete(connection, new_id, self._next_generation(connection))
+        with self._changing() as (connection, state):
+            self._delete(connection, new_id, state)
             connection.execute(
                 "UPDATE main.documents SET id = ?, file = ?, collection = ?, path = ?, size = ?, mtime_ns = ?,"
                 " read_at = ? WHERE id = ? AND gone IS NULL",
@@ -150,43 +203,51 @@ class Database(Records):
             ]
             connection.executemany("UPDATE skipped SET path = ? WHERE rowid = ?", moved)
 
-    @staticmethod
-    def _next_generation(connection: sqlite3.Connection) -> int:
-        found = connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
-        generation = int(found[0]) + 1 if found else 1
-        connection.execute("INSERT OR REPLACE INTO meta VALUES ('generation', ?)", (str(generation),))
-        return generation
+    def advance(self, generation: int) -> None:
+        """Go on from a later generation."""
+        with self._writing() as connection:
+            connection.execute("UPDATE state SET generation = ?", (generation,))
 
     @staticmethod
-    def _delete(connection: sqlite3.Connection, document_id: str, generation: int) -> None:
-        for kind in ("passages", "articles"):
-            connection.execute(
-                f"INSERT INTO removed SELECT ?, row, ? FROM {kind} WHERE document ="
-                " (SELECT row FROM documents WHERE id = ?)",
-                (kind, generation, document_id),
-            )
-        connection.execute(
-            "UPDATE main.documents SET gone = ? WHERE id = ? AND gone IS NULL", (generation, document_id)
-        )
+    def _delete(connection: sqlite3.Connection, document_id: str, state: _State) -> None:
+        found = connection.execute(
+            "SELECT row, first_passage, passages, first_article, articles FROM documents WHERE id = ?", (document_id,)
+        ).fetchone()
+        if found:
+            row, *ranges = found
+            connection.execute("INSERT INTO removed VALUES (?, ?, ?, ?, ?)", (state.generation, *ranges))
+            connection.execute("UPDATE main.documents SET gone = ? WHERE row = ?", (state.generation, row))
+            state.documents -= 1
+            state.passages -= ranges[1]
 
     def purge(self, generation: int) -> None:
         """Drop what had gone by a generation; nobody reads an older one any more."""
         with self._writing() as connection:
-            connection.execute("DELETE FROM main.documents WHERE gone <= ?", (generation,))
+            gone = connection.execute(
+                "SELECT row, first_article, articles, first_passage, passages, first_piece, pieces FROM main.documents"
+                " WHERE gone <= ?",
+                (generation,),
+            ).fetchall()
+            for row, *ranges in gone:
+                articles, passages, texts = zip(ranges[::2], ranges[1::2], strict=True)
+                for table, (first, count) in (
+                    ("articles", articles), ("passages", passages), ("vectors", passages), ("texts", texts)
+                ):  # fmt: skip
+                    connection.execute(f"DELETE FROM {table} WHERE row BETWEEN ? AND ?", (first, first + count - 1))
+                connection.execute("DELETE FROM main.documents WHERE row = ?", (row,))
 
 
-def _insert_articles(connection: sqlite3.Connection, document: int, sections: Sequence[Section]) -> dict[int, int]:
-    """Row id of each article number."""
-    bounds: dict[int, tuple[Section, int]] = {}
-    for section in sections:
-        first, _ = bounds.get(section.article, (section, 0))
-        bounds[section.article] = (first, section.end)
-    rows: dict[int, int] = {}
-    for number, (first, end) in bounds.items():
-        row = connection.execute(
-            'INSERT INTO articles (document, number, title, context, start, "end") VALUES (?, ?, ?, ?, ?, ?)',
-            (document, number, first.title, json.dumps(first.context, ensure_ascii=False), first.start, end),
-        ).lastrowid
-        assert row is not None
-        rows[number] = row
-    return rows
+def _places(count: int) -> str:
+    return ", ".join("?" * count)
+
+
+def _articles(sections: Sequence[Section], state: _State) -> dict[int, tuple[int, str, str, int, int]]:
+    """The row of `articles` for each article number."""
+    found: dict[int, tuple[int, str, str, int, int]] = {}
+    for passage, section in enumerate(sections, state.last_passage + 1):
+        row, title, context, first, _ = found.get(
+            section.article,
+            (state.last_article + 1 + len(found), section.title, strings(section.context), passage, 0),
+        )
+        found[section.article] = (row, title, context, first, passage - first + 1)
+    return found

@@ -112,7 +112,7 @@ class LocalStore:
         if self._loaded is not None:
             return len(self._loaded)
         stamp = Stamp.read(self.folder / VECTORS)
-        return stamp.vectors + self.database.changed_vectors(stamp.generation, self.dim)
+        return stamp.vectors + self.database.changed_vectors(stamp.generation)
 
     def search_passages(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
         return self._words.passages.search(terms, limit, self._admitted(filters))
@@ -134,9 +134,7 @@ class LocalStore:
         return self.database.article_passages([article])
 
     def vectors(self, rows: Iterable[int]) -> list[PassageVectors]:
-        found = self._read_vectors.find(
-            rows, lambda missing: {v.row: v for v in self.database.vectors(missing, self.dim)}
-        )
+        found = self._read_vectors.find(rows, lambda missing: {v.row: v for v in self.database.vectors(missing)})
         return list(found.values())
 
     def clusters(self, rows: Iterable[int]) -> dict[int, int]:
@@ -199,7 +197,7 @@ class LocalStore:
             found = VectorIndex(self.dim)
         if found.generation < target:
             found.remove(self.database.removed_since("passages", found.generation))
-            found.add(self.database.vectors_since(found.generation, self.dim))
+            found.add(self.database.vectors_since(found.generation))
             found.generation = target
         return found
 
@@ -207,16 +205,16 @@ class LocalStore:
         """Write the checkpoint again when enough has changed since, or when it can't be read."""
         path = self.folder / VECTORS
         stamp = Stamp.read(path)
-        changed = self.database.changed_vectors(stamp.generation, self.dim) if stamp.generation < target else 0
+        changed = self.database.changed_vectors(stamp.generation) if stamp.generation < target else 0
         is_readable = stamp.generation <= target and vectors.is_whole(path, self.dim)
         if is_readable and changed <= min(_CHECKPOINT_SHARE * stamp.vectors, _CHECKPOINT_VECTORS):
             return
         if is_readable and stamp.fits(stamp.vectors + changed):
             removed = self.database.removed_since("passages", stamp.generation)
-            vectors.extend(path, target, removed, self.database.vectors_since(stamp.generation, self.dim))
+            vectors.extend(path, target, removed, self.database.vectors_since(stamp.generation))
         else:
-            about = self.database.changed_vectors(0, self.dim)
-            vectors.write(path, self.dim, target, lambda: self.database.vectors_since(0, self.dim), about)
+            about = self.database.changed_vectors(0)
+            vectors.write(path, self.dim, target, lambda: self.database.vectors_since(0), about)
 
     def _load_clusters(self, target: int, may_write: bool, workers: Workers | None) -> Clusters:
         path = self.folder / "clusters.sqlite"

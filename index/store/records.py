@@ -7,14 +7,13 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from index.fold import fold_text
 from index.passages import clean
 from index.store.rows import (
     PassageText,
     PassageVectors,
     document_of,
+    expanded,
     info_of,
     integers_of,
     numbers,
@@ -23,19 +22,37 @@ from index.store.rows import (
     strings_of,
 )
 from index.store.sqlite import SqliteFile
+from index.store.texts import Pieces, unpack
 from index.types import Document, DocumentInfo, Filters, KnownFile, Passage, Section, Skipped
 
-_PASSAGE = """
-SELECT p.row, d.id, p.number, d.collection, d.path, a.title, p.headings, p.article, p.page, p.paragraph, p.start,
-       p."end", p.text, p.hidden, p.unit_spans, p.page_breaks, p.damaged, a.context
-FROM passages p JOIN documents d ON d.row = p.document JOIN articles a ON a.row = p.article
-"""
+# A row of vectors or text has 1 to 3 kB: of pages of 4 kB a quarter would be empty.
+_PAGE_BYTES = 16384
+# All of it, or what SQLite is built to map, mostly 2 GB: pages that are mapped need not be copied, and processes share
+# them. Reading the vectors of 400 passages of 400,000 takes 1.7 ms of processor time, and 9 without.
+_MAPPED_BYTES = 1 << 40
+# Pages that a transaction changes stay in memory until it ends.
+_CACHE_BYTES = 32 << 20
+# A page that many documents change is moved from the log into the file once and not for each of them.
+_LOG_BYTES = 64 << 20
 # Ids as JSON: a statement with the numbers in it would be another one each time.
 _GIVEN = "(SELECT value FROM json_each(?))"
+# A document's passages, and those of an article, have row ids that follow one another.
+_OF_DOCUMENT = "p.row BETWEEN d.first_passage AND d.first_passage + d.passages - 1"
+_OF_ARTICLE = "p.row BETWEEN a.first_passage AND a.first_passage + a.passages - 1 AND p.article = a.row"
+_AROUND = "JOIN articles a ON a.row = p.article JOIN texts t ON t.row = p.piece"
+_COLUMNS = """
+p.row, d.id, p.row - d.first_passage + 1, d.collection, d.path, a.title, p.headings, p.article, p.page, p.paragraph,
+p.start, p."end", p.hidden, p.units, p.page_breaks, p.damaged, a.context, t.row, t.start, t.text
+"""
+_PASSAGES = f"""
+SELECT {_COLUMNS} FROM passages p
+JOIN documents d ON d.row = p.document {_AROUND}
+WHERE p.row IN {_GIVEN}
+"""
 _INFO = """
 SELECT id, file, collection, path, title, sha256, size, mtime_ns, read_at, encoding, notices,
-       (SELECT count(*) FROM passages p WHERE p.document = d.row), generation
-FROM documents d
+       passages, generation
+FROM documents
 """
 
 
@@ -45,11 +62,16 @@ class Records(SqliteFile):
     Each connection sees `documents` as a view of that generation. Raises what `SqliteFile` does.
     """
 
+    page_bytes = _PAGE_BYTES
+
     def __init__(self, path: Path, generation: int | None = None) -> None:
         super().__init__(path)
         self._generation = generation
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
+        connection.execute(f"PRAGMA mmap_size={_MAPPED_BYTES}")
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_BYTES >> 10}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_BYTES // _PAGE_BYTES}")
         connection.execute(f"CREATE TEMP VIEW documents AS SELECT * FROM main.documents WHERE {self._is_there}")
 
     @property
@@ -65,7 +87,8 @@ class Records(SqliteFile):
     @property
     def newest(self) -> int:
         """The generation of the last change."""
-        return int(self.meta("generation") or 0)
+        with self._reading() as connection:
+            return int(connection.execute("SELECT generation FROM state").fetchone()[0])
 
     def skipped(self) -> list[Skipped]:
         """What is not in the index, by path."""
@@ -74,23 +97,33 @@ class Records(SqliteFile):
         return [Skipped(*row) for row in found]
 
     def counts(self) -> tuple[int, int]:
-        """How many documents and passages there are."""
+        """How many documents and passages there are; costs what has changed since the generation, not what it holds."""
+        at = self.generation
         with self._reading() as connection:
-            found = connection.execute(
-                "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM passages) - (SELECT count(*) FROM"
-                f" passages WHERE document IN (SELECT row FROM main.documents WHERE NOT {self._is_there}))"
-            )
-            documents, passages = found.fetchone()
+            documents, passages = connection.execute("SELECT documents, passages FROM state").fetchone()
+            since = ((-1, "generation > ?1 AND gone IS NULL"), (1, "gone > ?1 AND generation <= ?1"))
+            for sign, changed in since:
+                found = connection.execute(
+                    f"SELECT count(*), total(passages) FROM main.documents WHERE {changed}", (at,)
+                )
+                count, total = found.fetchone()
+                documents, passages = documents + sign * count, passages + sign * int(total)
         return documents, passages
 
     def document(self, document_id: str) -> Document | None:
         with self._reading() as connection:
             found = connection.execute(
-                "SELECT id, file, collection, path, title, text, sha256, size, mtime_ns, read_at, encoding, notices,"
-                " generation FROM documents WHERE id = ?",
+                "SELECT id, file, collection, path, title, sha256, size, mtime_ns, read_at, encoding, notices,"
+                " generation, first_piece, pieces FROM documents WHERE id = ?",
                 (document_id,),
             ).fetchone()
-        return document_of(found) if found else None
+            if not found:
+                return None
+            *columns, first, pieces = found
+            stored = connection.execute(
+                "SELECT text FROM texts WHERE row BETWEEN ? AND ? ORDER BY row", (first, first + pieces - 1)
+            )
+            return document_of(columns, "".join(unpack(piece) for (piece,) in stored))
 
     def documents(self, limit: int | None = None, after: str = "", containing: str = "") -> list[DocumentInfo]:
         """Documents by id, those after the id `after` and with `containing` in their title or path, folded."""
@@ -130,35 +163,39 @@ class Records(SqliteFile):
 
     def passages(self, rows: Iterable[int]) -> dict[int, Passage]:
         """Passages by row id; row ids that are gone are left out."""
-        return {passage.row: passage for passage in self._passages("p.row", rows)}
+        return {passage.row: passage for passage in self._passages(_PASSAGES, numbers(rows))}
 
     def document_passages(self, document_id: str, limit: int, after: int = 0) -> list[Passage]:
         """Passages of a document in reading order, those after the first `after`."""
-        with self._reading() as connection:
-            found = connection.execute(
-                f"{_PASSAGE} WHERE d.id = ? AND p.number > ? ORDER BY p.number LIMIT ?", (document_id, after, limit)
-            ).fetchall()
-        return [passage_of(row) for row in found]
+        return self._passages(
+            f"SELECT {_COLUMNS} FROM documents d JOIN passages p ON {_OF_DOCUMENT} {_AROUND} WHERE d.id = ?"
+            " AND p.row >= d.first_passage + ? ORDER BY p.row LIMIT ?",
+            document_id, after, limit,
+        )  # fmt: skip
 
     def article_passages(self, articles: Iterable[int]) -> list[Passage]:
         """All passages of these articles, in reading order."""
-        return sorted(self._passages("p.article", articles), key=lambda passage: passage.row)
+        return self._passages(
+            f"SELECT {_COLUMNS} FROM articles a JOIN passages p ON {_OF_ARTICLE} JOIN documents d ON d.row = p.document"
+            f" JOIN texts t ON t.row = p.piece WHERE a.row IN {_GIVEN} ORDER BY p.row",
+            numbers(articles),
+        )
 
-    def _passages(self, column: str, rows: Iterable[int]) -> Iterator[Passage]:
+    def _passages(self, statement: str, *values: object) -> list[Passage]:
+        pieces = Pieces()
         with self._reading() as connection:
-            found = connection.execute(f"{_PASSAGE} WHERE {column} IN {_GIVEN}", (numbers(rows),)).fetchall()
-        yield from (passage_of(row) for row in found)
+            return [
+                passage_of(tuple(columns), pieces.text(piece, columns[10] - at, columns[11] - at, packed))
+                for *columns, piece, at, packed in connection.execute(statement, values)
+            ]
 
-    def vectors(self, rows: Iterable[int], dim: int) -> list[PassageVectors]:
+    def vectors(self, rows: Iterable[int]) -> list[PassageVectors]:
         """The vectors of passages, by row id, in no particular order."""
         with self._reading() as connection:
             found = connection.execute(
-                f"SELECT row, article, vectors FROM passages WHERE row IN {_GIVEN}", (numbers(rows),)
-            ).fetchall()
-        return [
-            PassageVectors(row, article, np.frombuffer(blob, dtype="<f2").reshape(-1, dim))
-            for row, article, blob in found
-        ]
+                f"SELECT row, article, codes FROM vectors WHERE row IN {_GIVEN}", (numbers(rows),)
+            )
+            return [PassageVectors(*columns) for columns in found]
 
     def document_rows(self, filters: Filters) -> list[int]:
         """Row ids of the documents that a filter admits."""
@@ -179,34 +216,33 @@ class Records(SqliteFile):
         """Row ids of all passages of these documents."""
         with self._reading() as connection:
             found = connection.execute(
-                f"SELECT row FROM passages WHERE document IN {_GIVEN}", (numbers(document_rows),)
+                f"SELECT first_passage, passages FROM documents WHERE row IN {_GIVEN}", (numbers(document_rows),)
             )
-            return [row for (row,) in found]
+            return list(expanded(found))
 
     def passage_rows_of(self, document_ids: Sequence[str]) -> dict[str, list[int]]:
         """Row ids of the passages of documents, in reading order, by document id."""
         with self._reading() as connection:
             found = connection.execute(
-                "SELECT d.id, p.row FROM documents d JOIN passages p ON p.document = d.row"
-                f" WHERE d.id IN ({','.join('?' * len(document_ids))}) ORDER BY d.row, p.number",
-                document_ids,
-            ).fetchall()
-        rows: dict[str, list[int]] = {}
-        for document_id, row in found:
-            rows.setdefault(document_id, []).append(row)
-        return rows
+                f"SELECT id, first_passage, passages FROM documents WHERE id IN {_GIVEN} AND passages > 0 ORDER BY row",
+                (json.dumps(list(document_ids)),),
+            )
+            return {id: list(range(first, first + count)) for id, first, count in found}
 
     def sections(self, document_id: str) -> list[Section]:
         """The passages of a document in reading order, without their text."""
         with self._reading() as connection:
             found = connection.execute(
                 'SELECT p.article, a.title, p.headings, p.page, p.paragraph, p.start, p."end", p.page_breaks'
-                " FROM passages p JOIN articles a ON a.row = p.article JOIN documents d ON d.row = p.document"
-                " WHERE d.id = ? ORDER BY p.number",
+                f" FROM documents d JOIN passages p ON {_OF_DOCUMENT} JOIN articles a ON a.row = p.article"
+                " WHERE d.id = ? ORDER BY p.row",
                 (document_id,),
             ).fetchall()
         return [
-            Section(article, title, strings_of(headings), page, paragraph, start, end, page_breaks=integers_of(breaks))
+            Section(
+                article, title, strings_of(headings), page, paragraph, start, end,
+                page_breaks=integers_of(breaks, start),
+            )
             for article, title, headings, page, paragraph, start, end, breaks in found
         ]  # fmt: skip
 
@@ -223,59 +259,65 @@ class Records(SqliteFile):
         """Row ids of `passages` or `articles` that went after `generation`."""
         with self._reading() as connection:
             found = connection.execute(
-                "SELECT row FROM removed WHERE kind = ? AND generation > ? AND generation <= ?",
-                (kind, generation, self.generation),
+                f"SELECT first_{kind[:-1]}, {kind} FROM removed WHERE generation > ? AND generation <= ?",
+                (generation, self.generation),
             )
-            return [row for (row,) in found]
+            return list(expanded(found))
 
     def texts_since(self, generation: int) -> Iterator[PassageText]:
         """The passages of documents that came after `generation`, those of an article together, in reading order."""
+        pieces = Pieces()
         with self._reading() as connection:
             found = connection.execute(
-                "SELECT p.row, p.document, p.article, a.title, p.headings, a.context, p.text, p.start, p.hidden"
-                " FROM documents d JOIN passages p ON p.document = d.row JOIN articles a ON a.row = p.article"
-                " WHERE d.generation > ? ORDER BY d.generation, d.row, p.row",
+                'SELECT p.row, p.document, p.article, a.title, p.headings, a.context, p.start, p."end", p.hidden,'
+                f" t.row, t.start, t.text FROM documents d JOIN passages p ON {_OF_DOCUMENT}"
+                " JOIN articles a ON a.row = p.article JOIN texts t ON t.row = p.piece"
+                " WHERE d.generation > ? ORDER BY d.generation, p.row",
                 (generation,),
             )
-            for row, document, article, title, headings, context, text, start, hidden in found:
+            for row, document, article, title, headings, context, start, end, hidden, piece, at, packed in found:
+                text = pieces.text(piece, start - at, end - at, packed)
                 above, around = strings_of(headings), strings_of(context)
-                yield PassageText(row, document, article, title, above, around, text, start, spans_of(hidden))
+                yield PassageText(row, document, article, title, above, around, text, start, spans_of(hidden, start))
 
     def passage_rows_since(self, generation: int) -> Iterator[int]:
         """Row ids of the passages of documents that came after `generation`."""
         with self._reading() as connection:
-            found = connection.execute(
-                "SELECT p.row FROM documents d JOIN passages p ON p.document = d.row WHERE d.generation > ?"
-                " ORDER BY d.generation, d.row, p.row",
-                (generation,),
+            yield from expanded(
+                connection.execute(
+                    "SELECT first_passage, passages FROM documents WHERE generation > ? ORDER BY generation",
+                    (generation,),
+                )
             )
-            yield from (row for (row,) in found)
 
     def visible(self, rows: Iterable[int]) -> dict[int, str]:
         """The text of passages as matching sees it, by row id."""
+        pieces = Pieces()
         with self._reading() as connection:
             found = connection.execute(
-                f"SELECT row, text, start, hidden FROM passages WHERE row IN {_GIVEN}", (numbers(rows),)
+                'SELECT p.row, p.start, p."end", p.hidden, t.row, t.start, t.text FROM passages p'
+                f" JOIN texts t ON t.row = p.piece WHERE p.row IN {_GIVEN}",
+                (numbers(rows),),
             )
-            return {row: clean(text, start, spans_of(hidden)) for row, text, start, hidden in found}
+            return {
+                row: clean(pieces.text(piece, start - at, end - at, packed), start, spans_of(hidden, start))
+                for row, start, end, hidden, piece, at, packed in found
+            }
 
-    def changed_vectors(self, generation: int, dim: int) -> int:
+    def changed_vectors(self, generation: int) -> int:
         """About how many vectors came and went after `generation`; one is counted for a passage that went."""
         with self._reading() as connection:
             (came,) = connection.execute(
-                "SELECT total(length(p.vectors)) FROM documents d JOIN passages p ON p.document = d.row"
-                " WHERE d.generation > ?",
-                (generation,),
+                "SELECT total(units) FROM documents WHERE generation > ?", (generation,)
             ).fetchone()
-        return int(came) // (2 * dim) + len(self.removed_since("passages", generation))
+        return int(came) + len(self.removed_since("passages", generation))
 
-    def vectors_since(self, generation: int, dim: int) -> Iterator[PassageVectors]:
+    def vectors_since(self, generation: int) -> Iterator[PassageVectors]:
         """Vectors of the passages of documents that came after `generation`, in ascending order of rows."""
         with self._reading() as connection:
             found = connection.execute(
-                "SELECT p.row, p.article, p.vectors FROM documents d JOIN passages p ON p.document = d.row"
-                " WHERE d.generation > ? ORDER BY d.generation, d.row, p.row",
+                f"SELECT p.row, p.article, p.codes FROM documents d JOIN vectors p ON {_OF_DOCUMENT}"
+                " WHERE d.generation > ? ORDER BY d.generation, p.row",
                 (generation,),
             )
-            for row, article, blob in found:
-                yield PassageVectors(row, article, np.frombuffer(blob, dtype="<f2").reshape(-1, dim))
+            yield from (PassageVectors(*columns) for columns in found)

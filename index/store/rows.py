@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import struct
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate, chain
+from operator import sub
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from index.types import Document, DocumentInfo, Notice, Passage, Span
-
-HalfVectors = NDArray[np.float16]
 
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """The embedded units of one passage: their spans within its text, and their vectors `(len(spans), dim)`."""
+    """The embedded units of one passage: their spans within its text, and their vectors, see `index.store.codes`."""
 
     spans: tuple[Span, ...]
-    vectors: HalfVectors
+    codes: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class PassageVectors:
-    """The vectors of a passage's units, `(units, dim)`, with the row ids of the passage and its article."""
+    """The vectors of a passage's units, see `index.store.codes`, with the row ids of the passage and its article."""
 
     row: int
     article: int
-    vectors: HalfVectors
+    codes: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +46,13 @@ class PassageText:
     hidden: tuple[Span, ...]
 
 
-def document_of(row: tuple[Any, ...]) -> Document:
+def document_of(row: Sequence[Any], text: str) -> Document:
     """A document from its columns, in their order."""
-    *columns, notices, generation = row
-    return Document(*columns, notices=_notices(notices), generation=generation)  # type: ignore[misc]
+    columns: list[Any] = [*row[:5], text, *row[5:-2]]
+    return Document(*columns, notices=_notices(row[-2]), generation=row[-1])
 
 
-def info_of(row: tuple[Any, ...]) -> DocumentInfo:
+def info_of(row: Sequence[Any]) -> DocumentInfo:
     """A document without its text."""
     *columns, notices, passages, generation = row
     return DocumentInfo(*columns, notices=_notices(notices), passages=passages, generation=generation)  # type: ignore[misc]
@@ -64,14 +62,14 @@ def _notices(stored: str) -> tuple[Notice, ...]:
     return tuple(Notice(**notice) for notice in json.loads(stored))
 
 
-def passage_of(found: tuple[Any, ...]) -> Passage:
+def passage_of(found: tuple[Any, ...], text: str) -> Passage:
     """A passage with what its document and article say of it."""
     row, document_id, number, collection, path, title, headings, article, page, paragraph, start, end, *rest = found
     return Passage(
         id=f"{document_id}-{number}", row=row, document_id=document_id, collection=collection, path=path, title=title,
         heading_path=strings_of(headings), article=article, page=page, paragraph=paragraph, start=start, end=end,
-        text=rest[0], hidden=spans_of(rest[1]), units=spans_of(rest[2]),
-        page_breaks=integers_of(rest[3]), damaged=spans_of(rest[4]), context=strings_of(rest[5]),
+        text=text, hidden=spans_of(rest[0], start), units=spans_of(rest[1]), page_breaks=integers_of(rest[2], start),
+        damaged=spans_of(rest[3], start), context=strings_of(rest[4]),
     )  # fmt: skip
 
 
@@ -81,17 +79,56 @@ def strings_of(stored: str) -> tuple[str, ...]:
     return tuple(json.loads(stored))
 
 
-def integers_of(stored: str) -> tuple[int, ...]:
-    """Offsets, from JSON."""
-    return () if stored == "[]" else tuple(json.loads(stored))
+@lru_cache(maxsize=1 << 12)
+def strings(values: tuple[str, ...]) -> str:
+    """As `strings_of` reads them."""
+    return json.dumps(values, ensure_ascii=False)
 
 
-def spans_of(stored: str) -> tuple[Span, ...]:
-    """Spans, from JSON."""
-    # Most have none, and parsing is the most of what a passage costs.
-    return () if stored == "[]" else tuple((start, end) for start, end in json.loads(stored))
+# Bytes, 2 and 4 of them, by the letters that `struct` has for them.
+_WIDTHS = {"B": range(1 << 8), "h": range(-(1 << 15), 1 << 15), "i": range(-(1 << 31), 1 << 31)}
+
+
+def integers(values: Sequence[int], base: int = 0) -> bytes:
+    """Offsets as the steps from `base` to the first and from each to the next: a letter for their width, and they."""
+    if not values:
+        return b""
+    steps = list(map(sub, values, chain((base,), values)))
+    width = next(letter for letter, held in _WIDTHS.items() if min(steps) in held and max(steps) in held)
+    return struct.pack(f"<c{len(steps)}{width}", width.encode(), *steps)
+
+
+def integers_of(stored: bytes, base: int = 0) -> tuple[int, ...]:
+    """Offsets, from what `integers` made of them."""
+    return tuple(_offsets(stored, base)) if stored else ()
+
+
+def spans(values: Sequence[Span], base: int = 0) -> bytes:
+    """Spans as their offsets."""
+    return integers([*chain.from_iterable(values)], base)
+
+
+def spans_of(stored: bytes, base: int = 0) -> tuple[Span, ...]:
+    """Spans, from what `spans` made of them."""
+    if not stored:
+        return ()
+    offsets = _offsets(stored, base)
+    return tuple(zip(offsets, offsets, strict=True))
+
+
+def _offsets(stored: bytes, base: int) -> Iterator[int]:
+    width = chr(stored[0])
+    steps = struct.unpack(f"<{(len(stored) - 1) // struct.calcsize(width)}{width}", stored[1:])
+    found = accumulate(steps, initial=base)
+    next(found)
+    return found
 
 
 def numbers(rows: Iterable[int]) -> str:
     """Row ids as JSON, for `json_each`."""
     return f"[{','.join(map(str, rows))}]"
+
+
+def expanded(ranges: Iterable[tuple[int, int]]) -> Iterator[int]:
+    """Row ids that follow one another, from the first of them and how many they are."""
+    return chain.from_iterable(range(first, first + count) for first, count in ranges)

@@ -121,7 +121,7 @@ def adopting(
             shutil.move(file, writer.database.path)
             writer.database.relocate({name: (it.before, it.after) for name, it in (moved or {}).items()})
             # No generation of this place is used for two states.
-            writer.database.set_meta("generation", str(max(found.generation, _generation(data_dir)) + 1))
+            writer.database.advance(max(found.generation, _generation(data_dir)) + 1)
             yield writer.finish()
     except BaseException:
         if made and current_folder(data_dir) != made:
@@ -134,6 +134,6 @@ def _generation(data_dir: Path) -> int:
     folder = current_folder(data_dir)
     try:
         with closing(sqlite3.connect(f"file:{folder}/index.sqlite?mode=ro", uri=True)) as connection:
-            return int(connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()[0])
+            return int(connection.execute("SELECT generation FROM state").fetchone()[0])
     except (sqlite3.Error, TypeError, ValueError):
         return 0

@@ -21,6 +21,8 @@ class SqliteFile:
 
     # NORMAL: a power cut may undo the last transactions, a crash of the process none. FULL: neither undoes one.
     synchronous = "NORMAL"
+    # Of a new file.
+    page_bytes = 4096
     schema = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
 
     def __init__(self, path: Path) -> None:
@@ -56,7 +58,7 @@ class SqliteFile:
     def _opened(self, address: str) -> sqlite3.Connection:
         connection = sqlite3.connect(address, timeout=30, isolation_level=None, uri=True)
         connection.execute(f"PRAGMA synchronous={self.synchronous}")
-        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA page_size={self.page_bytes}")
         self._prepare(connection)
         return connection
 

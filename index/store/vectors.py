@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.encoder import Vectors
+from index.store import codes
 from index.store.rows import PassageVectors
 
 UNITS_PER_PASSAGE = 1 << 12
@@ -108,7 +109,7 @@ class VectorIndex:
 
     def add(self, batch: Iterable[PassageVectors]) -> None:
         """Add the units of passages, whose row ids are beyond all that are held."""
-        for rows, vectors in _parts(batch):
+        for rows, vectors in _parts(batch, self.dim):
             self._since.index.add(vectors)
             self._since.rows = np.concatenate([self._since.rows, rows])
 
@@ -200,7 +201,7 @@ def write(path: Path, dim: int, generation: int, vectors: Callable[[], Iterator[
     """
     index = _flat(dim) if about <= FLAT_VECTORS else _trained(dim, vectors(), about)
     rows = [np.zeros(0, np.int64)]
-    for own, batch in _parts(vectors()):
+    for own, batch in _parts(vectors(), dim):
         index.add(batch)
         rows.append(own)
     _save(path, index, np.concatenate(rows), generation, 0 if about <= FLAT_VECTORS else about)
@@ -213,7 +214,7 @@ def extend(path: Path, generation: int, removed: Iterable[int], added: Iterable[
     index.remove_ids(_selector(_Part(index, known).places(removed)))
     rows = [known]
     position = len(known)
-    for own, batch in _parts(added):
+    for own, batch in _parts(added, index.d):
         # Positions are not used again, so those of what was removed stay without a vector.
         index.add_with_ids(batch, np.arange(position, position + len(own), dtype=np.int64))
         position += len(own)
@@ -240,7 +241,7 @@ def _trained(dim: int, vectors: Iterator[PassageVectors], about: int) -> Any:  #
     lists = 1 << round(math.log2(_LISTS_PER_ROOT * math.sqrt(about)))
     wanted = min(1.0, lists * _TRAINING_PER_LIST / about)
     chance = np.random.default_rng(1)
-    sample = np.concatenate([batch[chance.random(len(batch)) < wanted] for _, batch in _parts(vectors)])
+    sample = np.concatenate([batch[chance.random(len(batch)) < wanted] for _, batch in _parts(vectors, dim)])
     coarse = faiss.IndexFlatIP(dim)
     index: Any = faiss.IndexIVFScalarQuantizer(coarse, dim, lists, faiss.ScalarQuantizer.QT_4bit, _METRIC)
     index.cp.niter = _TRAINING_ROUNDS
@@ -257,13 +258,13 @@ def _flat(dim: int) -> Any:  # noqa: ANN401
     return faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, _METRIC)
 
 
-def _parts(batch: Iterable[PassageVectors]) -> Iterator[tuple[Rows, Vectors]]:
+def _parts(batch: Iterable[PassageVectors], dim: int) -> Iterator[tuple[Rows, Vectors]]:
     """Vectors in parts, float32, each with the row of its passage."""
     passages = iter(batch)
     while part := list(islice(passages, _BATCH)):
-        counts = [len(passage.vectors) for passage in part]
+        counts = [len(passage.codes) // codes.width(dim) for passage in part]
         rows = np.repeat(np.array([passage.row for passage in part], np.int64), counts)
-        yield rows, np.concatenate([passage.vectors for passage in part]).astype(np.float32)
+        yield rows, codes.decode(b"".join(passage.codes for passage in part), dim)
 
 
 def _rows(path: Path) -> Path:

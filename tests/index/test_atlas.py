@@ -5,6 +5,7 @@ import pytest
 
 from index.atlas import MAX_LANDMARKS, lay_out, means
 from index.encoder import Vectors
+from index.store.codes import encode
 from index.store.rows import PassageVectors
 
 
@@ -57,8 +58,10 @@ def test_landmarks_are_bounded_and_stay_where_they_are():
 class Rows:
     """As much of a store as `means` needs."""
 
+    dim = 4
+
     def vectors(self, rows: list[int]) -> list[PassageVectors]:
-        return [PassageVectors(row, 1, np.eye(4, dtype=np.float16)[[row % 4]]) for row in reversed(rows)]
+        return [PassageVectors(row, 1, encode(np.eye(4, dtype=np.float32)[[row % 4]])) for row in reversed(rows)]
 
 
 def test_a_text_is_known_by_the_mean_of_its_passages():

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index.store import vectors
+from index.store.codes import decode, encode
 from index.store.rows import PassageVectors
 from index.store.vectors import VectorIndex, extend, is_whole, write
 
@@ -20,7 +21,7 @@ ANY = np.full(DIM, DIM**-0.5, dtype=np.float32)
 def passage(row: int, units: int) -> PassageVectors:
     vectors = np.random.default_rng(row).standard_normal((units, DIM))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return PassageVectors(row=row, article=1, vectors=vectors.astype(np.float16))
+    return PassageVectors(row=row, article=1, codes=encode(vectors.astype(np.float32)))
 
 
 def passages(rows: range | list[int] | set[int]) -> list[PassageVectors]:
@@ -29,7 +30,7 @@ def passages(rows: range | list[int] | set[int]) -> list[PassageVectors]:
 
 def exact(rows: set[int], query: np.ndarray, limit: int) -> dict[int, float]:
     """Rows with the cosine of their best unit, from the `limit` best units."""
-    units = [(float(v.astype(np.float32) @ query), p.row) for p in passages(rows) for v in p.vectors]
+    units = [(float(v @ query), p.row) for p in passages(rows) for v in decode(p.codes, DIM)]
     best: dict[int, float] = {}
     for score, row in sorted(units, reverse=True)[:limit]:
         best.setdefault(row, score)
@@ -52,7 +53,7 @@ def test_changes_beside_a_mapped_checkpoint(tmp_path_factory, first, added, gone
     found.add(passages(new))
     held = {*range(1, first + 1), *new} - gone
     assert len(found) == sum(row % 4 for row in held)
-    vector = passage(1000 + query, 1).vectors[0].astype(np.float32)
+    vector = decode(passage(1000 + query, 1).codes, DIM)[0]
     rows = None if wanted is None else sorted(wanted)
     result = found.search(vector, limit, rows)
     assert dict(result) == pytest.approx(exact(held if wanted is None else held & wanted, vector, limit), abs=2e-3)
@@ -71,9 +72,7 @@ def lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_lists_find_what_exact_search_finds(lists: Path) -> None:
     found = VectorIndex.load(lists, DIM)
     assert len(found) == sum(row % 4 for row in range(1, 2001))
-    hits = sum(
-        found.search(passage(row, 3).vectors[2].astype(np.float32), 20)[0][0] == row for row in range(3, 2001, 40)
-    )
+    hits = sum(found.search(decode(passage(row, 3).codes, DIM)[2], 20)[0][0] == row for row in range(3, 2001, 40))
     assert hits >= 48  # of 50; nobody's nearest neighbour lies beyond the lists that are looked through but by chance
     # A filter that admits little is answered from lists further away.
     (only,) = found.search(ANY, 5, [1799])
@@ -87,7 +86,7 @@ def test_lists_are_extended_in_place_and_reduced(lists: Path) -> None:
     held = {*range(1, 2001), *new} - gone
     assert (found.generation, len(found)) == (9, sum(row % 4 for row in held))
     for row in (1, 2, 4, 5, 2003, 2050, 1999):
-        near = found.search(passage(row, 3).vectors[0].astype(np.float32), 200, [row])
+        near = found.search(decode(passage(row, 3).codes, DIM)[0], 200, [row])
         assert [found for found, _ in near] == ([row] if row in held else [])
     extend(lists, 10, new, [])
     assert len(VectorIndex.load(lists, DIM)) == sum(row % 4 for row in held if row <= 2000)
