@@ -48,8 +48,9 @@ class PassageText:
 
 def document_of(row: Sequence[Any], text: str) -> Document:
     """A document from its columns, in their order."""
-    columns: list[Any] = [*row[:5], text, *row[5:-2]]
-    return Document(*columns, notices=_notices(row[-2]), generation=row[-1])
+    *columns, notices, generation = row
+    columns.insert(5, text)
+    return Document(*columns, notices=_notices(notices), generation=generation)  # type: ignore[misc]
 
 
 def info_of(row: Sequence[Any]) -> DocumentInfo:
