@@ -73,7 +73,7 @@ _STATE = "generation, documents, passages, last_document, last_article, last_pas
 
 @dataclass(slots=True)
 class _State:
-    """The row of `state`."""
+    """The row of `state`; the last row ids are those given last, which are never given again."""
 
     generation: int
     documents: int
@@ -156,7 +156,9 @@ class Database(Records):
             state = _State(*connection.execute(f"SELECT {_STATE} FROM state").fetchone())
             state.generation += 1
             yield connection, state
-            connection.execute(f"UPDATE state SET ({_STATE}) = ({_places(7)})", astuple(state))
+            # Not `astuple`, which copies deeply.
+            values = [getattr(state, column) for column in _STATE.split(", ")]
+            connection.execute(f"UPDATE state SET ({_STATE}) = ({_places(7)})", values)
 
     def settle(self, file: str, size: int, mtime_ns: int, read_at: str) -> None:
         """Note that all of a file was read when it looked like this."""

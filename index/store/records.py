@@ -36,9 +36,12 @@ _CACHE_BYTES = 32 << 20
 _LOG_BYTES = 64 << 20
 # Ids as JSON: a statement with the numbers in it would be another one each time.
 _GIVEN = "(SELECT value FROM json_each(?))"
-# A document's passages, and those of an article, have row ids that follow one another.
-_OF_DOCUMENT = "p.row BETWEEN d.first_passage AND d.first_passage + d.passages - 1"
-_OF_ARTICLE = "p.row BETWEEN a.first_passage AND a.first_passage + a.passages - 1 AND p.article = a.row"
+# A document's passages, and those of an article, have row ids that follow one another. CROSS JOIN: what stands to the
+# left is looked through first, so that passages come in their order and need no sorting.
+_OF_DOCUMENT = "CROSS JOIN passages p ON p.row BETWEEN d.first_passage AND d.first_passage + d.passages - 1"
+_OF_ARTICLE = (
+    "CROSS JOIN passages p ON p.row BETWEEN a.first_passage AND a.first_passage + a.passages - 1 AND p.article = a.row"
+)
 _AROUND = "JOIN articles a ON a.row = p.article JOIN texts t ON t.row = p.piece"
 _COLUMNS = """
 p.row, d.id, p.row - d.first_passage + 1, d.collection, d.path, a.title, p.headings, p.article, p.page, p.paragraph,
@@ -168,16 +171,16 @@ class Records(SqliteFile):
     def document_passages(self, document_id: str, limit: int, after: int = 0) -> list[Passage]:
         """Passages of a document in reading order, those after the first `after`."""
         return self._passages(
-            f"SELECT {_COLUMNS} FROM documents d JOIN passages p ON {_OF_DOCUMENT} {_AROUND} WHERE d.id = ?"
-            " AND p.row >= d.first_passage + ? ORDER BY p.row LIMIT ?",
+            f"SELECT {_COLUMNS} FROM documents d {_OF_DOCUMENT} {_AROUND} WHERE d.id = ?1"
+            " AND p.row >= d.first_passage + ?2 AND p.row < d.first_passage + ?2 + ?3",
             document_id, after, limit,
         )  # fmt: skip
 
     def article_passages(self, articles: Iterable[int]) -> list[Passage]:
         """All passages of these articles, in reading order."""
         return self._passages(
-            f"SELECT {_COLUMNS} FROM articles a JOIN passages p ON {_OF_ARTICLE} JOIN documents d ON d.row = p.document"
-            f" JOIN texts t ON t.row = p.piece WHERE a.row IN {_GIVEN} ORDER BY p.row",
+            f"SELECT {_COLUMNS} FROM articles a {_OF_ARTICLE} JOIN documents d ON d.row = p.document"
+            f" JOIN texts t ON t.row = p.piece WHERE a.row IN {_GIVEN} ORDER BY a.row",
             numbers(articles),
         )
 
@@ -234,8 +237,7 @@ class Records(SqliteFile):
         with self._reading() as connection:
             found = connection.execute(
                 'SELECT p.article, a.title, p.headings, p.page, p.paragraph, p.start, p."end", p.page_breaks'
-                f" FROM documents d JOIN passages p ON {_OF_DOCUMENT} JOIN articles a ON a.row = p.article"
-                " WHERE d.id = ? ORDER BY p.row",
+                f" FROM documents d {_OF_DOCUMENT} JOIN articles a ON a.row = p.article WHERE d.id = ?",
                 (document_id,),
             ).fetchall()
         return [
@@ -270,9 +272,8 @@ class Records(SqliteFile):
         with self._reading() as connection:
             found = connection.execute(
                 'SELECT p.row, p.document, p.article, a.title, p.headings, a.context, p.start, p."end", p.hidden,'
-                f" t.row, t.start, t.text FROM documents d JOIN passages p ON {_OF_DOCUMENT}"
-                " JOIN articles a ON a.row = p.article JOIN texts t ON t.row = p.piece"
-                " WHERE d.generation > ? ORDER BY d.generation, p.row",
+                f" t.row, t.start, t.text FROM documents d {_OF_DOCUMENT} {_AROUND}"
+                " WHERE d.generation > ? ORDER BY d.generation",
                 (generation,),
             )
             for row, document, article, title, headings, context, start, end, hidden, piece, at, packed in found:
@@ -316,8 +317,9 @@ class Records(SqliteFile):
         """Vectors of the passages of documents that came after `generation`, in ascending order of rows."""
         with self._reading() as connection:
             found = connection.execute(
-                f"SELECT p.row, p.article, p.codes FROM documents d JOIN vectors p ON {_OF_DOCUMENT}"
-                " WHERE d.generation > ? ORDER BY d.generation, p.row",
+                "SELECT v.row, v.article, v.codes FROM documents d CROSS JOIN vectors v"
+                " ON v.row BETWEEN d.first_passage AND d.first_passage + d.passages - 1"
+                " WHERE d.generation > ? ORDER BY d.generation",
                 (generation,),
             )
             yield from (PassageVectors(*columns) for columns in found)

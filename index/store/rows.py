@@ -86,8 +86,8 @@ def strings(values: tuple[str, ...]) -> str:
     return json.dumps(values, ensure_ascii=False)
 
 
-# Bytes, 2 and 4 of them, by the letters that `struct` has for them.
-_WIDTHS = {"B": range(1 << 8), "h": range(-(1 << 15), 1 << 15), "i": range(-(1 << 31), 1 << 31)}
+# What `struct` calls numbers of 1, 2 and 4 bytes.
+_WIDTHS = "Bhi"
 
 
 def integers(values: Sequence[int], base: int = 0) -> bytes:
@@ -95,8 +95,12 @@ def integers(values: Sequence[int], base: int = 0) -> bytes:
     if not values:
         return b""
     steps = list(map(sub, values, chain((base,), values)))
-    width = next(letter for letter, held in _WIDTHS.items() if min(steps) in held and max(steps) in held)
-    return struct.pack(f"<c{len(steps)}{width}", width.encode(), *steps)
+    for width in _WIDTHS:
+        try:
+            return struct.pack(f"<c{len(steps)}{width}", width.encode(), *steps)
+        except struct.error:
+            continue
+    raise ValueError(f"an offset is beyond 32 bits: {max(values)}")
 
 
 def integers_of(stored: bytes, base: int = 0) -> tuple[int, ...]:
@@ -106,7 +110,7 @@ def integers_of(stored: bytes, base: int = 0) -> tuple[int, ...]:
 
 def spans(values: Sequence[Span], base: int = 0) -> bytes:
     """Spans as their offsets."""
-    return integers([*chain.from_iterable(values)], base)
+    return integers([*chain.from_iterable(values)], base) if values else b""
 
 
 def spans_of(stored: bytes, base: int = 0) -> tuple[Span, ...]:

@@ -37,7 +37,7 @@ def index(base: Path, encoder: object = None) -> LocalStore:
 
 def content(store: LocalStore) -> list[object]:
     passages = store.passages(range(1, 2000))
-    vectors = {found.row: found.vectors.tobytes() for found in store.vectors(passages)}
+    vectors = {found.row: found.codes for found in store.vectors(passages)}
     return [(passage, vectors[row], store.clusters([row])) for row, passage in sorted(passages.items())]
 
 
