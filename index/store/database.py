@@ -66,8 +66,6 @@ CREATE INDEX IF NOT EXISTS main.documents_gone ON documents (gone) WHERE gone IS
 CREATE INDEX IF NOT EXISTS main.documents_file ON documents (file);
 CREATE INDEX IF NOT EXISTS skipped_file ON skipped (file);
 """
-
-
 _STATE = "generation, documents, passages, last_document, last_article, last_passage, last_piece"
 
 
@@ -83,6 +81,15 @@ class _State:
     last_passage: int
     last_piece: int
 
+    def take(self, articles: int, passages: int, pieces: int) -> None:
+        """Count a document that has so many, with the row ids after the last ones."""
+        self.documents += 1
+        self.passages += passages
+        self.last_document += 1
+        self.last_article += articles
+        self.last_passage += passages
+        self.last_piece += pieces
+
 
 class Database(Records):
     """The records as they are now, which can be changed. Raises what `SqliteFile` does."""
@@ -97,17 +104,17 @@ class Database(Records):
         """Add a document, or replace the one with the same id, in one transaction."""
         with self._changing() as (connection, state):
             self._delete(connection, document.id, state)
+            first, piece = state.last_passage + 1, state.last_piece + 1
             cuts = list(pieces(len(document.text), [(section.start, section.end) for section in sections]))
             articles = _articles(sections, state)
-            row, first, piece = state.last_document + 1, state.last_passage + 1, state.last_piece + 1
             connection.execute(
                 f"INSERT INTO main.documents VALUES ({_places(21)})",
                 (
-                    row, document.id, document.file, document.collection, document.path, document.title,
-                    document.sha256, document.size, document.mtime_ns, document.read_at, document.encoding,
-                    json.dumps([asdict(notice) for notice in document.notices], ensure_ascii=False), state.generation,
-                    None, sum(len(unit.spans) for unit in units), state.last_article + 1, len(articles),
-                    first, len(sections), piece, len(cuts),
+                    state.last_document + 1, document.id, document.file, document.collection, document.path,
+                    document.title, document.sha256, document.size, document.mtime_ns, document.read_at,
+                    document.encoding, json.dumps([asdict(notice) for notice in document.notices], ensure_ascii=False),
+                    state.generation, None, sum(len(unit.spans) for unit in units), state.last_article + 1,
+                    len(articles), first, len(sections), piece, len(cuts),
                 ),
             )  # fmt: skip
             connection.executemany("INSERT INTO articles VALUES (?, ?, ?, ?, ?)", articles.values())
@@ -115,30 +122,24 @@ class Database(Records):
                 "INSERT INTO texts VALUES (?, ?, ?)",
                 ((row, start, pack(document.text[start:end])) for row, (start, end) in enumerate(cuts, piece)),
             )
+            rows = {number: article[0] for number, article in articles.items()}
             starts = [start for start, _ in cuts]
+            own = list(zip(sections, units, strict=True))
             connection.executemany(
                 f"INSERT INTO passages VALUES ({_places(13)})",
                 (
                     (
-                        passage, row, articles[section.article][0], piece - 1 + bisect_right(starts, section.start),
-                        section.page, section.paragraph, section.start, section.end, strings(section.heading_path),
-                        spans(section.hidden, section.start), spans(unit.spans),
-                        integers(section.page_breaks, section.start), spans(section.damaged, section.start),
+                        row, state.last_document + 1, rows[section.article],
+                        piece - 1 + bisect_right(starts, section.start), *_columns(section, unit),
                     )
-                    for passage, (section, unit) in enumerate(zip(sections, units, strict=True), first)
+                    for row, (section, unit) in enumerate(own, first)
                 ),
             )  # fmt: skip
             connection.executemany(
                 "INSERT INTO vectors VALUES (?, ?, ?)",
-                (
-                    (passage, articles[section.article][0], unit.codes)
-                    for passage, (section, unit) in enumerate(zip(sections, units, strict=True), first)
-                ),
+                ((row, rows[section.article], unit.codes) for row, (section, unit) in enumerate(own, first)),
             )
-            state.documents += 1
-            state.passages += len(sections)
-            state.last_document, state.last_article = row, state.last_article + len(articles)
-            state.last_passage, state.last_piece = first + len(sections) - 1, piece + len(cuts) - 1
+            state.take(len(articles), len(sections), len(cuts))
 
     def remove(self, document_id: str) -> bool:
         """Remove a document; False when there was none."""
@@ -241,6 +242,15 @@ class Database(Records):
 
 def _places(count: int) -> str:
     return ", ".join("?" * count)
+
+
+def _columns(section: Section, unit: Units) -> tuple[object, ...]:
+    """A passage's columns from `page` on."""
+    return (
+        section.page, section.paragraph, section.start, section.end, strings(section.heading_path),
+        spans(section.hidden, section.start), spans(unit.spans), integers(section.page_breaks, section.start),
+        spans(section.damaged, section.start),
+    )  # fmt: skip
 
 
 def _articles(sections: Sequence[Section], state: _State) -> dict[int, tuple[int, str, str, int, int]]:

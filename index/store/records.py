@@ -10,6 +10,8 @@ from pathlib import Path
 from index.fold import fold_text
 from index.passages import clean
 from index.store.rows import (
+    INFO,
+    PASSAGE,
     PassageText,
     PassageVectors,
     document_of,
@@ -25,15 +27,11 @@ from index.store.sqlite import SqliteFile
 from index.store.texts import Pieces, unpack
 from index.types import Document, DocumentInfo, Filters, KnownFile, Passage, Section, Skipped
 
-# A row of vectors or text has 1 to 3 kB: of pages of 4 kB a quarter would be empty.
+# A row of vectors or text has 1 to 3 kB: of pages of 4 kB a fifth would be empty.
 _PAGE_BYTES = 16384
 # All of it, or what SQLite is built to map, mostly 2 GB: pages that are mapped need not be copied, and processes share
-# them. Reading the vectors of 400 passages of 400,000 takes 1.7 ms of processor time, and 9 without.
+# them. Reading the vectors of 400 passages of a million takes 2 ms of processor time, and 8.5 without.
 _MAPPED_BYTES = 1 << 40
-# Pages that a transaction changes stay in memory until it ends.
-_CACHE_BYTES = 32 << 20
-# A page that many documents change is moved from the log into the file once and not for each of them.
-_LOG_BYTES = 64 << 20
 # Ids as JSON: a statement with the numbers in it would be another one each time.
 _GIVEN = "(SELECT value FROM json_each(?))"
 # A document's passages, and those of an article, have row ids that follow one another. CROSS JOIN: what stands to the
@@ -43,19 +41,10 @@ _OF_ARTICLE = (
     "CROSS JOIN passages p ON p.row BETWEEN a.first_passage AND a.first_passage + a.passages - 1 AND p.article = a.row"
 )
 _AROUND = "JOIN articles a ON a.row = p.article JOIN texts t ON t.row = p.piece"
-_COLUMNS = """
-p.row, d.id, p.row - d.first_passage + 1, d.collection, d.path, a.title, p.headings, p.article, p.page, p.paragraph,
-p.start, p."end", p.hidden, p.units, p.page_breaks, p.damaged, a.context, t.row, t.start, t.text
-"""
 _PASSAGES = f"""
-SELECT {_COLUMNS} FROM passages p
+SELECT {PASSAGE} FROM passages p
 JOIN documents d ON d.row = p.document {_AROUND}
 WHERE p.row IN {_GIVEN}
-"""
-_INFO = """
-SELECT id, file, collection, path, title, sha256, size, mtime_ns, read_at, encoding, notices,
-       passages, generation
-FROM documents
 """
 
 
@@ -66,15 +55,13 @@ class Records(SqliteFile):
     """
 
     page_bytes = _PAGE_BYTES
+    mapped_bytes = _MAPPED_BYTES
 
     def __init__(self, path: Path, generation: int | None = None) -> None:
         super().__init__(path)
         self._generation = generation
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        connection.execute(f"PRAGMA mmap_size={_MAPPED_BYTES}")
-        connection.execute(f"PRAGMA cache_size=-{_CACHE_BYTES >> 10}")
-        connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_BYTES // _PAGE_BYTES}")
         connection.execute(f"CREATE TEMP VIEW documents AS SELECT * FROM main.documents WHERE {self._is_there}")
 
     @property
@@ -138,7 +125,9 @@ class Records(SqliteFile):
         with self._reading() as connection:
             if containing:
                 connection.create_function("folded", 1, fold_text, deterministic=True)
-            rows = connection.execute(f"{_INFO} {clauses} ORDER BY id LIMIT ?", (*values, limit or -1)).fetchall()
+            rows = connection.execute(
+                f"SELECT {INFO} FROM documents {clauses} ORDER BY id LIMIT ?", (*values, limit or -1)
+            ).fetchall()
         return [info_of(row) for row in rows]
 
     def files(self, only: Iterable[str] | None = None) -> list[KnownFile]:
@@ -161,7 +150,7 @@ class Records(SqliteFile):
 
     def document_info(self, document_id: str) -> DocumentInfo | None:
         with self._reading() as connection:
-            row = connection.execute(f"{_INFO} WHERE id = ?", (document_id,)).fetchone()
+            row = connection.execute(f"SELECT {INFO} FROM documents WHERE id = ?", (document_id,)).fetchone()
         return info_of(row) if row else None
 
     def passages(self, rows: Iterable[int]) -> dict[int, Passage]:
@@ -171,7 +160,7 @@ class Records(SqliteFile):
     def document_passages(self, document_id: str, limit: int, after: int = 0) -> list[Passage]:
         """Passages of a document in reading order, those after the first `after`."""
         return self._passages(
-            f"SELECT {_COLUMNS} FROM documents d {_OF_DOCUMENT} {_AROUND} WHERE d.id = ?1"
+            f"SELECT {PASSAGE} FROM documents d {_OF_DOCUMENT} {_AROUND} WHERE d.id = ?1"
             " AND p.row >= d.first_passage + ?2 AND p.row < d.first_passage + ?2 + ?3",
             document_id, after, limit,
         )  # fmt: skip
@@ -179,7 +168,7 @@ class Records(SqliteFile):
     def article_passages(self, articles: Iterable[int]) -> list[Passage]:
         """All passages of these articles, in reading order."""
         return self._passages(
-            f"SELECT {_COLUMNS} FROM articles a {_OF_ARTICLE} JOIN documents d ON d.row = p.document"
+            f"SELECT {PASSAGE} FROM articles a {_OF_ARTICLE} JOIN documents d ON d.row = p.document"
             f" JOIN texts t ON t.row = p.piece WHERE a.row IN {_GIVEN} ORDER BY a.row",
             numbers(articles),
         )

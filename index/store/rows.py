@@ -13,6 +13,15 @@ from typing import Any
 
 from index.types import Document, DocumentInfo, Notice, Passage, Span
 
+# The columns that `info_of` and `passage_of` read; after a passage's come those of the piece that its text stands in.
+INFO = """
+id, file, collection, path, title, sha256, size, mtime_ns, read_at, encoding, notices, passages, generation
+"""
+PASSAGE = """
+p.row, d.id, p.row - d.first_passage + 1, d.collection, d.path, a.title, p.headings, p.article, p.page, p.paragraph,
+p.start, p."end", p.hidden, p.units, p.page_breaks, p.damaged, a.context, t.row, t.start, t.text
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Units:

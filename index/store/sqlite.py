@@ -11,6 +11,11 @@ from pathlib import Path
 
 from index.errors import CitedQAError, IndexBusyError, IndexDamagedError, IndexUnusableError
 
+# Pages that a transaction changes stay in memory until it ends.
+_CACHE_BYTES = 32 << 20
+# A page that many transactions change is moved from the log into the file once and not for each of them.
+_LOG_BYTES = 64 << 20
+
 
 class SqliteFile:
     """One SQLite file with a `meta` table, one connection a thread.
@@ -23,6 +28,8 @@ class SqliteFile:
     synchronous = "NORMAL"
     # Of a new file.
     page_bytes = 4096
+    # So much is mapped into memory and not copied; a file that another program cuts short then ends the process.
+    mapped_bytes = 0
     schema = "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
 
     def __init__(self, path: Path) -> None:
@@ -59,6 +66,9 @@ class SqliteFile:
         connection = sqlite3.connect(address, timeout=30, isolation_level=None, uri=True)
         connection.execute(f"PRAGMA synchronous={self.synchronous}")
         connection.execute(f"PRAGMA page_size={self.page_bytes}")
+        connection.execute(f"PRAGMA mmap_size={self.mapped_bytes}")
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_BYTES >> 10}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_BYTES // self.page_bytes}")
         self._prepare(connection)
         return connection
 
