@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -20,6 +21,7 @@ _HAN_FULL_LINE = 0.85
 _INDENT_CHARS = 2
 # So far round a break the same words are looked for elsewhere.
 _NEARBY_CHARS = 20_000
+_HAN = re.compile("[\u4e00-\u9fff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +118,11 @@ def _unwrap(found: list[Paragraph], text: str) -> Iterator[Paragraph]:
 
 def _unwrap_block(block: list[Paragraph], text: str) -> Iterator[Paragraph]:
     widest = max((len(line.text) for line in block), default=0)
-    is_han = sum("\u4e00" <= char <= "\u9fff" for line in block for char in line.text) > 0.5 * sum(
+    may_wrap = len(block) > 1 and MIN_HAN_COLUMNS <= widest <= MAX_WRAP_COLUMNS
+    is_han = may_wrap and sum(len(_HAN.findall(line.text)) for line in block) > 0.5 * sum(
         len(line.text) for line in block
     )
-    narrowest = MIN_HAN_COLUMNS if is_han else 0.7 * MAX_SHORT_LINE_CHARS
-    if len(block) < 2 or not narrowest <= widest <= MAX_WRAP_COLUMNS:
+    if not may_wrap or (not is_han and widest < 0.7 * MAX_SHORT_LINE_CHARS):
         yield from block
         return
     full = (_HAN_FULL_LINE if is_han and widest < 0.7 * MAX_SHORT_LINE_CHARS else _FULL_LINE) * widest
