@@ -42,9 +42,7 @@ _EAST_ASIAN = re.compile("[\u3000-\u30ff\u4e00-\u9fff\uff00-\uffee\ufffd]")
 _MIN_EAST_ASIAN_SHARE = 0.9
 
 _LOST_BYTE = re.compile("[?？\ufffd](?<=[^\x00-\x7f].)([;；!！,，.:：?？]?)(?=[^\x00-\x7f])")
-_LOST_PAIR = re.compile(
-    f"[?？;；](?<=[{_HAN}].)(?:(?<=[?？])[;；]+[?？]?|(?<=[;；])[?？])(?=[^\\s\"'”’)）」』])"
-)
+_LOST_PAIR = re.compile(f"[?？;；](?<=[{_HAN}].)(?:(?<=[?？])[;；]+[?？]?|(?<=[;；])[?？])(?=[^\\s\"'”’)）」』])")
 _WIDE = {ord(char): ord(char) + 0xFEE0 for char in "!,.:;?"}
 _MAX_SHIFTED_CHARS = 60
 # How much likelier the other reading must be, as a natural logarithm: a million times leaves no doubt.

@@ -25,7 +25,7 @@ _HAN_CHAR = re.compile(f"[{_HAN}]")
 # Folding one for one leaves no other white space than these two.
 _SPACES = re.compile("[ \n]{2,}")
 # Up to so many characters a dictionary is quicker than numpy.
-_FEW_CHARS = 40
+_FEW_CHARS = 30
 # Stands for a character that does not fold one to one; no code point.
 SPECIAL = 0x110000
 _UNKNOWN = SPECIAL + 1
@@ -93,11 +93,16 @@ def fold_codes(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 def _one_to_one(text: str) -> str | None:
     """The text folded, as long as it is; None if something in it does not fold one to one."""
-    if len(text) <= _FEW_CHARS:
+    if len(text) <= _FEW_CHARS or text.isascii():
         folded = text.translate(_table)
         return folded if _special.isdisjoint(text) else None
-    codes = fold_codes(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4"))
-    return None if codes.max() == SPECIAL else codes.tobytes().decode("utf-32-le", "surrogatepass")
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    found = _codes().take(codes)
+    if found.max() >= SPECIAL:
+        found = fold_codes(codes)
+        if SPECIAL in found:
+            return None
+    return found.tobytes().decode("utf-32-le", "surrogatepass")
 
 
 def _has_joins(text: str, folded: str) -> bool:

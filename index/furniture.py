@@ -59,10 +59,12 @@ def furniture(line: str) -> list[Span]:
 
 def is_furniture(line: str, spans: list[Span]) -> bool:
     """Whether nothing but brackets and space is left of a line without these spans."""
+    if not spans:
+        return False
     rest = list(line)
     for start, end in spans:
         rest[start:end] = " " * (end - start)
-    return bool(spans) and not any(char.isalnum() for char in rest)
+    return not any(char.isalnum() for char in rest)
 
 
 def _notices(text: str) -> Iterator[Span]:

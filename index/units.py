@@ -23,9 +23,7 @@ CONTEXT_SHARE = 0.3
 _BATCH_UNITS = 16384
 
 
-def embed(
-    passages: Iterable[tuple[str, Section]], embedder: Embedder, advance: Advance | None = None
-) -> list[Units]:
+def embed(passages: Iterable[tuple[str, Section]], embedder: Embedder, advance: Advance | None = None) -> list[Units]:
     """The embedded units of passages, each given with its document's text; `advance` is told how many are done.
 
     A unit's vector also holds a share of its passage and of the title and headings above it: the clause alone seldom

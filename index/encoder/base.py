@@ -67,7 +67,8 @@ class EncoderOptions:
 def unit_length(vectors: Vectors) -> Vectors:
     """Rows at unit length; rows of no length become zero."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    found: Vectors = vectors / np.where(lengths > _SHORTEST, lengths, np.float32(np.inf))
+    divisors = np.where(lengths > _SHORTEST, lengths, np.inf).astype(np.float32)
+    found: Vectors = vectors / divisors
     return found
 
 
