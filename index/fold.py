@@ -79,6 +79,14 @@ def fold_text(text: str) -> str:
     return _SPACES.sub(lambda spaces: "\n" if "\n" in spaces.group() else " ", folded)
 
 
+def fold_aligned(text: str) -> str:
+    """The text folded as far as that goes one for one, in the least time; `HIDDEN` stands for what does not."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    folded = fold_codes(codes)
+    folded[folded == SPECIAL] = ord(HIDDEN)
+    return folded.tobytes().decode("utf-32-le", "surrogatepass")
+
+
 def fold_codes(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Code points folded one for one, white space left as it is; `SPECIAL` where that is not all there is to do."""
     table = _codes()

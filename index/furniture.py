@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from index.fold import fold, fold_text
+from index.fold import HIDDEN, fold, fold_text
 from index.sentences import sentences
 from index.types import Span
 
@@ -46,9 +46,9 @@ _PAGE_NUMBER = re.compile(
 )
 
 
-def furniture(line: str) -> list[Span]:
-    """Spans of a line that are page furniture, in order and apart."""
-    text = fold_text(line)
+def furniture(line: str, aligned: str = HIDDEN) -> list[Span]:
+    """Spans of a line that are page furniture, in order and apart; `aligned` is the line as `fold_aligned` gives it."""
+    text = fold_text(line) if HIDDEN in aligned or " " in aligned else aligned
     if not text.strip():
         return []
     if _CONTROL_LINE.fullmatch(text) or _PAGE_NUMBER.fullmatch(text):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from index.cuts import MAX_SHORT_LINE_CHARS, hyphen, is_cut, joins_words, opens
+from index.fold import fold_aligned
 from index.furniture import furniture, is_furniture
 from index.numbering import INNER_STOP, TERMINATED, heading_level
 from index.types import Span
@@ -45,11 +46,12 @@ class Paragraph:
 def lines(text: str) -> Iterator[Paragraph]:
     """The lines of `text` that are not blank, their page furniture hidden."""
     gap = position = 0
+    aligned = fold_aligned(text)
     for line in text.splitlines(keepends=True):
         if stripped := line.strip():
             indent = line.index(stripped[0])
             start = position + indent
-            spans = furniture(stripped)
+            spans = furniture(stripped, aligned[start : start + len(stripped)])
             alone = is_furniture(stripped, spans)
             hidden = [(0, len(stripped))] if alone else spans
             yield Paragraph(
