@@ -71,11 +71,11 @@ def fold_text(text: str) -> str:
     """The folded text alone, in less time than with its map."""
     folded = _one_to_one(text)
     if folded is None:
-        if HIDDEN in text or not _marks.isdisjoint(text):
+        if HIDDEN in text or not _rare_marks.isdisjoint(text):
             return _fold_with_map(text).text
-        folded = text.translate(_table)
+        folded = _translated(text)
     if _has_joins(text, folded):
-        folded = _WORD_JOIN.sub("", text).translate(_table)
+        folded = _translated(_WORD_JOIN.sub("", text))
     return _SPACES.sub(lambda spaces: "\n" if "\n" in spaces.group() else " ", folded)
 
 
@@ -111,6 +111,20 @@ def _one_to_one(text: str) -> str | None:
         if SPECIAL in found:
             return None
     return found.tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def _translated(text: str) -> str:
+    """The text folded, each character with its marks."""
+    if _marks.isdisjoint(text):
+        return text.translate(_table)
+    parts = _clusters(len(_marks)).split(text)
+    return "".join(_fold_cluster(part) if number % 2 else part.translate(_table) for number, part in enumerate(parts))
+
+
+@lru_cache(maxsize=8)
+def _clusters(marks: int) -> re.Pattern[str]:
+    """Characters with marks, of which so many have been met."""
+    return re.compile(f"(\\S[{''.join(map(re.escape, sorted(_marks)))}]+)")
 
 
 def _has_joins(text: str, folded: str) -> bool:
@@ -149,6 +163,7 @@ def _cluster_end(text: str, start: int) -> int:
     return end
 
 
+@lru_cache(maxsize=8192)
 def _fold_cluster(cluster: str) -> str:
     if cluster[0].isspace():
         return "\n" if "\n" in cluster else " "
@@ -188,6 +203,8 @@ def _simplified() -> dict[str, str]:
 
 _special: set[str] = set()
 _marks: set[str] = set()
+# Those beyond the basic plane, which would make looking for marks slow.
+_rare_marks: set[str] = set()
 
 
 class _Table(dict[int, str]):
@@ -197,7 +214,7 @@ class _Table(dict[int, str]):
         char = chr(code)
         folded = " " if char.isspace() and char != "\n" else _normalise(char.replace(HIDDEN, ""))
         if _is_mark(char):
-            _marks.add(char)
+            (_marks if char <= "\uffff" else _rare_marks).add(char)
         if len(folded) != 1 or _is_mark(char):
             _special.add(char)
         self[code] = folded
