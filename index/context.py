@@ -57,14 +57,21 @@ def _telling(line: Paragraph) -> list[str]:
 
 
 def _places(folded: str) -> Counter[str]:
-    return Counter(
-        word
-        for word, tag in PLAIN.tag(folded)
-        if tag == "ns" and len(word) > 1 and word not in _WIDE and PLAIN.knows(word)
-    )
+    return Counter(word for word, tag in PLAIN.tag(folded) if _is_place(word, tag))
+
+
+def _is_place(word: str, tag: str | None) -> bool:
+    return tag == "ns" and len(word) > 1 and word not in _WIDE and PLAIN.knows(word)
 
 
 def _place(text: str) -> str | None:
     """The place that a text names most."""
-    found = _places(fold_text(text[:_MAX_TAGGED_CHARS])).most_common(1)
+    folded = fold_text(text[:_MAX_TAGGED_CHARS])
+    counts = Counter(PLAIN.words(folded))
+    often = {word: PLAIN.tag_alone(word) for word, count in counts.items() if count >= MIN_PLACE_MENTIONS}
+    if None in often.values():  # cut up when it stands alone, so only the text tells its tag
+        counts = _places(folded)
+    else:
+        counts = Counter({word: counts[word] for word, tag in often.items() if _is_place(word, tag)})
+    found = counts.most_common(1)
     return found[0][0] if found and found[0][1] >= MIN_PLACE_MENTIONS else None

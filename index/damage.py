@@ -21,21 +21,28 @@ from index.fold import fold_text
 from index.types import Span
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff"
-_NEVER_WRITTEN = re.compile("[\x00-\x08\x0b\x0e-\x1b\x7f-\x84\x86-\x9f\ufffd\ufffe\uffff\ue000-\uefff\uf100-\uf8ff]+")
-_HALF_KANA = re.compile(f"(?<=[{_HAN}])[\uff66-\uff9f]+(?=[{_HAN}])")
+# Each pattern begins with one class of characters, which is looked for much faster than anything else.
+_NEVER = "[\x00-\x08\x0b\x0e-\x1b\x7f-\x84\x86-\x9f\ufffd\ufffe\uffff\ue000-\uefff\uf100-\uf8ff]"
+_NEVER_WRITTEN = re.compile(f"{_NEVER}{_NEVER}*")
+_HALF_KANA = re.compile(f"[\uff66-\uff9f](?<=[{_HAN}].)[\uff66-\uff9f]*(?=[{_HAN}])")
+_KANA = re.compile("[\u3041-\u30fe]")
 # Kana beyond this share make a text Japanese.
 _JAPANESE_SHARE = 0.02
 
 # Encodings in which a text was wrongly read, and those that it was in.
 _GBK_RUN = re.compile("[\u2010-\u2e7f\u3000-\uffff€]{4,}")
 _PHRASE = re.compile("[^，。、；：？！“”（）《》]{4,}")
-_LATIN_RUN = re.compile("[\x80-\xff€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]{2,}")
+_LATIN = "[\x80-\xff€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
+_LATIN_RUN = re.compile(f"{_LATIN}{_LATIN}+")
+# Two East Asian characters in UTF-8, which a misread run must have among its bytes; real text seldom has.
+_ONE_IN_UTF8 = b"[\xe3-\xe9\xef][\x80-\xbf][\x80-\xbf]"
+_TWO_IN_UTF8 = re.compile(_ONE_IN_UTF8 * 2)
 _MIN_MISREAD_LATIN = 4
 _EAST_ASIAN = re.compile("[\u3000-\u30ff\u4e00-\u9fff\uff00-\uffee\ufffd]")
 _MIN_EAST_ASIAN_SHARE = 0.9
 
-_LOST_BYTE = re.compile("(?<=[^\x00-\x7f])[?？\ufffd]([;；!！,，.:：?？]?)(?=[^\x00-\x7f])")
-_LOST_PAIR = re.compile(f"(?<=[{_HAN}])(?:[?？][;；]+[?？]?|[;；][?？])(?=[^\\s\"'”’)）」』])")
+_LOST_BYTE = re.compile("[?？\ufffd](?<=[^\x00-\x7f].)([;；!！,，.:：?？]?)(?=[^\x00-\x7f])")
+_LOST_PAIR = re.compile(f"[?？;；](?<=[{_HAN}].)(?:(?<=[?？])[;；]+[?？]?|(?<=[;；])[?？])(?=[^\\s\"'”’)）」』])")
 _WIDE = {ord(char): ord(char) + 0xFEE0 for char in "!,.:;?"}
 _MAX_SHIFTED_CHARS = 60
 # How much likelier the other reading must be, as a natural logarithm: a million times leaves no doubt.
@@ -51,10 +58,9 @@ def find_damage(text: str) -> list[Span]:
     """The spans of `text` that can't be read as they were meant; sorted, separate, none of them empty."""
     found = [match.span() for match in _NEVER_WRITTEN.finditer(text)]
     found += _misread(text)
-    if not _is_japanese(text):
-        found += [match.span() for pattern in (_HALF_KANA, _LOST_PAIR) for match in pattern.finditer(text)]
-        found += _shifted(text)
-    return _merged(found)
+    halves = [match.span() for pattern in (_HALF_KANA, _LOST_PAIR) for match in pattern.finditer(text)]
+    halves += _shifted(text)
+    return _merged(found if halves and _is_japanese(text) else found + halves)
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:
@@ -69,7 +75,8 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
 
 def _misread(text: str) -> Iterator[Span]:
     """Runs of characters that are UTF-8 or GB 18030 read as something else."""
-    for run in _GBK_RUN.finditer(text):
+    may_be_utf8 = _TWO_IN_UTF8.search(text.encode("gb18030", "ignore"))
+    for run in _GBK_RUN.finditer(text) if may_be_utf8 else ():
         # What was misread may stand beside what was not, with a mark between them that belongs to either.
         parts = [run] if _is_utf8_as_gbk(run) else _PHRASE.finditer(text, *run.span())
         yield from (part.span() for part in parts if _is_utf8_as_gbk(part))
@@ -106,7 +113,7 @@ def _is_east_asian(text: str) -> bool:
 
 
 def _is_japanese(text: str) -> bool:
-    return sum("\u3041" <= char <= "\u30fe" for char in text) > _JAPANESE_SHARE * len(text)
+    return len(_KANA.findall(text)) > _JAPANESE_SHARE * len(text)
 
 
 def _shifted(text: str) -> Iterator[Span]:

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from itertools import islice, starmap
+from operator import attrgetter
+from typing import Any
 
 from index.damage import find_damage
 from index.duplicates import Sketch, sketch
@@ -32,6 +35,17 @@ class Digest:
     units: list[Units]
     notices: tuple[Notice, ...]
 
+    def __reduce__(self) -> tuple[Callable[..., Digest], tuple[object, ...]]:
+        """For another process; what dataclasses do by themselves takes three times as long."""
+        return _digest_of, (list(map(_OF_SECTION, self.sections)), list(map(_OF_UNITS, self.units)), self.notices)
+
+
+_OF_SECTION, _OF_UNITS = (attrgetter(*(field.name for field in fields(kind))) for kind in (Section, Units))
+
+
+def _digest_of(sections: list[Any], units: list[Any], notices: tuple[Notice, ...]) -> Digest:
+    return Digest(list(starmap(Section, sections)), list(starmap(Units, units)), notices)
+
 
 def digest(found: ReadText, embedder: Embedder, advance: Advance | None = None) -> Digest:
     """The passages of a text; `advance` is told how much of it is embedded.
@@ -39,9 +53,18 @@ def digest(found: ReadText, embedder: Embedder, advance: Advance | None = None) 
     Raises:
         EncoderError: see `index.encoder`.
     """
-    sections = place(split(found.text), found, find_damage(found.text))
-    notices = (*found.notices, *damage_notices(found.text, sections))
-    return Digest(sections, embed(found.text, sections, embedder, advance), notices)
+    return _digests([found], embedder, advance)[0]
+
+
+def _digests(texts: Sequence[ReadText], embedder: Embedder, advance: Advance | None = None) -> list[Digest]:
+    """What each text holds; they are embedded together, which takes less time than one after the other."""
+    sections = [place(split(found.text), found, find_damage(found.text)) for found in texts]
+    passages = ((found.text, section) for found, own in zip(texts, sections, strict=True) for section in own)
+    units = iter(embed(passages, embedder, advance))
+    return [
+        Digest(own, list(islice(units, len(own))), (*found.notices, *damage_notices(found.text, own)))
+        for found, own in zip(texts, sections, strict=True)
+    ]
 
 
 def article_words(texts: Sequence[PassageText], segmenter: Segmenter) -> tuple[list[Entry], Entry]:
@@ -72,7 +95,7 @@ class Work:
         self._segmenter = segmenter
 
     def digests(self, texts: Sequence[ReadText]) -> list[Digest]:
-        return [digest(text, self._embedder) for text in texts]
+        return _digests(texts, self._embedder)
 
     def words(self, articles: Sequence[Sequence[PassageText]]) -> list[tuple[list[Entry], Entry]]:
         return [article_words(texts, self._segmenter) for texts in articles]

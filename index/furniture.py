@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from index.fold import fold
+from index.fold import HIDDEN, fold, fold_text
 from index.sentences import sentences
 from index.types import Span
 
@@ -34,6 +34,9 @@ _FRAGMENT = re.compile(
     f"|{_COUNT}"
     f"|[\\[【]\\s*{_CONTROL}(?:[\\s|/]+{_CONTROL})*\\s*[\\]】]"
 )
+# What a line must hold for the slower patterns to be worth trying.
+_FRAGMENT_MARK = re.compile("字体|字号|阅读|浏览|点击|评论|回复|\\[|【")
+_LABEL_MARK = re.compile("作者|来源|编辑|责编|摄影|审核|录入|出处")
 _CONTROL_LINE = re.compile(f"(?:[\\s|>»·\\[\\]【】]*{_CONTROL})+[\\s|>»·\\[\\]【】]*")
 _LABEL = "(?:新闻|文章|信息|稿件)?(?:作者|来源|编辑|责编|责任编辑|摄影|审核|录入|出处)[:：]"
 _EMPTY_LABEL = re.compile(f"{_LABEL}\\s*(?={_LABEL}|(?:添加|发布|更新)时间|{_COUNT}|[\\]】)）]|$)")
@@ -43,26 +46,30 @@ _PAGE_NUMBER = re.compile(
 )
 
 
-def furniture(line: str) -> list[Span]:
-    """Spans of a line that are page furniture, in order and apart."""
-    folded = fold(line)
-    if not folded.text.strip():
+def furniture(line: str, aligned: str = HIDDEN) -> list[Span]:
+    """Spans of a line that are page furniture, in order and apart; `aligned` is the line as `fold_aligned` gives it."""
+    text = fold_text(line) if HIDDEN in aligned or " " in aligned else aligned
+    if not text.strip():
         return []
-    if _CONTROL_LINE.fullmatch(folded.text) or _PAGE_NUMBER.fullmatch(folded.text):
+    if _CONTROL_LINE.fullmatch(text) or _PAGE_NUMBER.fullmatch(text):
         return [(0, len(line))]
-    found = sorted(folded.span(*span) for span in [*_notices(folded.text), *_fragments(folded.text)])
-    return _apart(found)
+    found = [*_notices(text), *_fragments(text)]
+    return _apart(sorted(fold(line).span(*span) for span in found)) if found else []
 
 
 def is_furniture(line: str, spans: list[Span]) -> bool:
     """Whether nothing but brackets and space is left of a line without these spans."""
+    if not spans:
+        return False
     rest = list(line)
     for start, end in spans:
         rest[start:end] = " " * (end - start)
-    return bool(spans) and not any(char.isalnum() for char in rest)
+    return not any(char.isalnum() for char in rest)
 
 
 def _notices(text: str) -> Iterator[Span]:
+    if not _COPYING.search(text) and not _WHOLE_NOTICE.search(text):
+        return  # most lines; they need not be cut into sentences
     for start, end in sentences(text):
         sentence = text[start:end]
         if len(sentence) > (_MAX_LATIN_NOTICE_CHARS if sentence.isascii() else MAX_NOTICE_CHARS):
@@ -73,8 +80,9 @@ def _notices(text: str) -> Iterator[Span]:
 
 
 def _fragments(text: str) -> Iterator[Span]:
-    for pattern in (_FRAGMENT, _EMPTY_LABEL):
-        yield from (match.span() for match in pattern.finditer(text))
+    for mark, pattern in ((_FRAGMENT_MARK, _FRAGMENT), (_LABEL_MARK, _EMPTY_LABEL)):
+        if mark.search(text):
+            yield from (match.span() for match in pattern.finditer(text))
 
 
 def _apart(spans: list[Span]) -> list[Span]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from index.cuts import MAX_SHORT_LINE_CHARS, hyphen, is_cut, joins_words, opens
+from index.fold import fold_aligned
 from index.furniture import furniture, is_furniture
 from index.numbering import INNER_STOP, TERMINATED, heading_level
 from index.types import Span
@@ -20,6 +22,7 @@ _HAN_FULL_LINE = 0.85
 _INDENT_CHARS = 2
 # So far round a break the same words are looked for elsewhere.
 _NEARBY_CHARS = 20_000
+_HAN = re.compile("[\u4e00-\u9fff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,12 @@ class Paragraph:
 def lines(text: str) -> Iterator[Paragraph]:
     """The lines of `text` that are not blank, their page furniture hidden."""
     gap = position = 0
+    aligned = fold_aligned(text)
     for line in text.splitlines(keepends=True):
         if stripped := line.strip():
             indent = line.index(stripped[0])
             start = position + indent
-            spans = furniture(stripped)
+            spans = furniture(stripped, aligned[start : start + len(stripped)])
             alone = is_furniture(stripped, spans)
             hidden = [(0, len(stripped))] if alone else spans
             yield Paragraph(
@@ -116,11 +120,11 @@ def _unwrap(found: list[Paragraph], text: str) -> Iterator[Paragraph]:
 
 def _unwrap_block(block: list[Paragraph], text: str) -> Iterator[Paragraph]:
     widest = max((len(line.text) for line in block), default=0)
-    is_han = sum("\u4e00" <= char <= "\u9fff" for line in block for char in line.text) > 0.5 * sum(
+    may_wrap = len(block) > 1 and MIN_HAN_COLUMNS <= widest <= MAX_WRAP_COLUMNS
+    is_han = may_wrap and sum(len(_HAN.findall(line.text)) for line in block) > 0.5 * sum(
         len(line.text) for line in block
     )
-    narrowest = MIN_HAN_COLUMNS if is_han else 0.7 * MAX_SHORT_LINE_CHARS
-    if len(block) < 2 or not narrowest <= widest <= MAX_WRAP_COLUMNS:
+    if not may_wrap or (not is_han and widest < 0.7 * MAX_SHORT_LINE_CHARS):
         yield from block
         return
     full = (_HAN_FULL_LINE if is_han and widest < 0.7 * MAX_SHORT_LINE_CHARS else _FULL_LINE) * widest

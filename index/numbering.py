@@ -31,7 +31,8 @@ ITEM_HEADING_LEVEL = PLAIN_HEADING_LEVEL + 1
 _MARKDOWN = re.compile("(#{1,6})\\s+")
 _PIECE = re.compile(f"第{_NUMERAL}篇[:：\\s]?")
 TERMINATED = re.compile("[。！？!?…；;：:][”’\"'」』》)）】〕]*$|[.][”’\"')]*$|(?:——|--)$")
-INNER_STOP = re.compile("[。！？!?；;]")
+INNER_STOPS = "。！？!?；;"
+INNER_STOP = re.compile(f"[{INNER_STOPS}]")
 _ITEMS = {
     "{}是": re.compile(f"({_SHORT_NUMERAL})[是要]"),
     "第{}": re.compile(f"第({_SHORT_NUMERAL})[、，,]"),

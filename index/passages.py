@@ -62,6 +62,8 @@ def clean(text: str, start: int, hidden: tuple[Span, ...]) -> str:
 
     A hidden line break between Western words is a space, so that sentences run on and words stay apart.
     """
+    if not hidden:
+        return text
     parts: list[str] = []
     position = 0
     for hidden_start, hidden_end in hidden:

@@ -19,6 +19,8 @@ _MAX_SHOWN_CHARS = 60
 
 def place(sections: Iterable[Section], found: ReadText, damaged: Sequence[Span]) -> list[Section]:
     """The sections of `found.text` with their pages, the caption of their table as a heading, and what is damaged."""
+    if not (found.pages or found.captions or damaged):
+        return list(sections)
     return [
         replace(
             section,

@@ -17,6 +17,7 @@ _MAX_TAGS = 1 << 16
 @dataclass(frozen=True, slots=True)
 class _Functions:
     cut: Callable[[str], list[str]]
+    words: Callable[[str], list[str]]
     tag: Callable[[str], list[tuple[str, str]]]
     knows: Callable[[str], bool]
 
@@ -46,6 +47,10 @@ class Segmenter:
     def cut(self, text: str) -> list[str]:
         """Words in search mode: long ones, and the words inside them."""
         return self._functions.cut(text)
+
+    def words(self, text: str) -> list[str]:
+        """The words that `tag` tags, in half of its time."""
+        return self._functions.words(text)
 
     def tag(self, text: str) -> list[tuple[str, str]]:
         """Words with part-of-speech tags: `ns` is a place, `nr` a person, `nt` an organisation."""
@@ -85,7 +90,7 @@ def _rjieba(words: Sequence[UserWord]) -> _Functions:
     found = rjieba.Jieba() if words else rjieba.cut.__self__  # type: ignore[attr-defined]
     for word in words:
         found.add_word(word.text, word.frequency, word.tag)
-    return _Functions(found.cut_for_search, found.tag, found.has_word)
+    return _Functions(found.cut_for_search, found.cut, found.tag, found.has_word)
 
 
 def _jieba(words: Sequence[UserWord]) -> _Functions:
@@ -99,6 +104,7 @@ def _jieba(words: Sequence[UserWord]) -> _Functions:
         found.add_word(word.text, word.frequency, word.tag)
     return _Functions(
         found.lcut_for_search,
+        found.lcut,
         lambda text: [(pair.word, pair.flag) for pair in tagger.cut(text)],
         lambda word: bool(found.FREQ.get(word)),
     )

@@ -10,7 +10,7 @@ from itertools import pairwise
 from index.cuts import MAX_SHORT_LINE_CHARS
 from index.lines import Paragraph, join, lines
 from index.numbering import (
-    INNER_STOP,
+    INNER_STOPS,
     ITEM_HEADING_LEVEL,
     PLAIN_HEADING_LEVEL,
     Item,
@@ -68,12 +68,14 @@ def _heads(own: Item, text: str, following: Paragraph | None, headed: Mapping[st
 
 def _tail_start(text: str, following: Paragraph | None, headed: Mapping[str, int]) -> int:
     """Where the heading at the end of a line begins; 0 where there is none."""
-    stop = max((match.end() for match in INNER_STOP.finditer(text)), default=0)
+    stop = 1 + max(map(text.rfind, INNER_STOPS))
     tail = text[stop:].lstrip()
     if stop and tail:
         return len(text) - len(tail) if len(tail) <= MAX_SHORT_LINE_CHARS and heading_level(tail) is not None else 0
+    if following is None or not headed:
+        return 0
     found = sentences(text)
-    if following is None or len(found) < 2 or found[-1][1] - found[-1][0] > MAX_SHORT_LINE_CHARS:
+    if len(found) < 2 or found[-1][1] - found[-1][0] > MAX_SHORT_LINE_CHARS:
         return 0
     start = found[-1][0]
     own = item(text[start:])
@@ -98,5 +100,5 @@ def _mark_headings(found: list[Paragraph]) -> list[Paragraph]:
             # A caption stands apart from what follows it; a heading does not.
             if is_text and following.gap <= usual_gap and len(line.text) > 1:
                 level = PLAIN_HEADING_LEVEL
-        marked.append(replace(line, level=level))
+        marked.append(line if level == line.level else replace(line, level=level))
     return marked

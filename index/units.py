@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from index.embeddings import Advance, Embedder
-from index.encoder import Vectors, unit_length
+from index.encoder import Vectors, row_sums, unit_length
 from index.fold import HIDDEN
 from index.passages import clean
 from index.sentences import clauses
@@ -24,31 +24,19 @@ CONTEXT_SHARE = 0.3
 _BATCH_UNITS = 16384
 
 
-def embed(text: str, sections: Sequence[Section], embedder: Embedder, advance: Advance | None = None) -> list[Units]:
-    """The embedded units of each section, its clauses; `advance` is told how many of them are done.
+def embed(passages: Iterable[tuple[str, Section]], embedder: Embedder, advance: Advance | None = None) -> list[Units]:
+    """The embedded units of passages, each given with its document's text; `advance` is told how many are done.
 
     A unit's vector also holds a share of its passage and of the title and headings above it: the clause alone seldom
     says which place or year it speaks of.
     """
-    batches = list(_batches(_cut(text, section) for section in sections))
-    total = sum(len(batch.texts) for batch in batches)
+    batches = list(_batches(_cut(text, section) for text, section in passages))
+    total = sum(batch.size for batch in batches)
     found: list[Units] = []
     done = 0
     for batch in batches:
-        encoded = embedder.encode(batch.texts, _beyond(done, total, advance))
-        headings = dict(zip(batch.contexts, encoded, strict=False))
-        bounds = np.cumsum([len(cut.spans) for cut in batch.cuts])[:-1]
-        vectors = [
-            _in_context(own, headings[cut.context])
-            for cut, own in zip(batch.cuts, np.split(encoded[len(batch.contexts) :], bounds), strict=True)
-        ]
-        codes = encode(np.concatenate(vectors))
-        ends = np.cumsum([0, *(len(cut.spans) * width(encoded.shape[1]) for cut in batch.cuts)]).tolist()
-        found += [
-            Units(tuple(cut.spans), codes[start:end])
-            for cut, start, end in zip(batch.cuts, ends, ends[1:], strict=False)
-        ]
-        done += len(batch.texts)
+        found += _units(batch, embedder.encode(batch.texts, _beyond(done, total, advance)))
+        done += batch.size
     return found
 
 
@@ -68,13 +56,18 @@ class _Cut:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Passages that are embedded together, with the distinct headings above them."""
+    """Passages that are embedded together; `contexts` numbers the distinct headings above them."""
 
     cuts: list[_Cut]
+    contexts: dict[str, int]
+
+    @classmethod
+    def of(cls, cuts: list[_Cut]) -> _Batch:
+        return cls(cuts, {context: number for number, context in enumerate(dict.fromkeys(cut.context for cut in cuts))})
 
     @property
-    def contexts(self) -> list[str]:
-        return list(dict.fromkeys(cut.context for cut in self.cuts))
+    def size(self) -> int:
+        return len(self.contexts) + sum(len(cut.spans) for cut in self.cuts)
 
     @property
     def texts(self) -> list[str]:
@@ -95,16 +88,25 @@ def _batches(cuts: Iterable[_Cut]) -> Iterator[_Batch]:
         batch.append(cut)
         units += len(cut.spans)
         if units >= _BATCH_UNITS:
-            yield _Batch(batch)
+            yield _Batch.of(batch)
             batch, units = [], 0
     if batch:
-        yield _Batch(batch)
+        yield _Batch.of(batch)
 
 
-def _in_context(own: Vectors, heading: Vectors) -> Vectors:
-    """Vectors of a passage's units `(units, dim)` with a share of the whole passage and of its heading `(dim,)`."""
-    whole = unit_length(own.sum(axis=0, keepdims=True))
-    return unit_length(own + CONTEXT_SHARE * (whole + heading))
+def _units(batch: _Batch, encoded: Vectors) -> list[Units]:
+    """The units of a batch's passages, from the vectors of its texts `(batch.size, dim)`."""
+    own = encoded[len(batch.contexts) :]
+    counts = np.array([len(cut.spans) for cut in batch.cuts], dtype=np.int64)
+    headings = encoded.take([batch.contexts[cut.context] for cut in batch.cuts], axis=0)
+    wholes = unit_length(row_sums(own, np.arange(len(own)), counts))
+    around = (wholes + headings).repeat(counts, axis=0)
+    codes = encode(unit_length(own + CONTEXT_SHARE * around))
+    ends = (np.cumsum(counts) * width(encoded.shape[1])).tolist()
+    return [
+        Units(tuple(cut.spans), codes[start:end])
+        for cut, start, end in zip(batch.cuts, [0, *ends], ends, strict=False)
+    ]
 
 
 def unit_spans(text: str) -> list[Span]:

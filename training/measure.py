@@ -147,7 +147,8 @@ def union_passages(encode: Encode, data: Path, seeds: Path) -> Figures:
         text = path.read_text(encoding="utf-8-sig")
         sections = passages_of(text)
         texts += ["".join(fold_text(text[section.start : section.end]).split()) for section in sections]
-        groups += [units.vectors.astype(np.float32) for units in embed(text, sections, _Folding(encode))]
+        units = embed(((text, section) for section in sections), _Folding(encode))
+        groups += [unit.vectors.astype(np.float32) for unit in units]
     starts = np.cumsum([0, *map(len, groups[:-1])])
     vectors = np.concatenate(groups)
     hits: dict[str, list[bool]] = defaultdict(list)

@@ -6,7 +6,7 @@ sentence-transformers model, by hub name or folder, or one that an OpenAI-compat
 
 from __future__ import annotations
 
-from index.encoder.base import Encoder, EncoderOptions, Vectors, unit_length
+from index.encoder.base import Encoder, EncoderOptions, Vectors, row_sums, unit_length
 from index.encoder.static import BUNDLED_FOLDER, StaticEncoder
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "StaticEncoder",
     "Vectors",
     "load_encoder",
+    "row_sums",
     "unit_length",
 ]
 

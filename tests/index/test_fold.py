@@ -74,3 +74,9 @@ def test_whole_text_survives(text: str) -> None:
 @given(texts)
 def test_the_text_is_the_same_with_and_without_its_map(text: str) -> None:
     assert fold_text(text) == fold(text).text
+
+
+@given(texts.filter(lambda text: not any(char.isspace() or unicodedata.category(char)[0] == "M" for char in text)))
+def test_long_texts_fold_as_their_characters_do(text: str) -> None:
+    if not any("\u1100" <= char <= "\u11ff" for char in text):  # conjoining
+        assert fold_text(text * 9) == "".join(map(fold_text, text)) * 9
