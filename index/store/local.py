@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+import faiss
+
 from index.duplicates import Sketch, sketch
 from index.encoder import Vectors
 from index.errors import IndexDamagedError
@@ -122,6 +124,8 @@ class LocalStore:
 
     def search_vectors(self, vector: Vectors, limit: int, filters: Filters) -> list[tuple[int, float]]:
         admitted = self._admitted(filters)
+        # OpenMP keeps this number for each thread. With more, its threads spin while they wait for the next question.
+        faiss.omp_set_num_threads(1)
         return self._vectors.search(vector, limit, None if admitted is None else self.database.passage_rows(admitted))
 
     def _admitted(self, filters: Filters) -> list[int] | None:
