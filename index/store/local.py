@@ -15,6 +15,7 @@ import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
@@ -44,6 +45,7 @@ _MANY = 2000
 _SKETCHED = 100
 # What questions come back to; about 40 MB.
 _KEPT_PASSAGES = 8192
+_KEPT_TOKENS = 1 << 14
 # Rewriting the vector checkpoint costs what the corpus costs, so it waits until this share of it has changed, or as
 # many vectors as a new reader can replay, and a search look through beside it, without being felt.
 _CHECKPOINT_SHARE = 0.1
@@ -82,9 +84,12 @@ class LocalStore:
         self._loading = threading.Lock()
         self._read: Kept[Passage] = Kept(_KEPT_PASSAGES)
         self._read_vectors: Kept[PassageVectors] = Kept(_KEPT_PASSAGES)
+        self._read_leaders: Kept[int] = Kept(_KEPT_PASSAGES)
         self._loaded: VectorIndex | None = None
         self._words = Words(folder, database, segmenter, target, may_write=may_write, workers=workers)
-        self._clusters = self._load_clusters(target, may_write, workers)
+        self._frequency = lru_cache(_KEPT_TOKENS)(self._words.passages.document_frequency)
+        clusters = self._clusters = self._load_clusters(target, may_write, workers)
+        self._members = lru_cache(_KEPT_PASSAGES)(lambda leader, limit: clusters.members([leader], limit)[leader])
         # While someone writes, the database is ahead of what is derived from it.
         self.database = database.at(self.generation)
         self._counts = self.database.counts()
@@ -144,21 +149,21 @@ class LocalStore:
         return list(found.values())
 
     def clusters(self, rows: Iterable[int]) -> dict[int, int]:
-        return self._clusters.leaders(rows)
+        return self._read_leaders.find(rows, self._clusters.leaders)
 
     def copies(self, rows: Mapping[int, int], limit: int, filters: Filters) -> dict[int, list[Passage]]:
         # Where a filter hides the first copies of a passage, those beyond them are not looked for.
-        members = self._clusters.members(rows.values(), limit + 1)
+        members = {leader: self._members(leader, limit + 1) for leader in rows.values()}
         wanted = {copy for copies in members.values() if len(copies) > 1 for copy in copies}
         admitted = self._admitted(filters)
         found = self.passages(wanted if admitted is None else self.database.passages_in(wanted, admitted))
         return {
-            row: [found[copy] for copy in members.get(leader, ()) if copy != row and copy in found][:limit]
+            row: [found[copy] for copy in members[leader] if copy != row and copy in found][:limit]
             for row, leader in rows.items()
         }
 
     def document_frequency(self, term: str) -> int:
-        return self._words.passages.document_frequency(term)
+        return self._frequency(term)
 
     def document(self, document_id: str) -> Document | None:
         return self.database.document(document_id)
