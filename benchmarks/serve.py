@@ -37,7 +37,19 @@ SECONDS = 10
 CLIENTS = (8, 16)
 WORKERS = (1, 2)
 # Ways to say the same question that change its text and leave what it asks for.
-_BEFORE = ("", "请问", "我想知道", "请告诉我", "想问一下", "请问一下", "请教一下", "麻烦问一下", "你好,", "您好,", "打扰一下,")
+_BEFORE = (
+    "",
+    "请问",
+    "我想知道",
+    "请告诉我",
+    "想问一下",
+    "请问一下",
+    "请教一下",
+    "麻烦问一下",
+    "你好,",
+    "您好,",
+    "打扰一下,",
+)
 _AFTER = ("", "?", "？", "呢", "呢?", "呢？", "??", "。", " ?", " 谢谢", "?谢谢", "。谢谢")
 _HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
 _WRK = """
@@ -71,6 +83,7 @@ def processor_s(process: int) -> float:
 
 
 def address_of(question: str) -> str:
+    """Where a question is asked in the address."""
     return f"/v1/ask?q={quote(question)}"
 
 

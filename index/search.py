@@ -18,6 +18,7 @@ from index.fold import fold_text
 from index.lexicon import Synonyms
 from index.pinyin import MARK, reading
 from index.store import AnyOf, Store, Term, Terms
+from index.store.halves import cosines
 from index.store.rows import HalfVectors
 from index.tokens import is_name, query_tokens
 from index.types import Filters, Hit, Scores
@@ -32,10 +33,6 @@ TRUSTED_SHARE = 0.2
 SYNONYM_WEIGHT = 0.9
 # So many copies of a hit are named; a page's furniture may stand in ten thousand files.
 MAX_COPIES = 20
-
-_MANTISSA_BITS_MORE = 13
-_SIGN_AND_NUMBER = np.int32(~0x70000000)
-_EXPONENT_SCALE = np.float32(2.0**112)
 
 # A passage with its score, less than nothing so that the best sorts first, its row, and the score's three parts.
 _Scored = tuple[float, int, float, float, float]
@@ -162,23 +159,12 @@ def encode_wordings(encoder: Encoder, wordings: Sequence[str]) -> Vectors:
     return np.stack([encoder.encode_query(wording) for wording in wordings])
 
 
-def cosines(vectors: HalfVectors, wordings: Vectors) -> Vectors:
-    """For each of the unit vectors `(n, dim)` the cosine of the nearest of `wordings`, `(n,)`."""
-    # A float16 moved to its place among the bits of a float32 is the same number times 2 ** -112: a seventh of the time
-    # that NumPy takes to convert it (F. Giesen, "Half to float done quic").
-    bits = vectors.view(np.int16).astype(np.int32)
-    bits <<= _MANTISSA_BITS_MORE
-    bits &= _SIGN_AND_NUMBER
-    scaled: Vectors = bits.view(np.float32) @ (wordings * _EXPONENT_SCALE).T
-    return scaled.max(axis=1)
-
-
 def best_cosines(groups: Sequence[HalfVectors], wordings: Vectors) -> list[float]:
     """For each group of unit vectors the cosine of the one nearest to any of `wordings`, at least 0."""
     filled = [group for group in groups if len(group)]
     if not filled:
         return [0.0] * len(groups)
-    nearest = cosines(np.concatenate(filled), wordings)
+    nearest = cosines(filled, wordings).max(axis=1)
     starts = np.cumsum([0, *(len(group) for group in filled[:-1])])
     best = iter(np.maximum(np.maximum.reduceat(nearest, starts), 0.0).tolist())
     return [next(best) if len(group) else 0.0 for group in groups]
@@ -191,9 +177,9 @@ def _hits(store: Store, scored: Sequence[_Scored], top_k: int, filters: Filters)
     for start in range(0, len(scored), top_k):
         some = scored[start : start + top_k]
         leaders = store.clusters(row for _, row, *_ in some)
-        for negative, row, *parts in some:
+        for negative, row, word, cosine, article in some:
             if leaders[row] not in best:
-                best[leaders[row]] = row, Scores(*parts, total=-negative)
+                best[leaders[row]] = row, Scores(word, cosine, article, -negative)
         if len(best) >= top_k:
             break
     best = dict(islice(best.items(), top_k))

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
-import numpy as np
-
 from index.encoder import Vectors
 from index.fold import Folded, fold, fold_text
 from index.passages import clean
-from index.search import cosines, inverse_frequency
+from index.search import inverse_frequency
+from index.store.halves import cosines
 from index.store.rows import HalfVectors
 from index.types import Hit, Span
 from qa.question import Question
@@ -72,10 +71,10 @@ def rank_clauses(
     """
     top = max((hit.score for hit in hits), default=0.0) or 1.0
     weights = concept_weights(question.concepts, idf)
-    found = []
+    found: list[Clause] = []
     if not hits:
         return found
-    nearest = iter(cosines(np.concatenate([vectors[hit.passage.row] for hit in hits]), wordings).tolist())
+    nearest = iter(cosines([vectors[hit.passage.row] for hit in hits], wordings).max(axis=1).tolist())
     for hit in hits:
         passage = hit.passage
         heading, heading_letters = _heading(passage.title, passage.heading_path)

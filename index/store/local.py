@@ -20,6 +20,7 @@ from itertools import chain
 from pathlib import Path
 
 import faiss
+import numpy as np
 
 from index.duplicates import Sketch, sketch
 from index.encoder import Vectors
@@ -27,8 +28,10 @@ from index.errors import IndexDamagedError
 from index.fold import fold_text
 from index.segmenter import PLAIN, Segmenter
 from index.store import Terms, vectors
+from index.store.admitted import Admission
 from index.store.clusters import Clusters
 from index.store.database import FORMAT, Database
+from index.store.halves import cosines
 from index.store.kept import Kept
 from index.store.records import Records
 from index.store.rows import PassageVectors
@@ -46,6 +49,8 @@ _SKETCHED = 100
 # What questions come back to; about 40 MB.
 _KEPT_PASSAGES = 8192
 _KEPT_TOKENS = 1 << 14
+# The vectors of so few are sooner compared one by one than found in an index of all.
+_FEW_PASSAGES = 1000
 # Rewriting the vector checkpoint costs what the corpus costs, so it waits until this share of it has changed, or as
 # many vectors as a new reader can replay, and a search look through beside it, without being felt.
 _CHECKPOINT_SHARE = 0.1
@@ -93,6 +98,7 @@ class LocalStore:
         # While someone writes, the database is ahead of what is derived from it.
         self.database = database.at(self.generation)
         self._counts = self.database.counts()
+        self._admission = Admission(self.database, self._counts[0])
         if may_write:
             self._save_vectors(target)
         published = f"{target} {segmenter.fingerprint}"
@@ -122,19 +128,30 @@ class LocalStore:
         return stamp.vectors + self.database.changed_vectors(stamp.generation, self.dim)
 
     def search_passages(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
-        return self._words.passages.search(terms, limit, self._admitted(filters))
+        return self._words.passages.search(terms, limit, self._admission.documents(filters))
 
     def search_articles(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
-        return self._words.articles.search(terms, limit, self._admitted(filters))
+        return self._words.articles.search(terms, limit, self._admission.documents(filters))
 
     def search_vectors(self, vector: Vectors, limit: int, filters: Filters) -> list[tuple[int, float]]:
-        admitted = self._admitted(filters)
+        rows = self._admission.passages(filters)
+        if rows is not None and len(rows) <= _FEW_PASSAGES:
+            return self._nearest(vector, limit, rows)
         # OpenMP keeps this number for each thread. With more, its threads spin while they wait for the next question.
         faiss.omp_set_num_threads(1)
-        return self._vectors.search(vector, limit, None if admitted is None else self.database.passage_rows(admitted))
+        return self._vectors.search(vector, limit, rows)
 
-    def _admitted(self, filters: Filters) -> list[int] | None:
-        return self.database.document_rows(filters) if filters else None
+    def _nearest(self, vector: Vectors, limit: int, rows: list[int]) -> list[tuple[int, float]]:
+        """As `search_vectors` of a few passages, compared one by one."""
+        found = self.vectors(rows)
+        if not found:
+            return []
+        near = cosines([passage.vectors for passage in found], vector[None])[:, 0]
+        owners = np.repeat([passage.row for passage in found], [len(passage.vectors) for passage in found])
+        best: dict[int, float] = {}
+        for place in np.lexsort((owners, -near))[:limit].tolist():
+            best.setdefault(int(owners[place]), float(near[place]))
+        return list(best.items())
 
     def passages(self, rows: Iterable[int]) -> dict[int, Passage]:
         return self._read.find(rows, self.database.passages)
@@ -155,8 +172,7 @@ class LocalStore:
         # Where a filter hides the first copies of a passage, those beyond them are not looked for.
         members = {leader: self._members(leader, limit + 1) for leader in rows.values()}
         wanted = {copy for copies in members.values() if len(copies) > 1 for copy in copies}
-        admitted = self._admitted(filters)
-        found = self.passages(wanted if admitted is None else self.database.passages_in(wanted, admitted))
+        found = self.passages(self._admission.of(filters, wanted))
         return {
             row: [found[copy] for copy in members[leader] if copy != row and copy in found][:limit]
             for row, leader in rows.items()
