@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from operator import itemgetter
 
 import numpy as np
 
@@ -32,6 +31,9 @@ TRUSTED_SHARE = 0.2
 SYNONYM_WEIGHT = 0.9
 # So many copies of a hit are named; a page's furniture may stand in ten thousand files.
 MAX_COPIES = 20
+
+# A passage with its score, less than nothing so that the best sorts first, its row, and the score's three parts.
+_Scored = tuple[float, int, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +74,17 @@ def search(
         row for vector in wordings if vector.any() for row, _ in store.search_vectors(vector, DENSE_CANDIDATES, filters)
     }
     candidates = store.vectors(sorted(lexical.keys() | dense))
-    cosines = best_cosines([candidate.codes for candidate in candidates], wordings)
+    nearest = best_cosines([candidate.codes for candidate in candidates], wordings)
     best_lexical, best_article = max(lexical.values(), default=1.0), max(articles.values(), default=1.0)
     trust = _trust(store, terms, best_lexical)
-    scored = []
-    for candidate, cosine in zip(candidates, cosines, strict=True):
+    scored: list[_Scored] = []
+    for candidate, cosine in zip(candidates, nearest, strict=True):
         word = trust * lexical.get(candidate.row, 0.0) / best_lexical
         article = trust * articles.get(candidate.article, 0.0) / best_article
         total = weights.lexical * word + weights.dense * cosine + weights.article * article
-        scored.append((-total, candidate.row, Scores(word, cosine, article, total)))
-    scored.sort(key=itemgetter(0, 1))
-    return _hits(store, [(row, scores) for _, row, scores in scored], top_k, filters)
+        scored.append((-total, candidate.row, word, cosine, article))
+    scored.sort()
+    return _hits(store, scored, top_k, filters)
 
 
 def known_tokens(store: Store, folded: str) -> list[str]:
@@ -160,22 +162,23 @@ def best_cosines(groups: Sequence[bytes], wordings: Vectors) -> list[float]:
     filled = [group for group in groups if group]
     if not filled:
         return [0.0] * len(groups)
-    cosines = codes.cosines(filled, wordings).max(axis=1)
+    nearest = codes.cosines(filled, wordings).max(axis=1)
     size = codes.width(wordings.shape[1])
     starts = np.cumsum([0, *(len(group) // size for group in filled[:-1])])
-    best = iter(np.maximum(np.maximum.reduceat(cosines, starts), 0.0).tolist())
+    best = iter(np.maximum(np.maximum.reduceat(nearest, starts), 0.0).tolist())
     return [next(best) if group else 0.0 for group in groups]
 
 
-def _hits(store: Store, scored: Sequence[tuple[int, Scores]], top_k: int, filters: Filters) -> list[Hit]:
+def _hits(store: Store, scored: Sequence[_Scored], top_k: int, filters: Filters) -> list[Hit]:
     """The best `top_k` passages, each standing for all that say the same."""
     best: dict[int, tuple[int, Scores]] = {}
     # More than `top_k` are looked at only where some say the same.
     for start in range(0, len(scored), top_k):
         some = scored[start : start + top_k]
-        leaders = store.clusters(row for row, _ in some)
-        for row, scores in some:
-            best.setdefault(leaders[row], (row, scores))
+        leaders = store.clusters(row for _, row, *_ in some)
+        for negative, row, word, cosine, article in some:
+            if leaders[row] not in best:
+                best[leaders[row]] = row, Scores(word, cosine, article, -negative)
         if len(best) >= top_k:
             break
     best = dict(islice(best.items(), top_k))

@@ -182,3 +182,7 @@ class Hit:
     passage: Passage
     scores: Scores
     also_in: tuple[Passage, ...] = ()
+
+    def placed(self, rank: int, score: float) -> Hit:
+        """The same hit at another place."""
+        return Hit(rank, score, self.passage, self.scores, self.also_in)

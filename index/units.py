@@ -104,8 +104,7 @@ def _units(batch: _Batch, encoded: Vectors) -> list[Units]:
     codes = encode(unit_length(own + CONTEXT_SHARE * around))
     ends = (np.cumsum(counts) * width(encoded.shape[1])).tolist()
     return [
-        Units(tuple(cut.spans), codes[start:end])
-        for cut, start, end in zip(batch.cuts, [0, *ends], ends, strict=False)
+        Units(tuple(cut.spans), codes[start:end]) for cut, start, end in zip(batch.cuts, [0, *ends], ends, strict=False)
     ]
 
 

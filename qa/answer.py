@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from index.encoder import Encoder, Vectors
@@ -74,7 +74,7 @@ def read(question: Question, hits: Sequence[Hit], store: Store, wordings: Vector
         return Reading([], [], [], (), {}, idf)
     named, about, missing = _by_name(question, hits, store)
     hits = sorted(
-        (replace(hit, score=hit.score + NAME_BONUS * named[hit.passage.article]) for hit in hits),
+        (hit.placed(hit.rank, hit.score + NAME_BONUS * named[hit.passage.article]) for hit in hits),
         key=lambda hit: (-hit.score, hit.rank),
     )
     pool = hits[:ANSWER_POOL]

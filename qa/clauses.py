@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 
 from index.encoder import Vectors
-from index.fold import Folded, fold_kept, fold_text
+from index.fold import Folded, fold, fold_text
 from index.passages import clean
 from index.search import inverse_frequency
 from index.store import codes
@@ -68,22 +70,36 @@ def rank_clauses(
     """
     top = max((hit.score for hit in hits), default=0.0) or 1.0
     weights = concept_weights(question.concepts, idf)
-    found = []
+    found: list[Clause] = []
+    if not hits:
+        return found
+    nearest = iter(codes.cosines([vectors[hit.passage.row] for hit in hits], wordings).max(axis=1).tolist())
     for hit in hits:
         passage = hit.passage
-        visible = clean(passage.text, passage.start, passage.hidden)
-        heading = fold_text(f"{passage.title}\n{' '.join(passage.heading_path)}")
-        heading_letters = _letters(heading)
+        heading, heading_letters = _heading(passage.title, passage.heading_path)
         named = " ".join(name for name in question.names if name in heading)
-        cosines = codes.cosines([vectors[passage.row]], wordings).max(axis=1).tolist()
-        for span, cosine in zip(passage.units, cosines, strict=True):
-            folded = fold_kept(visible[slice(*span)])
+        units = _folded_units(passage.text, passage.start, passage.hidden, passage.units)
+        for span, folded, cosine in zip(passage.units, units, islice(nearest, len(units)), strict=True):
             coverage = overlap(question.concepts, weights, f"{folded.text} {named}")
             fitting = question.fitting(folded.text)
             fit = _fit(question, folded.text, fitting, heading_letters)
             score = COVERAGE_WEIGHT * coverage + COSINE_WEIGHT * cosine + FIT_WEIGHT * fit
             found.append(Clause(hit, span, folded, coverage, cosine, tuple(fitting), fit, score + hit.score / top))
     return sorted(found, key=lambda clause: (-clause.score, clause.hit.rank, clause.span))
+
+
+@lru_cache(maxsize=4096)
+def _folded_units(text: str, start: int, hidden: tuple[Span, ...], units: tuple[Span, ...]) -> list[Folded]:
+    """The clauses of a passage, folded; remembered, as question after question compares them."""
+    visible = clean(text, start, hidden)
+    return [fold(visible[slice(*span)]) for span in units]
+
+
+@lru_cache(maxsize=4096)
+def _heading(title: str, heading_path: tuple[str, ...]) -> tuple[str, str]:
+    """What stands above a passage, folded, and the letters and digits of it."""
+    heading = fold_text(f"{title}\n{' '.join(heading_path)}")
+    return heading, _letters(heading)
 
 
 def _fit(question: Question, text: str, fitting: Sequence[Span], heading_letters: str) -> float:
@@ -109,7 +125,9 @@ def rerank(pool: Sequence[Hit], clauses: Sequence[Clause], hits: Sequence[Hit]) 
         row = clause.hit.passage.row
         best[row] = max(best.get(row, 0.0), clause.score - clause.hit.score / top)
     first = [
-        replace(hit, score=hit.score + CLAUSE_WEIGHT * best[hit.passage.row]) for hit in pool if hit.passage.row in best
+        hit.placed(hit.rank, hit.score + CLAUSE_WEIGHT * best[hit.passage.row])
+        for hit in pool
+        if hit.passage.row in best
     ]
     return put_first(first, [hit for hit in hits if hit.passage.row not in best])
 
@@ -119,8 +137,9 @@ def put_first(first: Sequence[Hit], rest: Sequence[Hit]) -> list[Hit]:
     ordered = sorted(first, key=lambda hit: (-hit.score, hit.rank))
     floor = ordered[-1].score if ordered else 1.0
     ceiling = max((hit.score for hit in rest), default=0.0) or 1.0
-    below = [replace(hit, score=floor * min(1.0, hit.score / ceiling)) for hit in rest]
-    return [replace(hit, rank=rank) for rank, hit in enumerate([*ordered, *below], start=1)]
+    scores = [hit.score for hit in ordered] + [floor * min(1.0, hit.score / ceiling) for hit in rest]
+    placed = zip([*ordered, *rest], scores, strict=True)
+    return [hit.placed(rank, score) for rank, (hit, score) in enumerate(placed, start=1)]
 
 
 def idf_of(frequency: Callable[[str], int], passages: int) -> Idf:
@@ -145,17 +164,24 @@ def overlap(concepts: Sequence[Sequence[str]], weights: Sequence[float], text: s
 
     A longer way's character pairs count half.
     """
-    found = (max(_presence(way, text) for way in ways) for ways in concepts)
-    return sum(weight * presence for weight, presence in zip(weights, found, strict=True)) / (sum(weights) or 1.0)
+    found = 0.0
+    for ways, weight in zip(concepts, weights, strict=True):
+        if any(way in text for way in ways):
+            found += weight
+        elif max(map(len, ways)) > 2:
+            found += weight * max(_share_of_pairs(way, text) for way in ways)
+    return found / (sum(weights) or 1.0)
 
 
-def _presence(term: str, text: str) -> float:
-    if term in text:
-        return 1.0
-    if len(term) <= 2:
-        return 0.0
-    pairs = [term[start : start + 2] for start in range(len(term) - 1)]
-    return _PAIR_CREDIT * sum(pair in text for pair in pairs) / len(pairs)
+def _share_of_pairs(term: str, text: str) -> float:
+    """What the character pairs of a longer term count for that stand in a text."""
+    pairs = _pairs(term)
+    return _PAIR_CREDIT * sum([pair in text for pair in pairs]) / len(pairs) if pairs else 0.0
+
+
+@lru_cache(maxsize=1024)
+def _pairs(term: str) -> list[str]:
+    return [term[start : start + 2] for start in range(len(term) - 1)] if len(term) > 2 else []
 
 
 def _is_label(clause: str, heading_letters: str) -> bool:

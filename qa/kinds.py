@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Literal
 
 from qa.quantities import COUNT_UNITS
@@ -113,4 +114,10 @@ def kind_of(folded: str) -> Kind:
     bare = folded.rstrip("?？。.!！ ")
     if _KANA.search(bare):
         return next((kind for kind, pattern in _JAPANESE_KINDS if re.search(pattern, bare)), "any")
-    return next((kind for kind, patterns in _KINDS if re.search("|".join(patterns), bare)), "any")
+    return next((kind for kind, patterns in _KINDS if _pattern(patterns).search(bare)), "any")
+
+
+@cache
+def _pattern(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    # Kept here: Python keeps few, and lets go of them when others compile theirs.
+    return re.compile("|".join(patterns))

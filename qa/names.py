@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from index.segmenter import PLAIN, Segmenter
 from index.types import Span
@@ -33,10 +34,16 @@ _FAMOUS_TAG = "nrfg"
 _TITLE = re.compile("《([^》]{2,40})》")
 
 
+@lru_cache(maxsize=1024)
+def _tagged(folded: str, segmenter: Segmenter) -> list[tuple[str, str]]:
+    # Question after question reads the same clauses.
+    return segmenter.tag(folded)
+
+
 def people(folded: str, segmenter: Segmenter = PLAIN) -> Iterator[Span]:
     """Spans of what look like people's names: a Chinese surname and one or two characters."""
     position = 0
-    words = segmenter.tag(folded)
+    words = _tagged(folded, segmenter)
     for number, (word, tag) in enumerate(words):
         start = folded.find(word, position)
         position = start + len(word)
@@ -52,7 +59,7 @@ def people(folded: str, segmenter: Segmenter = PLAIN) -> Iterator[Span]:
 def places(folded: str, segmenter: Segmenter = PLAIN) -> Iterator[Span]:
     """Spans of words that the dictionary calls places."""
     position = 0
-    for word, tag in segmenter.tag(folded):
+    for word, tag in _tagged(folded, segmenter):
         start = folded.find(word, position)
         position = start + len(word)
         if tag == "ns" and len(word) > 1:
@@ -62,7 +69,7 @@ def places(folded: str, segmenter: Segmenter = PLAIN) -> Iterator[Span]:
 def organisations(folded: str, segmenter: Segmenter = PLAIN) -> Iterator[Span]:
     """Spans of runs of nouns that end like the name of an organisation."""
     position, start = 0, None
-    for word, tag in segmenter.tag(folded):
+    for word, tag in _tagged(folded, segmenter):
         first = folded.find(word, position)
         position = first + len(word)
         if tag not in _NAME_PART_TAGS or not word.isalnum():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -92,7 +92,7 @@ class Question:
         """Places, organisations, years and codes that are surely meant: an answer's article must mention them."""
         found = [
             PLACE_KIND.sub("", word)
-            for word, tag in self.segmenter.tag(self.wanted)
+            for word, tag in self._tagged
             if tag in _PLACE_TAGS and len(word) > 1 and not VAGUE_PLACE.fullmatch(word) and self.segmenter.knows(word)
         ]
         return list(dict.fromkeys([*found, *_CODE.findall(self.wanted)]))
@@ -102,7 +102,7 @@ class Question:
         """`places`, and words that may be names of people or things: an answer's article had better mention them."""
         guessed = [
             word
-            for word, tag in self.segmenter.tag(self.wanted)
+            for word, tag in self._tagged
             # A place that the dictionary doesn't have may be another one, written wrongly.
             if len(word) > 1 and (tag in _NAME_TAGS or (tag == "ns" and not self.segmenter.knows(word)))
         ]
@@ -110,6 +110,10 @@ class Question:
         if _HAN.search(self.wanted):
             guessed.extend(word for word in latin if len(word) > 1)
         return list(dict.fromkeys([*self.places, *guessed, *spelled(latin)]))
+
+    @cached_property
+    def _tagged(self) -> list[tuple[str, str]]:
+        return self.segmenter.tag(self.wanted)
 
     @cached_property
     def unit(self) -> str:
@@ -233,9 +237,9 @@ class Question:
         """Spans of the document's text where the topic's words stand in the hit, joined where they touch."""
         folded = fold_kept(hit.passage.text)
         spans = [
-            folded.span(match.start(), match.end())
+            folded.span(start, start + len(word))
             for word in {way for term in self.terms for way in self.synonyms.ways(term)}
-            for match in re.finditer(re.escape(word), folded.text)
+            for start in _occurrences(word, folded.text)
         ]
         merged: list[Span] = []
         for start, end in sorted(spans):
@@ -244,6 +248,14 @@ class Question:
             else:
                 merged.append((start, end))
         return [(hit.passage.start + start, hit.passage.start + end) for start, end in merged]
+
+
+def _occurrences(word: str, text: str) -> Iterator[int]:
+    """Where a word stands in a text, as far as it doesn't overlap itself."""
+    at = text.find(word)
+    while at >= 0:
+        yield at
+        at = text.find(word, at + len(word))
 
 
 def _split_exclusion(folded: str, segmenter: Segmenter) -> tuple[str, tuple[str, ...]]:

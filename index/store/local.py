@@ -15,15 +15,20 @@ import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
+
+import faiss
+import numpy as np
 
 from index.duplicates import Sketch, sketch
 from index.encoder import Vectors
 from index.errors import IndexDamagedError
 from index.fold import fold_text
 from index.segmenter import PLAIN, Segmenter
-from index.store import Terms, vectors
+from index.store import Terms, codes, vectors
+from index.store.admitted import Admission
 from index.store.clusters import Clusters
 from index.store.database import FORMAT, Database
 from index.store.kept import Kept
@@ -42,6 +47,9 @@ _MANY = 2000
 _SKETCHED = 100
 # What questions come back to; about 40 MB.
 _KEPT_PASSAGES = 8192
+_KEPT_TOKENS = 1 << 14
+# The vectors of so few are sooner compared one by one than found in an index of all.
+_FEW_PASSAGES = 1000
 # Rewriting the vector checkpoint costs what the corpus costs, so it waits until this share of it has changed, or as
 # many vectors as a new reader can replay, and a search look through beside it, without being felt.
 _CHECKPOINT_SHARE = 0.1
@@ -80,12 +88,16 @@ class LocalStore:
         self._loading = threading.Lock()
         self._read: Kept[Passage] = Kept(_KEPT_PASSAGES)
         self._read_vectors: Kept[PassageVectors] = Kept(_KEPT_PASSAGES)
+        self._read_leaders: Kept[int] = Kept(_KEPT_PASSAGES)
         self._loaded: VectorIndex | None = None
         self._words = Words(folder, database, segmenter, target, may_write=may_write, workers=workers)
-        self._clusters = self._load_clusters(target, may_write, workers)
+        self._frequency = lru_cache(_KEPT_TOKENS)(self._words.passages.document_frequency)
+        clusters = self._clusters = self._load_clusters(target, may_write, workers)
+        self._members = lru_cache(_KEPT_PASSAGES)(lambda leader, limit: clusters.members([leader], limit)[leader])
         # While someone writes, the database is ahead of what is derived from it.
         self.database = database.at(self.generation)
         self._counts = self.database.counts()
+        self._admission = Admission(self.database, self._counts[0])
         if may_write:
             self._save_vectors(target)
         published = f"{target} {segmenter.fingerprint}"
@@ -115,17 +127,31 @@ class LocalStore:
         return stamp.vectors + self.database.changed_vectors(stamp.generation)
 
     def search_passages(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
-        return self._words.passages.search(terms, limit, self._admitted(filters))
+        return self._words.passages.search(terms, limit, self._admission.documents(filters))
 
     def search_articles(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
-        return self._words.articles.search(terms, limit, self._admitted(filters))
+        return self._words.articles.search(terms, limit, self._admission.documents(filters))
 
     def search_vectors(self, vector: Vectors, limit: int, filters: Filters) -> list[tuple[int, float]]:
-        admitted = self._admitted(filters)
-        return self._vectors.search(vector, limit, None if admitted is None else self.database.passage_rows(admitted))
+        rows = self._admission.passages(filters)
+        if rows is not None and len(rows) <= _FEW_PASSAGES:
+            return self._nearest(vector, limit, rows)
+        # OpenMP keeps this number for each thread. With more, its threads spin while they wait for the next question.
+        faiss.omp_set_num_threads(1)
+        return self._vectors.search(vector, limit, rows)
 
-    def _admitted(self, filters: Filters) -> list[int] | None:
-        return self.database.document_rows(filters) if filters else None
+    def _nearest(self, vector: Vectors, limit: int, rows: list[int]) -> list[tuple[int, float]]:
+        """As `search_vectors` of a few passages, compared one by one."""
+        found = self.vectors(rows)
+        if not found:
+            return []
+        near = codes.cosines([passage.codes for passage in found], vector[None])[:, 0]
+        size = codes.width(self.dim)
+        owners = np.repeat([passage.row for passage in found], [len(passage.codes) // size for passage in found])
+        best: dict[int, float] = {}
+        for place in np.lexsort((owners, -near))[:limit].tolist():
+            best.setdefault(int(owners[place]), float(near[place]))
+        return list(best.items())
 
     def passages(self, rows: Iterable[int]) -> dict[int, Passage]:
         return self._read.find(rows, self.database.passages)
@@ -138,21 +164,20 @@ class LocalStore:
         return list(found.values())
 
     def clusters(self, rows: Iterable[int]) -> dict[int, int]:
-        return self._clusters.leaders(rows)
+        return self._read_leaders.find(rows, self._clusters.leaders)
 
     def copies(self, rows: Mapping[int, int], limit: int, filters: Filters) -> dict[int, list[Passage]]:
         # Where a filter hides the first copies of a passage, those beyond them are not looked for.
-        members = self._clusters.members(rows.values(), limit + 1)
+        members = {leader: self._members(leader, limit + 1) for leader in rows.values()}
         wanted = {copy for copies in members.values() if len(copies) > 1 for copy in copies}
-        admitted = self._admitted(filters)
-        found = self.passages(wanted if admitted is None else self.database.passages_in(wanted, admitted))
+        found = self.passages(self._admission.of(filters, wanted))
         return {
-            row: [found[copy] for copy in members.get(leader, ()) if copy != row and copy in found][:limit]
+            row: [found[copy] for copy in members[leader] if copy != row and copy in found][:limit]
             for row, leader in rows.items()
         }
 
     def document_frequency(self, term: str) -> int:
-        return self._words.passages.document_frequency(term)
+        return self._frequency(term)
 
     def document(self, document_id: str) -> Document | None:
         return self.database.document(document_id)

@@ -237,15 +237,6 @@ class Records(SqliteFile):
             for article, title, headings, page, paragraph, start, end, breaks in found
         ]  # fmt: skip
 
-    def passages_in(self, rows: Iterable[int], document_rows: Iterable[int]) -> list[int]:
-        """Those of the passages that stand in these documents, by row id."""
-        with self._reading() as connection:
-            found = connection.execute(
-                f"SELECT row FROM passages WHERE row IN {_GIVEN} AND +document IN {_GIVEN}",
-                (numbers(rows), numbers(document_rows)),
-            )
-            return [row for (row,) in found]
-
     def removed_since(self, kind: str, generation: int) -> list[int]:
         """Row ids of `passages` or `articles` that went after `generation`."""
         with self._reading() as connection:

@@ -1,7 +1,7 @@
 """Who may ask: API keys, and which web pages may reach a server that needs none.
 
-`Access` looks at each request once, before anything else does, and leaves what it finds on `request.state.caller`;
-routes then say with `require_read` or `require_admin` what they need.
+`Access` looks at each request once, before anything else does, and leaves what it finds on `request.state.caller`.
+`Gate` then refuses whoever has no valid key, whatever the route; a route that needs an admin's says `require_admin`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ import logging
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -32,10 +30,24 @@ logger = logging.getLogger(__name__)
 
 KEY_HEADER = "X-API-Key"
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-# Nothing under these is read or looked for without a key, whether or not its route asks for one itself.
-_GUARDED = ("/v1/", "/retrieval", "/mcp", "/metrics")
+# Nothing under these is read or looked for without a key.
+GUARDED = ("/v1/", "/retrieval", "/mcp", "/metrics")
 _ASK_FOR_KEY = f"send a valid API key: `Authorization: Bearer KEY` or `{KEY_HEADER}: KEY`"
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
+# How a key is sent, as the OpenAPI description has it.
+SECURITY_SCHEMES = {
+    "HTTPBearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "`Authorization: Bearer KEY`; needed when keys are configured",
+    },
+    "APIKeyHeader": {
+        "type": "apiKey",
+        "in": "header",
+        "name": KEY_HEADER,
+        "description": "The same key, for clients that can't send that",
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +166,7 @@ class Gate:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_refused = (
-            scope["type"] == "http" and scope["path"].startswith(_GUARDED) and not scope["state"]["caller"].role
-        )
+        is_refused = scope["type"] == "http" and scope["path"].startswith(GUARDED) and not scope["state"]["caller"].role
         await (problem(UNAUTHORIZED, _ASK_FOR_KEY, _CHALLENGE) if is_refused else self._app)(scope, receive, send)
 
 
@@ -173,31 +183,16 @@ def _authority(origin: str) -> str:
     return origin.partition("://")[2].lower()
 
 
-_BEARER = HTTPBearer(auto_error=False, description="`Authorization: Bearer KEY`; needed when keys are configured")
-_HEADER = APIKeyHeader(name=KEY_HEADER, auto_error=False, description="The same key, for clients that can't send that")
-
-
-async def require_read(
-    request: Request, _bearer: Annotated[object, Security(_BEARER)], _header: Annotated[object, Security(_HEADER)]
-) -> Caller:
-    """Whose request it is, once a valid key came with it or none is needed.
+async def require_admin(request: Request) -> Caller:
+    """Whose request it is, once an admin's key came with it or none is needed.
 
     Raises:
-        HTTPException: 401 without a valid key.
+        HTTPException: 401 without a valid key, 403 with one that may only read.
     """
     caller = request.state.caller
     assert isinstance(caller, Caller)
     if caller.role is None:
         raise HTTPException(401, _ASK_FOR_KEY, _CHALLENGE)
-    return caller
-
-
-async def require_admin(caller: Annotated[Caller, Depends(require_read)]) -> Caller:
-    """As `require_read`, and the key must be an admin's.
-
-    Raises:
-        HTTPException: 401 without a valid key, 403 with one that may only read.
-    """
     if caller.role != "admin":
         raise HTTPException(403, f"the key {caller.name!r} may only read; use one with the role admin")
     return caller

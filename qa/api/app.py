@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from anyio import to_thread
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
 from qa.api import documents, health, jobs, overview, pages, questions
-from qa.api.access import KEY_HEADER, Access, Gate, Keys, keys_of, require_read
+from qa.api.access import KEY_HEADER, Access, Gate, Keys, keys_of
 from qa.api.docs import DESCRIPTION, TAGS, Api, add_pages
 from qa.api.limits import Admission, RateLimit
 from qa.api.logs import AccessLog
@@ -82,9 +82,7 @@ def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> Fa
     )  # fmt: skip
     app.state.startup, app.state.metrics, app.state.changes = startup, metrics, changes
     app.state.config, app.state.overview = config, Overview()
-    for routes in (questions, documents, jobs, overview, openai_routes, dify, mcp_http):
-        app.include_router(routes.router, dependencies=[Depends(require_read)])
-    for routes in (health, pages):
+    for routes in (questions, documents, jobs, overview, openai_routes, dify, mcp_http, health, pages):
         app.include_router(routes.router)
     app.mount(pages.ASSETS, pages.Assets(directory=pages.FOLDER), name="web")
     add_pages(app)

@@ -12,6 +12,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
+from qa.api.access import GUARDED, SECURITY_SCHEMES
 from qa.api.problems import documented, problem_table
 from qa.chat.errors import dialect_of, documented_in
 from qa.schemas import EXAMPLE_QUESTION, Problem
@@ -59,11 +60,14 @@ class Api(FastAPI):
         if self.openapi_schema is None:
             found = super().openapi()
             schemas = found["components"]["schemas"]
+            found["components"]["securitySchemes"] = SECURITY_SCHEMES
             schemas["Problem"] = Problem.model_json_schema()
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
             for path, operations in found["paths"].items():
                 for operation in operations.values():
+                    if path.startswith(GUARDED):
+                        operation["security"] = [{name: []} for name in SECURITY_SCHEMES]
                     _drop_default_422(operation["responses"])
                     _add_common(operation)
                     if dialect := dialect_of(path):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from index.errors import CitedQAError
-from qa.api.access import require_read
 from qa.api.deps import ENGINE_PROBLEMS, ServerStartup
 from qa.api.metrics import CONTENT_TYPE, Metrics
 from qa.api.models import Health, Ready
@@ -44,7 +43,6 @@ def readyz(startup: ServerStartup) -> Ready | JSONResponse:
     summary="Figures for Prometheus",
     response_class=PlainTextResponse,
     responses={200: {"description": "Requests, answers, times, the index, memory; of all workers together"}},
-    dependencies=[Depends(require_read)],
 )
 def metrics(request: Request) -> Response:
     """Give the figures in Prometheus' text format."""

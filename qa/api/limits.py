@@ -122,7 +122,10 @@ class Admission:
                 await refuse(scope, receive, send, found, exc.detail, exc.headers)
                 return
         try:
-            with fail_after(self._timeout_s):
+            if self._places.locked():
+                with fail_after(self._timeout_s):
+                    await self._places.acquire()
+            else:
                 await self._places.acquire()
         except TimeoutError:
             await refuse(scope, receive, send, OVERLOADED, f"no place was free for {self._timeout_s:g} s")

@@ -13,7 +13,7 @@ from qa.api.deps import ENGINE_PROBLEMS, ReadyEngine
 from qa.api.examples import EXAMPLE_RESPONSE
 from qa.api.models import AskParams
 from qa.api.problems import Responses, documented
-from qa.api.sse import EVENTS_CONTENT, event_stream, patient_response
+from qa.api.sse import EVENTS_CONTENT, as_json, event_stream, patient_response
 from qa.asking import whole
 from qa.conversation import Turn
 from qa.engine import Engine
@@ -38,7 +38,7 @@ _BODY_PROBLEMS = documented("malformed-json", "body-too-large", "invalid-request
     "/ask", summary="Answer a question", response_model=AskResponse,
     responses={**_ANSWERED_OR_STREAMED, **_BODY_PROBLEMS},
 )  # fmt: skip
-def ask(engine: ReadyEngine, request: Annotated[AskRequest, Body()]) -> AskResponse | Response:
+def ask(engine: ReadyEngine, request: Annotated[AskRequest, Body()]) -> Response:
     """Answer a question from the documents.
 
     An extractive answer is quoted from the documents, never composed. A generated one is written by the configured
@@ -61,18 +61,20 @@ def ask(engine: ReadyEngine, request: Annotated[AskRequest, Body()]) -> AskRespo
     response_model=AskResponse,
     responses={**_ANSWERED, **documented("invalid-request", *ENGINE_PROBLEMS)},
 )
-def ask_by_address(engine: ReadyEngine, params: Annotated[AskParams, Query()]) -> AskResponse | Response:
+def ask_by_address(engine: ReadyEngine, params: Annotated[AskParams, Query()]) -> Response:
     """Answer a question without a body, as in `/v1/ask?q=兰州帮扶中心资助了多少学生`."""
     return _answered(engine, params.to_request())
 
 
-@router.post("/search", summary="Find passages", responses=_BODY_PROBLEMS)
-def search(engine: ReadyEngine, request: Annotated[SearchRequest, Body()]) -> SearchResponse:
+@router.post("/search", summary="Find passages", response_model=SearchResponse, responses=_BODY_PROBLEMS)
+def search(engine: ReadyEngine, request: Annotated[SearchRequest, Body()]) -> Response:
     """Rank the passages that fit a query, without an answer."""
-    return engine.search(request.query, top_k=request.top_k, filters=_filters(request), explain=request.explain)
+    return as_json(
+        engine.search(request.query, top_k=request.top_k, filters=_filters(request), explain=request.explain)
+    )
 
 
-def _answered(engine: Engine, request: AskRequest) -> AskResponse | Response:
+def _answered(engine: Engine, request: AskRequest) -> Response:
     history = [Turn(turn) if isinstance(turn, str) else Turn(turn.question, turn.answer) for turn in request.history]
     stop = Event()
     parts = engine.stream(
@@ -83,7 +85,7 @@ def _answered(engine: Engine, request: AskRequest) -> AskResponse | Response:
         return event_stream(parts, stop)
     # What is quoted is there at once; a model takes its time.
     is_generated = engine.kind_of(request.answer) == "generated"
-    return patient_response(parts, stop) if is_generated else whole(parts)
+    return patient_response(parts, stop) if is_generated else as_json(whole(parts))
 
 
 def _filters(request: AskRequest | SearchRequest) -> Filters | None:

@@ -81,6 +81,11 @@ class EventStream(StreamingResponse):
             self._stop.set()
 
 
+def as_json(found: BaseModel) -> Response:
+    """A response that is written once: FastAPI would check our own model again first."""
+    return Response(found.model_dump_json(), media_type="application/json")
+
+
 def patient_response(parts: Iterator[Part], stop: Event) -> Response:
     """The response that the parts end with, as JSON; when the client goes away before that, so does the work.
 
@@ -104,7 +109,7 @@ class _PatientResponse(Response):
         if isinstance(done, Exception):
             raise done
         if isinstance(done, AskResponse):
-            await Response(done.model_dump_json(), media_type=self.media_type)(scope, receive, send)
+            await as_json(done)(scope, receive, send)
 
     async def _done(self, receive: Receive) -> Part | Exception | None:
         """The last part, or what went wrong, as an error raised inside a task group would be wrapped up."""
