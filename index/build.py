@@ -50,7 +50,8 @@ def sync(
     """Bring the index in `data_dir` in step with the folders of `corpus` (collection name to folder).
 
     `only` limits the work to these files and folders; with `may_be_gone` what was read from those of them that are no
-    more is removed, else they are an error. `ray` is the address of a Ray cluster that does the work. Paths are shown relative to `base` where they lie inside it.
+    more is removed, else they are an error. Paths are shown relative to `base` where they lie inside it.
+    `ray` is the address of a Ray cluster that does what `index.digest` does.
 
     Raises:
         ClusterError: see `index.cluster`.

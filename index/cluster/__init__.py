@@ -48,12 +48,12 @@ class RayWorkers(Workers):
         ClusterError: no cluster answers there, a node has another version, or, from a future, what was asked failed.
     """
 
-    def __init__(self, encoder: Encoder, segmenter: Segmenter, address: str, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, encoder: Encoder, segmenter: Segmenter, address: str, patience_s: float | None = None) -> None:
         super().__init__(encoder, segmenter)
         if find_spec("ray") is None:
             raise ConfigError("--ray: Ray is not installed; run: pip install 'cited-qa[ray]'")
         self._address = _checked(address)
-        self._patience_s = patience_s
+        self._patience_s = patience_s or PATIENCE_S
         self._asked: dict[int, Future[Any]] = {}
         self._changing = threading.Lock()
         self._number = 0
@@ -102,6 +102,10 @@ class RayWorkers(Workers):
             except BrokenPipeError:
                 pass
         self._said.close()
+
+    @property
+    def is_started(self) -> bool:
+        return True
 
     def submit(self, name: str, batch: Sequence[Any]) -> Future[Any]:
         """The result of the method `name` of `Work`, to come."""

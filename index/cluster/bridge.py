@@ -6,6 +6,7 @@ nodes that join. A process on a node keeps what it has loaded from one task to t
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import socket
@@ -65,7 +66,7 @@ class _Bridge:
         if address != "auto":
             _dial(address)
         try:
-            ray.init(address, log_to_driver=False, configure_logging=False, logging_level="ERROR")
+            ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError, ImportError) as exc:
             raise _Problem(_meaning(address, " ".join(str(exc).split()))) from exc
         try:
