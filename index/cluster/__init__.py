@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,7 @@ PATIENCE_S = 60.0
 # Batches of `map` that go to a node in one go; they are small, and handing one over costs some milliseconds.
 _TOGETHER = 16
 _REASON_CHARS = 300
+_LOGGED = re.compile(r"^\[[^]]*\] \S+: ")
 _GO_ON = "what was stored until then stays; run the same command again to go on"
 _Answer = tuple[int, bytes | None, str]
 """Number of the request, the pickled result, or why there is none; number 0 is the whole cluster."""
@@ -171,7 +173,8 @@ class RayWorkers(Workers):
         """What the bridge or Ray wrote last, as the reason."""
         self._said.seek(0)
         lines = [line for line in self._said.read().decode("utf-8", "replace").splitlines() if line.strip()]
-        return f" ({shorten(lines[-1], _REASON_CHARS, placeholder='…')})" if lines else ""
+        last = _LOGGED.sub("", lines[-1]) if lines else ""
+        return f" ({shorten(last, _REASON_CHARS, placeholder='…')})" if last else ""
 
 
 def _checked(address: str) -> str:

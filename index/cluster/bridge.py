@@ -63,8 +63,9 @@ class _Bridge:
         Raises:
             _Problem: there is none, or one of its nodes can't be used.
         """
-        if address != "auto":
-            _dial(address)
+        # What Ray itself takes for auto, before it looks for a cluster on this machine.
+        if (place := os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address) != "auto":
+            _dial(place)
         try:
             ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError, ImportError) as exc:
@@ -137,7 +138,7 @@ def _dial(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), _DIAL_S).close()
     except OSError as exc:
-        raise _Problem(f"no cluster answers ({exc.strerror or exc}); see on its head: ray status") from exc
+        raise _Problem(f"no cluster answers at {address} ({exc.strerror or exc}); see on its head: ray status") from exc
 
 
 def _meaning(address: str, reason: str) -> str:
