@@ -69,6 +69,20 @@ def content(base: Path) -> dict[str, list[Any]]:
     return found
 
 
+def config(folder: Path) -> Path:
+    shutil.copytree(SEEDS, folder / "seeds")
+    (folder / "config.yaml").write_text("corpus: [seeds]\n")
+    return folder
+
+
+def test_the_command(cluster: RayCluster, tmp_path: Path) -> None:
+    done = run_qa("index", "--ray", cluster.client, folder=config(tmp_path))
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert done.stderr.splitlines()[-1].startswith("indexed ") and "ray" not in done.stderr.lower()
+    answer = run_qa("ask", "兰州帮扶中心资助了多少学生", "--json", folder=tmp_path)
+    assert json.loads(answer.stdout)["answer"]["value"] == "1097名"
+
+
 def test_a_killed_node_changes_nothing(cluster: RayCluster, tmp_path: Path) -> None:
     alone, _ = index(corpus(tmp_path / "one", 200))
     killed: list[float] = []
@@ -88,7 +102,7 @@ def test_a_killed_node_changes_nothing(cluster: RayCluster, tmp_path: Path) -> N
 
 
 def test_a_task_gives_the_same_when_done_again(cluster: RayCluster) -> None:
-    with RayWorkers(ENCODER, PLAIN, cluster.client) as workers:
+    with RayWorkers(ENCODER, PLAIN, cluster.address) as workers:
         batch = [ReadText(seed(0)), ReadText(seed(1))]
         first, second = (workers.submit("digests", batch).result() for _ in range(2))
         sketches = list(workers.map("sketches", [[seed(number % 5)] for number in range(40)]))
@@ -134,20 +148,6 @@ def test_what_a_node_must_change_is_said() -> None:
     assert node.differences(here, dict(here), "n") == ""
     found = node.differences(here, here | {"encoder": "other:1"}, "10.0.0.7")
     assert found.startswith("node 10.0.0.7 has encoder other:1, but here it is bundled:")
-
-
-def config(folder: Path) -> Path:
-    shutil.copytree(SEEDS, folder / "seeds")
-    (folder / "config.yaml").write_text("corpus: [seeds]\n")
-    return folder
-
-
-def test_the_command(cluster: RayCluster, tmp_path: Path) -> None:
-    done = run_qa("index", "--ray", cluster.client, folder=config(tmp_path))
-    assert (done.returncode, done.stdout) == (0, ""), done.stderr
-    assert done.stderr.splitlines()[-1].startswith("indexed ") and "ray" not in done.stderr.lower()
-    answer = run_qa("ask", "兰州帮扶中心资助了多少学生", "--json", folder=tmp_path)
-    assert json.loads(answer.stdout)["answer"]["value"] == "1097名"
 
 
 def test_no_cluster(tmp_path: Path) -> None:
