@@ -84,7 +84,7 @@ def test_the_command(cluster: RayCluster, tmp_path: Path) -> None:
 
 
 def test_a_killed_node_changes_nothing(cluster: RayCluster, tmp_path: Path) -> None:
-    alone, _ = index(corpus(tmp_path / "one", 200))
+    alone, _ = index(corpus(tmp_path / "one", 120))
     killed: list[float] = []
 
     def progress(what: str, done: float, total: int) -> None:
@@ -92,10 +92,10 @@ def test_a_killed_node_changes_nothing(cluster: RayCluster, tmp_path: Path) -> N
             killed.append(done)
             cluster.kill(SECOND)
 
-    base = corpus(tmp_path / "two", 200)
+    base = corpus(tmp_path / "two", 120)
     with cluster.node(SECOND):
         together, report = index(base, ray=cluster.address, progress=progress)
-    assert killed and killed[0] < 150 and len(report.added) == 200
+    assert killed and killed[0] < 80 and len(report.added) == 120
     assert content(tmp_path / "one") == content(base)
     for token in ("工会", "职工", "帮扶"):
         assert together.document_frequency(token) == alone.document_frequency(token) > 0
