@@ -25,6 +25,7 @@ class RayCluster:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._agents: set[int] = set()
         port, self._client_port = _free_ports(2)
         self.address = f"{HEAD}:{port}"
         self.client = f"ray://{HEAD}:{self._client_port}"
@@ -72,29 +73,28 @@ class RayCluster:
             assert code == 0, said.read().decode()
 
     def _processes(self, ip: str) -> list[tuple[int, str]]:
-        """The processes of a node, by what stands in their command lines and environments."""
-        found = []
-        for folder in Path("/proc").iterdir():
-            if not folder.name.isdigit() or int(folder.name) == os.getpid():
-                continue
-            try:
-                line = (folder / "cmdline").read_bytes().decode("utf-8", "replace")
-                variables = (folder / "environ").read_bytes().decode("utf-8", "replace")
-            except OSError:
-                continue
-            ours = str(self._folder) in line or f"RAY_TMPDIR={self._folder}" in variables
-            if ours and ("ray" in line) and (ip in line or self._parent_of(int(folder.name), ip)):
-                found.append((int(folder.name), line))
-        return found
+        """The processes of a node, or of all: those with our folder in their command lines, and what they started.
 
-    def _parent_of(self, pid: int, ip: str) -> bool:
-        """Whether a process was started by a node's raylet; those name themselves after what they do."""
-        try:
-            parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-            line = Path(f"/proc/{parent}/cmdline").read_text()
-        except OSError:
-            return False
-        return "raylet/raylet" in line and ip in line
+        What a raylet starts names itself after what it does, over its command line and environment.
+        """
+        lines, parents = {}, {}
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdigit() and int(folder.name) != os.getpid():
+                try:
+                    lines[int(folder.name)] = (folder / "cmdline").read_bytes().decode("utf-8", "replace")
+                    parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                except OSError:
+                    continue
+        found = {
+            pid
+            for pid, line in lines.items()
+            if any(mark in line for mark in (str(self._folder), self.address)) and ip in line
+        }
+        found |= {pid for pid, parent in parents.items() if parent in found and lines[pid].startswith("ray::")}
+        if not ip:
+            found |= {pid for pid in self._agents if lines.get(pid, "").startswith("ray::")}
+        self._agents |= {pid for pid in found if lines[pid].startswith("ray::")}
+        return [(pid, lines[pid]) for pid in found]
 
 
 @contextmanager
