@@ -45,34 +45,38 @@ def sync(
     may_be_gone: bool = False,
     rebuild: bool = False,
     progress: Progress | None = None,
+    ray: str | None = None,
 ) -> tuple[LocalStore, SyncReport]:
     """Bring the index in `data_dir` in step with the folders of `corpus` (collection name to folder).
 
     `only` limits the work to these files and folders; with `may_be_gone` what was read from those of them that are no
     more is removed, else they are an error. Paths are shown relative to `base` where they lie inside it.
+    `ray` is the address of a Ray cluster that does what `index.digest` does.
 
     Raises:
+        ClusterError: see `index.cluster`.
         ConfigError: a folder of the corpus is missing, or a path of `only` is, or lies outside all of them.
         IndexBusyError, IndexMismatchError: see `index.store.opening.writing`.
     """
     started = time.monotonic()
     report = SyncReport()
+    told_ahead = encoder.is_slow and ray is None
     listing = _list(corpus, base, only, data_dir, may_be_gone)
     with (
+        _workers(encoder, segmenter, ray) as workers,
         writing(data_dir, Settings(encoder.fingerprint, segmenter), lambda: encoder.dim, rebuild=rebuild) as writer,
         closing(Embedder(encoder, data_dir)) as embedder,
         Reader() as reader,
-        Workers(encoder, segmenter) as workers,
     ):
         known = _known(writer.database, listing, corpus, only)
         gone = Gone(_gone(known, listing, only, base))
         with Pipeline(writer.database, embedder, workers) as pipeline:
             intake = Intake(writer, pipeline, reader, gone, report)
             for number, file in enumerate(listing.files):
-                # Where embedding is slow a file is told of when its turn comes, else when it is stored.
-                advance = _within(file, number, len(listing.files), progress) if encoder.is_slow else None
+                # Where embedding is slow and done here a file is told of when its turn comes, else when it is stored.
+                advance = _within(file, number, len(listing.files), progress) if told_ahead else None
                 intake.take(file, known.get(file.id, Known()), advance)
-                if progress and not encoder.is_slow:
+                if progress and not told_ahead:
                     pipeline.tell(partial(progress, file.shown, number, len(listing.files)))
         for file_id, left in gone.left():
             _forget(file_id, left, writer, report)
@@ -84,6 +88,14 @@ def sync(
     report.generation = store.generation
     report.seconds = time.monotonic() - started
     return store, report
+
+
+def _workers(encoder: Encoder, segmenter: Segmenter, ray: str | None) -> Workers:
+    if ray is None:
+        return Workers(encoder, segmenter)
+    from index.cluster import RayWorkers
+
+    return RayWorkers(encoder, segmenter, ray)
 
 
 def _within(file: File, number: int, files: int, progress: Progress | None) -> Advance | None:

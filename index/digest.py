@@ -13,7 +13,7 @@ from typing import Any
 
 from index.damage import find_damage
 from index.duplicates import Sketch, sketch
-from index.embeddings import Advance, Embedder
+from index.embeddings import Advance, Asked, Embedder, Memory
 from index.encoder import Encoder
 from index.fold import fold_text
 from index.passages import clean, split
@@ -21,7 +21,7 @@ from index.placing import damage_notices, place
 from index.readers import ReadText
 from index.segmenter import Segmenter
 from index.store.lexical import Entry
-from index.store.rows import PassageText, Units
+from index.store.rows import HalfVectors, PassageText, Units
 from index.tokens import tokenize
 from index.types import Notice, Section
 from index.units import embed
@@ -87,15 +87,34 @@ def article_words(texts: Sequence[PassageText], segmenter: Segmenter) -> tuple[l
     return entries, Entry(first.article, first.document_row, " ".join(whole))
 
 
+Remembered = tuple[list[Digest], dict[bytes, HalfVectors]]
+
+
 class Work:
     """What a worker process can be asked for."""
 
     def __init__(self, encoder: Encoder, segmenter: Segmenter) -> None:
-        self._embedder = Embedder(encoder, None)
+        self._encoder = encoder
+        self._embedder = Embedder(encoder)
         self._segmenter = segmenter
 
     def digests(self, texts: Sequence[ReadText]) -> list[Digest]:
         return _digests(texts, self._embedder)
+
+    def embedded(self, texts: Sequence[ReadText]) -> set[bytes]:
+        """By digest, the texts whose vectors `digests` takes; see `index.embeddings`."""
+        asked = Asked()
+        embedder = Embedder(self._encoder, cache=asked)
+        for text in texts:
+            digest(text, embedder)
+        return asked.texts
+
+    def digests_with(self, given: tuple[Sequence[ReadText], dict[bytes, HalfVectors]]) -> Remembered:
+        """Digests of texts, made with the vectors that are known, and the vectors that were not."""
+        texts, known = given
+        memory = Memory(known)
+        embedder = Embedder(self._encoder, cache=memory)
+        return [digest(text, embedder) for text in texts], memory.fresh
 
     def words(self, articles: Sequence[Sequence[PassageText]]) -> list[tuple[list[Entry], Entry]]:
         return [article_words(texts, self._segmenter) for texts in articles]

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +43,49 @@ _KEPT_PER_VECTOR = 2
 _KEPT_AT_LEAST = 10_000
 
 
+class Cache(Protocol):
+    """Vectors of one encoder by the SHA-256 of their text."""
+
+    def find(self, texts: Iterable[bytes]) -> dict[bytes, HalfVectors]:
+        """The vectors `(dim,)` that are known, by digest of their text."""
+
+    def add(self, vectors: Iterable[tuple[bytes, HalfVectors]]) -> None:
+        """Keep vectors by digest of their text; they are safe when this returns."""
+
+
+class Memory:
+    """Vectors in memory; `fresh` are those that were added."""
+
+    def __init__(self, known: dict[bytes, HalfVectors]) -> None:
+        self._known = known
+        self.fresh: dict[bytes, HalfVectors] = {}
+
+    def find(self, texts: Iterable[bytes]) -> dict[bytes, HalfVectors]:
+        return {text: self._known[text] for text in texts if text in self._known}
+
+    def add(self, vectors: Iterable[tuple[bytes, HalfVectors]]) -> None:
+        added = dict(vectors)
+        self._known |= added
+        self.fresh |= added
+
+
+class Asked:
+    """No vectors, but `texts` are those that vectors were asked for; none has to be made."""
+
+    def __init__(self) -> None:
+        self.texts: set[bytes] = set()
+
+    def find(self, texts: Iterable[bytes]) -> dict[bytes, HalfVectors]:
+        found = set(texts)
+        self.texts |= found
+        return dict.fromkeys(found, np.zeros(1, dtype=np.float16))
+
+    def add(self, vectors: Iterable[tuple[bytes, HalfVectors]]) -> None:
+        """Not called, as all is known."""
+
+
 class EmbeddingCache:
-    """Vectors of one encoder by the SHA-256 of their text, as little-endian float16. One writer, one thread.
+    """Vectors in a file, as little-endian float16. One writer, one thread at a time.
 
     Raises:
         IndexBusyError, IndexUnusableError: from any method, when SQLite can't go on.
@@ -50,8 +93,9 @@ class EmbeddingCache:
 
     def __init__(self, path: Path, fingerprint: str) -> None:
         self._path = path
+        self._one_at_a_time = threading.Lock()
         with self._meaning():
-            self._connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+            self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(_SCHEMA)
@@ -63,7 +107,6 @@ class EmbeddingCache:
         self._connection.close()
 
     def find(self, texts: Iterable[bytes]) -> dict[bytes, HalfVectors]:
-        """The vectors `(dim,)` that are known, by digest of their text."""
         found: dict[bytes, HalfVectors] = {}
         with self._meaning():
             for some in _batches(texts, _LOOKUP):
@@ -75,7 +118,6 @@ class EmbeddingCache:
         return found
 
     def add(self, vectors: Iterable[tuple[bytes, HalfVectors]]) -> None:
-        """Keep vectors by digest of their text; they are safe when this returns."""
         rows = [(self._model, text, vector.astype("<f2").tobytes()) for text, vector in vectors]
         with self._meaning():
             self._connection.execute("BEGIN IMMEDIATE")
@@ -93,7 +135,8 @@ class EmbeddingCache:
     @contextmanager
     def _meaning(self) -> Iterator[None]:
         try:
-            yield
+            with self._one_at_a_time:
+                yield
         except sqlite3.DatabaseError as exc:
             if ((getattr(exc, "sqlite_errorcode", None) or 0) & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise IndexBusyError(f"{self._path}: {exc}; try again when the other process is done") from exc
@@ -102,22 +145,23 @@ class EmbeddingCache:
 
 
 class Embedder:
-    """Encodes document text for an index in `data_dir`; without one it keeps nothing."""
+    """Encodes document text for an index in `data_dir`, or with what another `cache` knows; else it keeps nothing."""
 
-    def __init__(self, encoder: Encoder, data_dir: Path | None) -> None:
+    def __init__(self, encoder: Encoder, data_dir: Path | None = None, cache: Cache | None = None) -> None:
         self._encoder = encoder
         is_kept = encoder.is_slow and data_dir is not None
-        self._cache = EmbeddingCache(data_dir / FILE, encoder.fingerprint) if is_kept and data_dir else None
+        self._file = EmbeddingCache(data_dir / FILE, encoder.fingerprint) if is_kept and data_dir else None
+        self.cache = cache or self._file
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._cache:
-            self._cache.close()
+        if self._file:
+            self._file.close()
 
     def trim(self, indexed: int) -> None:
         """Keep the file within what an index that holds so many vectors has a use for."""
-        if self._cache:
-            self._cache.trim(indexed)
+        if self._file:
+            self._file.trim(indexed)
 
     def encode(self, texts: Sequence[str], advance: Advance | None = None) -> Vectors:
         """Vectors: float32 `(len(texts), dim)`, unit length or zero; `advance` is told how many of the texts are done.
@@ -134,7 +178,7 @@ class Embedder:
         places: dict[bytes, list[int]] = {}
         for place, digest in enumerate(digests):
             places.setdefault(digest, []).append(place)
-        known = self._cache.find(places) if self._cache else {}
+        known = self.cache.find(places) if self.cache else {}
         # A model need not be loaded for what is all known.
         dim = len(next(iter(known.values()))) if known else self._encoder.dim
         vectors = np.zeros((len(texts), dim), dtype=np.float32)
@@ -145,9 +189,9 @@ class Embedder:
         done = len(texts) - sum(len(places[digest]) for digest in missing)
         for batch in _batches(missing, self._encoder.batch_size):
             fresh = self._encoder.encode_documents([texts[places[digest][0]] for digest in batch])
-            if self._cache:
+            if self.cache:
                 kept = fresh.astype(np.float16)
-                self._cache.add(zip(batch, kept, strict=True))
+                self.cache.add(zip(batch, kept, strict=True))
                 fresh = kept.astype(np.float32)  # as it will be read the next time
             for digest, vector in zip(batch, fresh, strict=True):
                 vectors[places[digest]] = vector

@@ -11,6 +11,7 @@ CitedQAError
 ├── DiskError               the disk can't be written to
 │   └── DiskFullError       it is full
 ├── EncoderError            the encoder could not be loaded or used
+├── ClusterError            a Ray cluster can't be used, or no longer
 ├── IndexBusyError          another process is writing
 └── IndexUnusableError
     ├── IndexMissingError   nothing has been indexed
@@ -64,6 +65,10 @@ class DiskFullError(DiskError):
 
 class EncoderError(CitedQAError):
     """The encoder's model could not be loaded, or did not give usable vectors."""
+
+
+class ClusterError(CitedQAError):
+    """A Ray cluster does not answer, or did not do what it was asked for."""
 
 
 class IndexBusyError(CitedQAError):

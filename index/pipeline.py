@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 
+from index import remembering
 from index.digest import Digest, digest
 from index.embeddings import Advance, Embedder
 from index.errors import EncoderError
@@ -76,13 +77,17 @@ class Pipeline:
         """
         chars = len(text.text)
         self._seen_chars += chars
-        if self._workers.count and self._seen_chars > _MUCH_CHARS:
+        if self._is_handed_over:
             self._hand_over(text, store)
         else:
             found = digest(text, self._embedder, advance)
             self._steps.append((chars, partial(store, found)))
         self._waiting_chars += chars
         self._take_if_due()
+
+    @property
+    def _is_handed_over(self) -> bool:
+        return self._workers.is_started or bool(self._workers.count and self._seen_chars > _MUCH_CHARS)
 
     def _hand_over(self, text: ReadText, store: Callable[[Digest], None]) -> None:
         batch, number = self._batch, len(self._batch.texts)
@@ -100,11 +105,15 @@ class Pipeline:
             self._submit()
 
     def _submit(self) -> None:
-        self._batch.found = self._workers.submit("digests", self._batch.texts)
+        texts, cache = self._batch.texts, self._embedder.cache
+        if cache:
+            self._batch.found = remembering.digests(texts, self._workers, cache)
+        else:
+            self._batch.found = self._workers.submit("digests", texts)
         self._batch = _Batch()
 
     def _take_if_due(self) -> None:
-        if self._seen_chars > _MUCH_CHARS and self._workers.count:
+        if self._is_handed_over:
             # What is under way stays, so that the other processes have no pause.
             under_way = self._workers.ahead * _BATCH_CHARS
             if self._waiting_chars > under_way + _TOGETHER_CHARS:

@@ -57,6 +57,11 @@ class Workers:
             thread.join()
 
     @property
+    def is_started(self) -> bool:
+        """Whether they are there already, and nothing is saved by leaving them alone."""
+        return bool(self._threads)
+
+    @property
     def ahead(self) -> int:
         """How many batches to hand in before the first is waited for."""
         return _AHEAD * self.count

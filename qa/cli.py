@@ -98,17 +98,20 @@ def index(
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Start afresh beside the old index, then switch")] = False,
     report_only: Annotated[bool, typer.Option("--report", help="Read nothing; report on the index as it is")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on, and sync whenever a file changes")] = False,
+    ray: Annotated[
+        str | None, typer.Option("--ray", metavar="ADDRESS", help="Let a Ray cluster embed: auto, HOST:PORT, ray://…")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Bring the index in step with the corpus; only what changed is read."""
-    if watch and (paths or rebuild):
-        raise ConfigError("--watch follows the whole corpus; leave out the paths and --rebuild")
+    if watch and (paths or rebuild or ray):
+        raise ConfigError("--watch follows the whole corpus; leave out the paths, --rebuild and --ray")
     engine = open_engine(config)
     if report_only:
         from qa.terminal import print_report
 
-        if paths or rebuild or watch:
-            raise QueryError("--report: reads nothing, so it takes no paths, no --rebuild and no --watch")
+        if paths or rebuild or watch or ray:
+            raise QueryError("--report: reads nothing, so it takes no paths, no --rebuild, no --watch and no --ray")
         print_report(engine.report())
         return
     if watch:
@@ -117,7 +120,7 @@ def index(
         follow(engine, tell_report, lambda message: stderr.print(f"qa: {message}", style="yellow", markup=False))
         return
     with progress() as advance:
-        report = engine.index(paths or None, rebuild=rebuild, progress=advance)
+        report = engine.index(paths or None, rebuild=rebuild, progress=advance, ray=ray)
     tell_report(report)
 
 

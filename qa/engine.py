@@ -120,13 +120,14 @@ class Engine:
         may_be_gone: bool = False,
         rebuild: bool = False,
         progress: Progress | None = None,
+        ray: str | None = None,
     ) -> SyncReport:
         """Bring the index in step with the corpus and the dictionary; see `index.build.sync`."""
         self._read_lexicon()
         self._opened, report = sync(
             self.config.corpus_folders, self.config.index_dir, self.encoder,
             base=self.config.base, segmenter=self._segmenter, only=only or (),
-            may_be_gone=may_be_gone, rebuild=rebuild, progress=progress,
+            may_be_gone=may_be_gone, rebuild=rebuild, progress=progress, ray=ray,
         )  # fmt: skip
         return report
 

@@ -34,6 +34,7 @@ MEANINGS: dict[type[errors.CitedQAError], Meaning] = {
     errors.DiskError: Meaning(503, EXIT_FAILURE, "disk-unwritable", "The disk can't be written to"),
     errors.DiskFullError: Meaning(507, EXIT_FAILURE, "disk-full", "There is no room on the disk"),
     errors.EncoderError: Meaning(503, EXIT_USAGE, "encoder", "The encoder could not be used"),
+    errors.ClusterError: Meaning(503, EXIT_FAILURE, "cluster", "The cluster could not be used"),
     errors.IndexBusyError: Meaning(503, EXIT_FAILURE, "index-busy", "Another process is writing the index"),
     errors.IndexUnusableError: Meaning(503, EXIT_INDEX, "index-unusable", "There is no usable index"),
     errors.IndexMissingError: Meaning(503, EXIT_INDEX, "index-missing", "Nothing has been indexed yet"),

@@ -57,6 +57,10 @@ class EndpointEncoder:
         self.prompts: Prompts = prompts_of(model, {}, options.query_prompt, options.document_prompt)
         self.encode_query = lru_cache(_REMEMBERED_QUERIES)(self._encode_query)
 
+    def __reduce__(self) -> tuple[type[EndpointEncoder], tuple[str, str, EncoderOptions]]:
+        """For another process, which reaches the server itself."""
+        return EndpointEncoder, (self._name, self._url.removesuffix("/embeddings"), self._options)
+
     @property
     def batch_size(self) -> int:
         return self._options.batch_size or _BATCH_SIZE

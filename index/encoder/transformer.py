@@ -48,6 +48,10 @@ class TransformerEncoder:
         self._one_at_a_time = threading.Lock()
         self.encode_query = lru_cache(_REMEMBERED_QUERIES)(self._encode_query)
 
+    def __reduce__(self) -> tuple[type[TransformerEncoder], tuple[str, EncoderOptions]]:
+        """For another process, which loads the model itself."""
+        return TransformerEncoder, (self._name, self._options)
+
     @property
     def batch_size(self) -> int:
         return self._options.batch_size or _BATCH_SIZE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 import socket
 import subprocess
@@ -37,6 +38,12 @@ def test_a_transformer_from_pypi(minilm: TransformerEncoder) -> None:
     assert (minilm.dim, near.dtype) == (384, np.float32)
     assert min(question @ near, question @ same) > question @ far + 0.2
     assert minilm.fingerprint == load_encoder(MINILM).fingerprint != load_encoder().fingerprint
+
+
+def test_it_goes_to_another_process_by_name(minilm: TransformerEncoder) -> None:
+    there = pickle.loads(pickle.dumps(minilm))
+    assert there.fingerprint == minilm.fingerprint
+    assert "_model" not in vars(there)  # that process loads it itself
 
 
 def test_text_without_words_and_text_without_end(minilm: TransformerEncoder) -> None:

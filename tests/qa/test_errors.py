@@ -45,6 +45,7 @@ def test_every_class_is_drawn_in_the_tree():
         (errors.FileTypeError, 415, EXIT_USAGE),
         (errors.DiskError, 503, EXIT_FAILURE),
         (errors.DiskFullError, 507, EXIT_FAILURE),
+        (errors.ClusterError, 503, EXIT_FAILURE),
         (errors.EncoderError, 503, EXIT_USAGE),
         (errors.IndexBusyError, 503, EXIT_FAILURE),
         (errors.IndexUnusableError, 503, EXIT_INDEX),
