@@ -13,7 +13,7 @@ from typing import Any
 
 from index.damage import find_damage
 from index.duplicates import Sketch, sketch
-from index.embeddings import Advance, Asked, Embedder, Memory
+from index.embeddings import Advance, Asked, Embedder, HalfVectors, Memory
 from index.encoder import Encoder
 from index.fold import fold_text
 from index.passages import clean, split
@@ -21,7 +21,7 @@ from index.placing import damage_notices, place
 from index.readers import ReadText
 from index.segmenter import Segmenter
 from index.store.lexical import Entry
-from index.store.rows import HalfVectors, PassageText, Units
+from index.store.rows import PassageText, Units
 from index.tokens import tokenize
 from index.types import Notice, Section
 from index.units import embed
