@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from index.damage import find_damage
-from index.duplicates import Sketch, sketch
 from index.embeddings import Advance, Embedder
 from index.encoder import Encoder
 from index.fold import fold_text
@@ -76,7 +75,3 @@ class Work:
 
     def words(self, articles: Sequence[Sequence[PassageText]]) -> list[tuple[list[Entry], Entry]]:
         return [article_words(texts, self._segmenter) for texts in articles]
-
-    def sketches(self, texts: Sequence[str]) -> list[Sketch]:
-        """Of texts that are not folded yet."""
-        return [sketch(fold_text(text)) for text in texts]

@@ -15,13 +15,10 @@ import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
-from index.duplicates import Sketch, sketch
 from index.encoder import Vectors
 from index.errors import IndexDamagedError
-from index.fold import fold_text
 from index.segmenter import PLAIN, Segmenter
 from index.store import Terms, vectors
 from index.store.clusters import Clusters
@@ -32,14 +29,11 @@ from index.store.rows import PassageVectors
 from index.store.vectors import Stamp, VectorIndex
 from index.store.words import Words
 from index.types import Document, DocumentInfo, Filters, Passage, Section, Skipped
-from index.workers import Workers, batches
+from index.workers import Workers
 
 logger = logging.getLogger(__name__)
 
 VECTORS = "vectors.faiss"
-# Fewer texts than _MANY are not worth other processes; _SKETCHED are sketched in one go.
-_MANY = 2000
-_SKETCHED = 100
 # What questions come back to; about 40 MB.
 _KEPT_PASSAGES = 8192
 # Rewriting the vector checkpoint costs what the corpus costs, so it waits until this share of it has changed, or as
@@ -82,7 +76,7 @@ class LocalStore:
         self._read_vectors: Kept[PassageVectors] = Kept(_KEPT_PASSAGES)
         self._loaded: VectorIndex | None = None
         self._words = Words(folder, database, segmenter, target, may_write=may_write, workers=workers)
-        self._clusters = self._load_clusters(target, may_write, workers)
+        self._clusters = self._load_clusters(target, may_write)
         # While someone writes, the database is ahead of what is derived from it.
         self.database = database.at(self.generation)
         self._counts = self.database.counts()
@@ -218,7 +212,7 @@ class LocalStore:
             about = self.database.changed_vectors(0, self.dim)
             vectors.write(path, self.dim, target, lambda: self.database.vectors_since(0, self.dim), about)
 
-    def _load_clusters(self, target: int, may_write: bool, workers: Workers | None) -> Clusters:
+    def _load_clusters(self, target: int, may_write: bool) -> Clusters:
         path = self.folder / "clusters.sqlite"
         try:
             found = Clusters(path)
@@ -234,18 +228,8 @@ class LocalStore:
         if may_write and since < target:
             added = self.database.passage_rows_since(since)
             removed = self.database.removed_since("passages", since)
-            found.update(removed, added, lambda rows: self._sketches(rows, workers), target)
+            found.update(removed, added, self.database.visible, target)
         return found
-
-    def _sketches(self, rows: Iterable[int], workers: Workers | None) -> dict[int, Sketch]:
-        texts = self.database.visible(rows)
-        distinct = dict.fromkeys(texts.values())
-        if workers is None or len(distinct) < _MANY:
-            sketches = {text: sketch(fold_text(text)) for text in distinct}
-        else:
-            found = workers.map("sketches", batches(distinct, _SKETCHED))
-            sketches = dict(zip(distinct, chain.from_iterable(found), strict=True))
-        return {row: sketches[text] for row, text in texts.items()}
 
 
 def current_folder(data_dir: Path) -> Path | None:
