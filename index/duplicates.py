@@ -28,12 +28,11 @@ _GRAM_CHARS = 5
 _LONG_CHARS = 20
 _LONG_ONE_IN = 18
 # Shorter texts have about so many shorter stretches as keys beside these: all, where they have no more.
-_SHORT_TEXT = 96
-_SHORT_CHARS = 5
-_SHORT_KEYS = 10
-# Copies of like length share so many of these at least; 0.99 of those in laws_cn do.
-_SHARED = 0.3
-# Of keys that many others have too, so many more.
+_SHORT_TEXT = 160
+_SHORT_CHARS = 8
+_SHORT_KEYS = 12
+# Copies share this part of the keys that are to be expected in common, or more; of keys that many others have too, this.
+_SHARED = 0.2
 _SHARED_COMMON = 0.6
 STAMP = f"3: {_LONG_CHARS} 1/{_LONG_ONE_IN}, {_SHORT_CHARS} {_SHORT_KEYS}/{_SHORT_TEXT}"
 
@@ -140,7 +139,7 @@ def keys_needed(own: Lengths, other: Lengths, held: Lengths, common: Lengths) ->
     expected = np.maximum(small - _SHORT_CHARS + 1, 0) * rate + np.maximum(small - _LONG_CHARS + 1, 0) / _LONG_ONE_IN
     expected = np.minimum(expected, held)
     rare = expected * (1 - common / np.maximum(held, 1))
-    return np.maximum(_SHARED * rare, 1), np.maximum(_SHARED_COMMON * expected, 1)
+    return np.maximum(np.floor(_SHARED * rare), 1), np.maximum(_SHARED_COMMON * expected, 1)
 
 
 def shared(first: Sketch, second: Sketch) -> int:

@@ -44,6 +44,8 @@ Mask = NDArray[np.bool_]
 # How a key speaks for a pair: few have it, many have it, or it is that of the whole text.
 _RARE, _COMMON, _WHOLE = range(3)
 _STORED = 1 << 32
+# What a rare key counts for beside a common one, in choosing whom a text is compared with.
+_RARE_WEIGHT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +267,7 @@ def _likely(batch: Batch, pairs: Integers, common: Integers, known: Sequence[_En
     long[stored] = _unsteps(steps[np.searchsorted(leaders, others[stored] - _STORED)])
     needed, needed_of_all = keys_needed(batch.lengths[texts], long, held[texts], common[texts])
     likely = np.flatnonzero((whole > 0) | (rare >= needed) | (of_all >= needed_of_all))
-    score = of_all + whole * np.iinfo(np.int32).max
+    score = of_all + _RARE_WEIGHT * rare + whole * np.iinfo(np.int32).max
     likely = likely[np.lexsort((-score[likely], texts[likely]))]
     rank = np.arange(len(likely)) - np.searchsorted(texts[likely], texts[likely])
     likely = likely[rank < _MAX_COMPARED]

@@ -17,6 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from index.encoder import Vectors
 from index.errors import IndexDamagedError
 from index.segmenter import PLAIN, Segmenter
@@ -26,7 +28,7 @@ from index.store.database import FORMAT, Database
 from index.store.kept import Kept
 from index.store.records import Records
 from index.store.rows import PassageVectors
-from index.store.vectors import Stamp, VectorIndex
+from index.store.vectors import Admitted, Stamp, VectorIndex
 from index.store.words import Words
 from index.types import Document, DocumentInfo, Filters, Passage, Section, Skipped
 from index.workers import Workers
@@ -36,6 +38,8 @@ logger = logging.getLogger(__name__)
 VECTORS = "vectors.faiss"
 # What questions come back to; about 40 MB.
 _KEPT_PASSAGES = 8192
+# What passages filters admit, as bits: 1 MB each for a million passages.
+_KEPT_FILTERS = 16
 # Rewriting the vector checkpoint costs what the corpus costs, so it waits until this share of it has changed, or as
 # many vectors as a new reader can replay, and a search look through beside it, without being felt.
 _CHECKPOINT_SHARE = 0.1
@@ -75,6 +79,7 @@ class LocalStore:
         self._read: Kept[Passage] = Kept(_KEPT_PASSAGES)
         self._read_vectors: Kept[PassageVectors] = Kept(_KEPT_PASSAGES)
         self._loaded: VectorIndex | None = None
+        self._filtered: dict[Filters, Admitted] = {}
         self._words = Words(folder, database, segmenter, target, may_write=may_write, workers=workers)
         self._clusters = self._load_clusters(target, may_write)
         # While someone writes, the database is ahead of what is derived from it.
@@ -115,8 +120,30 @@ class LocalStore:
         return self._words.articles.search(terms, limit, self._admitted(filters))
 
     def search_vectors(self, vector: Vectors, limit: int, filters: Filters) -> list[tuple[int, float]]:
-        admitted = self._admitted(filters)
-        return self._vectors.search(vector, limit, None if admitted is None else self.database.passage_rows(admitted))
+        index = self._vectors
+        found = index.search(vector, limit, self._admitted_vectors(filters) if filters else None)
+        return self._nearest(vector, limit, (row for row, _ in found)) if index.is_rough else found
+
+    def _nearest(self, vector: Vectors, limit: int, rows: Iterable[int]) -> list[tuple[int, float]]:
+        """Of these passages those that have the `limit` nearest units, by exact cosines."""
+        candidates = self.vectors(rows)
+        if not candidates:
+            return []
+        cosines = np.concatenate([candidate.vectors for candidate in candidates]).astype(np.float32) @ vector
+        owners = np.repeat([found.row for found in candidates], [len(found.vectors) for found in candidates])
+        best: dict[int, float] = {}
+        for place in np.lexsort((owners, -cosines))[:limit].tolist():
+            best.setdefault(int(owners[place]), float(cosines[place]))
+        return list(best.items())
+
+    def _admitted_vectors(self, filters: Filters) -> Admitted:
+        """Kept for the filters used last: to find them takes as long as many searches where they admit much."""
+        known = self._filtered
+        if filters not in known:
+            admitted = self._vectors.admit(self.database.passage_rows(self.database.document_rows(filters)))
+            # Another dictionary in the place of this one: other threads may be looking into it.
+            self._filtered = known = dict([*known.items(), (filters, admitted)][-_KEPT_FILTERS:])
+        return known[filters]
 
     def _admitted(self, filters: Filters) -> list[int] | None:
         return self.database.document_rows(filters) if filters else None
