@@ -31,7 +31,7 @@ _LONG_ONE_IN = 18
 _SHORT_TEXT = 160
 _SHORT_CHARS = 8
 _SHORT_KEYS = 12
-# Copies share this part of the keys that are to be expected in common, or more; of keys that many others have too, this.
+# Copies share this part of the keys that they can be expected to share, and where others have the same keys, this part.
 _SHARED = 0.2
 _SHARED_COMMON = 0.6
 STAMP = f"3: {_LONG_CHARS} 1/{_LONG_ONE_IN}, {_SHORT_CHARS} {_SHORT_KEYS}/{_SHORT_TEXT}"
@@ -187,4 +187,3 @@ def _distinct(hashes: Hashes) -> Hashes:
 def _mix(values: Hashes) -> Hashes:
     mixed: Hashes = (values ^ (values >> np.uint64(32))) * np.uint64(_SPREAD)
     return mixed ^ (mixed >> np.uint64(29))
-

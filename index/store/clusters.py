@@ -159,7 +159,8 @@ class _Assignment:
         return sorted(self._displaced.union(_dissolve(self._connection, sorted(self._displaced))))
 
     def _keys(self, rows: Sequence[int]) -> tuple[Integers, Keys]:
-        found, parts = [], []
+        found: list[int] = []
+        parts = []
         for start in range(0, len(rows), _KEYED):
             texts = self._texts(rows[start : start + _KEYED])
             parts.append(keys(list(texts.values())))

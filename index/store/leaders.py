@@ -155,9 +155,9 @@ class Leaders:
             pairs.append(found)
             common += is_common
             known.append(stored)
-        found = _likely(batch, np.concatenate(pairs), common, known)
-        alive = ~(found.stored & np.isin(found.others, self._gone(found.others)))
-        return Candidates(found.texts[alive], found.others[alive], found.stored[alive])
+        best = _likely(batch, np.concatenate(pairs), common, known)
+        alive = ~(best.stored & np.isin(best.others, self._gone(best.others[best.stored])))
+        return Candidates(best.texts[alive], best.others[alive], best.stored[alive])
 
     def enter(self, batch: Batch, leads: Mask) -> None:
         """Store the entries of those texts of a batch that lead."""

@@ -7,9 +7,9 @@
 What came and went since the checkpoint is replayed from the database: vectors in a small exact index beside it, row ids
 in a mask over it. Row ids are never used twice, so neither can bring back what is gone.
 
-Up to FLAT_VECTORS the checkpoint is exact. Beyond that it has inverted lists of product-quantised codes, a quarter of a
-byte a dimension, that are compared many at a time in registers (IVF, PQ4 fast-scan: a tenth of the time of scalar codes,
-and half of the bytes). Their cosines are rough, so more candidates are taken than were asked for, whose cosines are then
+Up to FLAT_VECTORS the checkpoint is exact. Beyond that it has inverted lists of product-quantised codes, two bits a
+dimension, many of which are compared at a time in registers (IVF, PQ4 fast-scan: a fifth of the time of scalar codes,
+in half of the bytes). Their cosines are rough, so more candidates are taken than were asked for, whose cosines are then
 to be computed from the database's own vectors (benchmarks/README.md has the figures). The lists are trained again when
 the index has doubled or halved.
 """
@@ -144,8 +144,9 @@ class VectorIndex:
 
     @property
     def is_rough(self) -> bool:
-        """Whether cosines are only about right; `search` then takes more units than it is asked for, so that those
-        that are nearest by exact cosines are among them.
+        """Whether cosines are only about right.
+
+        `search` then takes more units than it is asked for, so that those with the best exact cosines are among them.
         """
         return self._checkpoint.is_rough
 

@@ -64,7 +64,9 @@ def test_overlap_is_exactly_that_of_the_sets_of_5_grams() -> None:
 def test_keys_find_copies_cut_to_a_piece_and_few_strangers(part: int, found: float) -> None:
     text = "".join("".join(seed(number) for number in range(5)).split())
     starts = range(0, len(text) - 250, 50)
-    made = keys([text[start : start + 250] for start in starts] + [text[start : start + 250 // part] for start in starts])
+    made = keys(
+        [text[start : start + 250] for start in starts] + [text[start : start + 250 // part] for start in starts]
+    )
     own: list[set[int]] = [set() for _ in made.lengths]
     for value, place in zip(made.values.tolist(), made.texts.tolist(), strict=True):
         own[place].add(value)
