@@ -12,7 +12,6 @@ from operator import attrgetter
 from typing import Any
 
 from index.damage import find_damage
-from index.duplicates import Sketch, sketch
 from index.embeddings import Advance, Asked, Embedder, HalfVectors, Memory
 from index.encoder import Encoder
 from index.fold import fold_text
@@ -118,7 +117,3 @@ class Work:
 
     def words(self, articles: Sequence[Sequence[PassageText]]) -> list[tuple[list[Entry], Entry]]:
         return [article_words(texts, self._segmenter) for texts in articles]
-
-    def sketches(self, texts: Sequence[str]) -> list[Sketch]:
-        """Of texts that are not folded yet."""
-        return [sketch(fold_text(text)) for text in texts]

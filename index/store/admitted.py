@@ -28,21 +28,17 @@ class Admission:
         """Row ids of documents."""
         return self._kept(filters)[0] if filters else None
 
-    def passages(self, filters: Filters) -> list[int] | None:
+    def passages(self, filters: Filters) -> NDArray[np.int64] | None:
         """Row ids of passages, ascending."""
-        rows = self._rows(filters)
-        return None if rows is None else rows.tolist()
+        return self._kept(filters)[1] if filters else None
 
     def of(self, filters: Filters, passages: Iterable[int]) -> list[int]:
         """Those of the passages that are admitted."""
-        wanted, rows = list(passages), self._rows(filters)
-        if rows is None:
-            return wanted
-        places = np.searchsorted(rows, np.array(wanted, np.int64))
-        return [row for row, place in zip(wanted, places.tolist(), strict=True) if rows[place : place + 1] == row]
-
-    def _rows(self, filters: Filters) -> NDArray[np.int64] | None:
-        return self._kept(filters)[1] if filters else None
+        wanted, rows = np.fromiter(passages, np.int64), self.passages(filters)
+        if rows is not None:
+            wanted = wanted[np.searchsorted(rows, wanted, "right") > np.searchsorted(rows, wanted, "left")]
+        found: list[int] = wanted.tolist()
+        return found
 
     def _read(self, filters: Filters) -> tuple[list[int] | None, NDArray[np.int64] | None]:
         documents = self._database.document_rows(filters)

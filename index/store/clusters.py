@@ -2,51 +2,51 @@
 
 A passage joins the leader that it shares most with; what is a copy of no leader leads. Only leaders have keys, so that
 a paragraph found in ten thousand files is compared with one passage and not with ten thousand.
+
+    members     the leader of each passage that follows one
+    meta        `through`: all passages up to this row have been assigned
 """
 
 from __future__ import annotations
 
 import json
-import math
 import sqlite3
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain, islice
+from itertools import groupby, pairwise
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 
-from index.duplicates import STAMP, Sketch, keys, keys_needed, shared
+from index.duplicates import STAMP, Keys, Sketch, keys, shared, sketches
 from index.errors import IndexDamagedError
+from index.store import leaders
+from index.store.leaders import Batch, Candidates, Integers, Leaders
 from index.store.sqlite import SqliteFile
+from index.workers import batches
 
-# The sketches of passages by row; rows that are gone are left out.
-Sketches = Callable[[Iterable[int]], Mapping[int, Sketch]]
+# The texts of passages by row, as they are read; rows that are gone are left out.
+Texts = Callable[[Iterable[int]], Mapping[int, str]]
 
-# So many passages are compared in one transaction; sorted together, their keys touch each page of the file once, which
-# in a large index is every page. About 100 MB of sketches.
-_BATCH = 32_000
-# Numbers of grams are compared in steps of this share, which is exact enough to tell how many keys copies share.
-_GRAMS_STEP = 1.1
+# So many passages are compared in one transaction, in about 200 MB: a batch goes through all keys once.
+_BATCH = 1 << 17
+# So many texts are read at a time, and so many are compared with their candidates.
+_KEYED = 400
+_COMPARED = 1000
 # A leader that covers less of a longer copy than this makes way for it, so that the fullest version leads.
 _COVERS = 0.8
-# Forms that differ in their figures alone share most keys and are no copies. A key that so many leaders have tells
-# nothing, so no more get it, and a passage is compared with the few leaders that share most keys with it.
-_MAX_LEADERS_PER_KEY = 20
-_MAX_COMPARED = 20
-_MEMBERS = "SELECT passage FROM members WHERE leader = ? ORDER BY passage LIMIT ?"
+_FOLLOWERS = "SELECT passage FROM members WHERE leader = ? ORDER BY passage LIMIT ?"
+_THROUGH = "INSERT OR REPLACE INTO meta VALUES ('through', ?)"
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS members (passage INTEGER PRIMARY KEY, leader INTEGER NOT NULL, keys BLOB);
+CREATE TABLE IF NOT EXISTS members (passage INTEGER PRIMARY KEY, leader INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS members_leader ON members (leader);
-CREATE TABLE IF NOT EXISTS keys (
-    key INTEGER NOT NULL, leader INTEGER NOT NULL, grams INTEGER NOT NULL, PRIMARY KEY (key, leader)) WITHOUT ROWID;
 """
 
 
 class Clusters(SqliteFile):
     """The clusters of an index and the generation they hold."""
 
-    schema = SqliteFile.schema + _SCHEMA
+    schema = SqliteFile.schema + _SCHEMA + leaders.SCHEMA
 
     def __init__(self, path: Path) -> None:
         """Open the file at `path`.
@@ -92,19 +92,26 @@ class Clusters(SqliteFile):
     def members(self, leaders: Iterable[int], limit: int) -> dict[int, list[int]]:
         """The first passages, by row, of the cluster of each leader, itself included."""
         with self._reading() as connection:
+            found = {leader: connection.execute(_FOLLOWERS, (leader, limit)) for leader in set(leaders)}
             return {
-                leader: [row for (row,) in connection.execute(_MEMBERS, (leader, limit))] for leader in set(leaders)
+                leader: sorted([leader, *(row for (row,) in followers)])[:limit] for leader, followers in found.items()
             }
 
-    def update(self, removed: Sequence[int], added: Iterable[int], sketches: Sketches, generation: int) -> None:
-        """Remove passages, add passages, and stamp the result. Doing it again changes nothing."""
+    def update(self, removed: Sequence[int], added: Iterable[int], texts: Texts, generation: int) -> None:
+        """Remove passages, add passages, and stamp the result. Doing it again changes nothing.
+
+        Rows that are added are beyond all that were added before.
+        """
         with self._writing() as connection:
-            orphans = _dissolve(connection, removed)
-            _assign(connection, orphans, sketches)
-        rows = iter(added)
-        while batch := list(islice(rows, _BATCH)):
+            _assign(connection, _dissolve(connection, removed), texts)
+            Leaders(connection).tidy()
+        rows = np.unique(np.fromiter(added, np.int64))
+        rows = rows[rows > int(self.meta("through") or 0)]
+        for start in range(0, len(rows), _BATCH):
+            batch = rows[start : start + _BATCH]
             with self._writing() as connection:
-                _assign(connection, batch, sketches)
+                _assign(connection, batch.tolist(), texts)
+                connection.execute(_THROUGH, (str(batch[-1]),))
         self.set_meta("generation", str(generation))
         self.checkpoint()
 
@@ -112,121 +119,76 @@ class Clusters(SqliteFile):
 def _dissolve(connection: sqlite3.Connection, rows: Sequence[int]) -> list[int]:
     """Take passages out; those that followed them and are left without a leader are returned."""
     gone = json.dumps(rows)
-    found = connection.execute(
-        "SELECT passage, keys FROM members WHERE passage IN (SELECT value FROM json_each(?)) AND keys IS NOT NULL",
-        (gone,),
+    followers = connection.execute(
+        "DELETE FROM members WHERE passage IN (SELECT value FROM json_each(?)) RETURNING passage", (gone,)
     ).fetchall()
-    connection.executemany(
-        "DELETE FROM keys WHERE key = ? AND leader = ?",
-        ((key, leader) for leader, own in found for key in np.frombuffer(own, "<i4").tolist()),
-    )
-    connection.execute("DELETE FROM members WHERE passage IN (SELECT value FROM json_each(?))", (gone,))
-    leaders = json.dumps([leader for leader, _ in found])
     orphans = connection.execute(
-        "SELECT passage FROM members WHERE leader IN (SELECT value FROM json_each(?)) ORDER BY passage", (leaders,)
+        "DELETE FROM members WHERE leader IN (SELECT value FROM json_each(?)) RETURNING passage", (gone,)
     ).fetchall()
-    connection.execute("DELETE FROM members WHERE leader IN (SELECT value FROM json_each(?))", (leaders,))
+    Leaders(connection).leave(set(rows).difference(row for (row,) in followers))
     return [row for (row,) in orphans]
 
 
-def _assign(connection: sqlite3.Connection, rows: Sequence[int], sketches: Sketches) -> None:
-    """Give each passage that has none its leader."""
-    known = connection.execute(
-        "SELECT passage FROM members WHERE passage IN (SELECT value FROM json_each(?))", (json.dumps(rows),)
-    )
-    fresh = set(rows).difference(row for (row,) in known)
-    while fresh:
-        assignment = _Assignment(connection, sketches, sorted(fresh))
-        fresh = assignment.run()
+def _assign(connection: sqlite3.Connection, rows: Sequence[int], texts: Texts) -> None:
+    """Give passages, which have none, their leaders."""
+    while rows:
+        rows = _Assignment(connection, texts).run(rows)
 
 
 class _Assignment:
     """One batch of passages on their way to their leaders."""
 
-    def __init__(self, connection: sqlite3.Connection, sketches: Sketches, rows: Sequence[int]) -> None:
+    def __init__(self, connection: sqlite3.Connection, texts: Texts) -> None:
         self._connection = connection
-        self._sketches = dict(sketches(rows))
-        # Long passages first: their pieces then find them.
-        self._order = sorted(self._sketches, key=lambda row: (-len(self._sketches[row].grams), row))
-        matrix = keys([self._sketches[row] for row in self._order]).tolist()
-        self._keys: dict[int, list[int]] = dict(zip(self._order, matrix, strict=True))
-        self._sizes = {row: _step(len(own.grams)) for row, own in self._sketches.items()}
-        self._leaders = self._stored_leaders()
-        stored = {row for own in self._order for row in self._candidates(own)}
-        self._sketches |= sketches(stored)
+        self._texts = texts
+        self._leader_of: dict[int, int] = {}
+        self._displaced: set[int] = set()
 
-    def _stored_leaders(self) -> defaultdict[int, list[int]]:
-        """Leaders of earlier batches by key."""
-        wanted = json.dumps(sorted({key for own in self._keys.values() for key in own}))
-        found: defaultdict[int, list[int]] = defaultdict(list)
-        for key, leader, grams in self._connection.execute(
-            "SELECT key, leader, grams FROM keys WHERE key IN (SELECT value FROM json_each(?))", (wanted,)
-        ):
-            found[key].append(leader)
-            self._sizes[leader] = grams
-        return found
-
-    def _candidates(self, row: int) -> list[int]:
-        """The leaders that share most keys with `row`, and as many as copies do."""
-        whole, *parts = self._keys[row]
-        found = [self._leaders[key] for key in parts if key in self._leaders]
-        counts = Counter(chain.from_iterable(found))
-        # A key that was full may have been denied to a leader, and tells nothing against it.
-        full = sum(len(leaders) >= _MAX_LEADERS_PER_KEY for leaders in found)
-        own = self._sizes[row]
-        counts = Counter({
-            leader: count for leader, count in counts.items()
-            if count >= keys_needed(own, self._sizes[leader], len(parts) - full)
-        })  # fmt: skip
-        # Equal texts share the key of the whole.
-        counts.update(dict.fromkeys(self._leaders.get(whole, ()), len(parts)))
-        return [leader for leader, _ in counts.most_common(_MAX_COMPARED)]
-
-    def run(self) -> set[int]:
+    def run(self, rows: Sequence[int]) -> list[int]:
         """Store what was decided; the passages whose leader made way are returned, to be given another one."""
-        leader_of: dict[int, int] = {}
-        displaced: set[int] = set()
-        keyed: list[tuple[int, int, int]] = []
-        for row in self._order:
-            copies = self._copies(row, displaced)
-            lasting = {leader: common for leader, common in copies.items() if self._covers(leader, row)}
+        batch, equal = Batch.of(*self._keys(rows))
+        keyed = Leaders(self._connection)
+        found = keyed.candidates(batch)
+        # Long passages come first: their pieces then find them.
+        starts = np.flatnonzero(np.diff(found.texts, prepend=-1))[::_COMPARED].tolist()
+        for start, end in pairwise([*starts, len(found.texts)]):
+            self._compare(batch, found, slice(start, end))
+        follows = self._leader_of | {row: self._leader_of.get(first, first) for row, first in equal.items()}
+        self._connection.executemany("INSERT INTO members VALUES (?, ?)", sorted(follows.items()))
+        keyed.enter(batch, ~np.isin(batch.rows, list(self._leader_of)))
+        return sorted(self._displaced.union(_dissolve(self._connection, sorted(self._displaced))))
+
+    def _keys(self, rows: Sequence[int]) -> tuple[Integers, Keys]:
+        found: list[int] = []
+        parts = []
+        for start in range(0, len(rows), _KEYED):
+            texts = self._texts(rows[start : start + _KEYED])
+            parts.append(keys(list(texts.values())))
+            found += texts
+        return np.array(found, np.int64), Keys.joined(parts)
+
+    def _compare(self, batch: Batch, found: Candidates, part: slice) -> None:
+        """Find the leaders of those texts that have candidates in a part of all pairs."""
+        rows, others = batch.rows[found.texts[part]].tolist(), found.others[part].tolist()
+        known: dict[int, Sketch] = {}
+        for some in batches({*rows, *others}, _KEYED):
+            texts = self._texts(some)
+            known.update(zip(texts, sketches(list(texts.values())), strict=True))
+        stored = set(found.others[part][found.stored[part]].tolist())
+        for row, pairs in groupby(zip(rows, others, strict=True), key=itemgetter(0)):
+            copies = {other: common for _, other in pairs if (common := self._shared(row, other, known))}
+            # Leaders of this batch cover what comes after them.
+            lasting = {
+                other: common for other, common in copies.items()
+                if other not in stored or len(known[other].grams) >= _COVERS * len(known[row].grams)
+            }  # fmt: skip
             if lasting:
-                leader_of[row] = max(lasting, key=lambda leader: (lasting[leader], -leader))
-                continue
-            # Leaders of this batch are never displaced, as the longest came first.
-            displaced.update(copies)
-            leader_of[row] = row
-            keyed.extend((key, row, self._sizes[row]) for key in set(self._keys[row]) if self._enter(key, row))
-        self._store(leader_of, keyed)
-        return displaced.union(_dissolve(self._connection, sorted(displaced)))
+                self._leader_of[row] = max(lasting, key=lambda leader: (lasting[leader], -leader))
+            else:
+                self._displaced.update(copies)
 
-    def _copies(self, row: int, displaced: set[int]) -> dict[int, int]:
-        """Leaders that `row` is a copy of, with how many grams they share."""
-        known = [leader for leader in self._candidates(row) if leader in self._sketches and leader not in displaced]
-        found = ((leader, shared(self._sketches[row], self._sketches[leader])) for leader in known)
-        return {leader: common for leader, common in found if common}
-
-    def _covers(self, leader: int, row: int) -> bool:
-        return len(self._sketches[leader].grams) >= _COVERS * len(self._sketches[row].grams)
-
-    def _enter(self, key: int, leader: int) -> bool:
-        leaders = self._leaders[key]
-        if len(leaders) < _MAX_LEADERS_PER_KEY:
-            leaders.append(leader)
-            return True
-        return False
-
-    def _store(self, leader_of: Mapping[int, int], keyed: Iterable[tuple[int, int, int]]) -> None:
-        self._connection.executemany(
-            "INSERT INTO members VALUES (?, ?, ?)",
-            (
-                (row, leader, np.array(self._keys[row], "<i4").tobytes() if row == leader else None)
-                for row, leader in sorted(leader_of.items())
-            ),
-        )
-        self._connection.executemany("INSERT INTO keys VALUES (?, ?, ?)", sorted(keyed))
-
-
-def _step(grams: int) -> int:
-    """A number of grams, rounded, so that few pairs of them differ."""
-    return round(_GRAMS_STEP ** round(math.log(max(grams, 1), _GRAMS_STEP)))
+    def _shared(self, row: int, other: int, known: Mapping[int, Sketch]) -> int:
+        """How many grams a passage shares with one that leads; 0 when it is none of its copies."""
+        if other in self._leader_of or other in self._displaced or other not in known:
+            return 0
+        return shared(known[row], known[other])

@@ -16,16 +16,13 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 
 import faiss
 import numpy as np
 
-from index.duplicates import Sketch, sketch
 from index.encoder import Vectors
 from index.errors import IndexDamagedError
-from index.fold import fold_text
 from index.segmenter import PLAIN, Segmenter
 from index.store import Terms, codes, vectors
 from index.store.admitted import Admission
@@ -34,22 +31,21 @@ from index.store.database import FORMAT, Database
 from index.store.kept import Kept
 from index.store.records import Records
 from index.store.rows import PassageVectors
-from index.store.vectors import Stamp, VectorIndex
+from index.store.vectors import Admitted, Stamp, VectorIndex
 from index.store.words import Words
 from index.types import Document, DocumentInfo, Filters, Passage, Section, Skipped
-from index.workers import Workers, batches
+from index.workers import Workers
 
 logger = logging.getLogger(__name__)
 
 VECTORS = "vectors.faiss"
-# Fewer texts than _MANY are not worth other processes; _SKETCHED are sketched in one go.
-_MANY = 2000
-_SKETCHED = 100
 # What questions come back to; about 40 MB.
 _KEPT_PASSAGES = 8192
 _KEPT_TOKENS = 1 << 14
 # The vectors of so few are sooner compared one by one than found in an index of all.
 _FEW_PASSAGES = 1000
+# What passages filters admit, as bits: 1 MB each for a million passages.
+_KEPT_FILTERS = 16
 # Rewriting the vector checkpoint costs what the corpus costs, so it waits until this share of it has changed, or as
 # many vectors as a new reader can replay, and a search look through beside it, without being felt.
 _CHECKPOINT_SHARE = 0.1
@@ -90,9 +86,10 @@ class LocalStore:
         self._read_vectors: Kept[PassageVectors] = Kept(_KEPT_PASSAGES)
         self._read_leaders: Kept[int] = Kept(_KEPT_PASSAGES)
         self._loaded: VectorIndex | None = None
+        self._selected = lru_cache(_KEPT_FILTERS)(self._select)
         self._words = Words(folder, database, segmenter, target, may_write=may_write, workers=workers)
         self._frequency = lru_cache(_KEPT_TOKENS)(self._words.passages.document_frequency)
-        clusters = self._clusters = self._load_clusters(target, may_write, workers)
+        clusters = self._clusters = self._load_clusters(target, may_write)
         self._members = lru_cache(_KEPT_PASSAGES)(lambda leader, limit: clusters.members([leader], limit)[leader])
         # While someone writes, the database is ahead of what is derived from it.
         self.database = database.at(self.generation)
@@ -135,13 +132,20 @@ class LocalStore:
     def search_vectors(self, vector: Vectors, limit: int, filters: Filters) -> list[tuple[int, float]]:
         rows = self._admission.passages(filters)
         if rows is not None and len(rows) <= _FEW_PASSAGES:
-            return self._nearest(vector, limit, rows)
+            return self._nearest(vector, limit, rows.tolist())
         # OpenMP keeps this number for each thread. With more, its threads spin while they wait for the next question.
         faiss.omp_set_num_threads(1)
-        return self._vectors.search(vector, limit, rows)
+        index = self._vectors
+        found = index.search(vector, limit, None if rows is None else self._selected(filters))
+        return self._nearest(vector, limit, (row for row, _ in found)) if index.is_rough else found
 
-    def _nearest(self, vector: Vectors, limit: int, rows: list[int]) -> list[tuple[int, float]]:
-        """As `search_vectors` of a few passages, compared one by one."""
+    def _select(self, filters: Filters) -> Admitted:
+        rows = self._admission.passages(filters)
+        assert rows is not None
+        return self._vectors.admit(rows)
+
+    def _nearest(self, vector: Vectors, limit: int, rows: Iterable[int]) -> list[tuple[int, float]]:
+        """Of these passages those that have the `limit` nearest units, by exact cosines."""
         found = self.vectors(rows)
         if not found:
             return []
@@ -241,7 +245,7 @@ class LocalStore:
             about = self.database.changed_vectors(0)
             vectors.write(path, self.dim, target, lambda: self.database.vectors_since(0), about)
 
-    def _load_clusters(self, target: int, may_write: bool, workers: Workers | None) -> Clusters:
+    def _load_clusters(self, target: int, may_write: bool) -> Clusters:
         path = self.folder / "clusters.sqlite"
         try:
             found = Clusters(path)
@@ -257,18 +261,8 @@ class LocalStore:
         if may_write and since < target:
             added = self.database.passage_rows_since(since)
             removed = self.database.removed_since("passages", since)
-            found.update(removed, added, lambda rows: self._sketches(rows, workers), target)
+            found.update(removed, added, self.database.visible, target)
         return found
-
-    def _sketches(self, rows: Iterable[int], workers: Workers | None) -> dict[int, Sketch]:
-        texts = self.database.visible(rows)
-        distinct = dict.fromkeys(texts.values())
-        if workers is None or len(distinct) < _MANY:
-            sketches = {text: sketch(fold_text(text)) for text in distinct}
-        else:
-            found = workers.map("sketches", batches(distinct, _SKETCHED))
-            sketches = dict(zip(distinct, chain.from_iterable(found), strict=True))
-        return {row: sketches[text] for row, text in texts.items()}
 
 
 def current_folder(data_dir: Path) -> Path | None:

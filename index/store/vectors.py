@@ -7,9 +7,11 @@
 What came and went since the checkpoint is replayed from the database: vectors in a small exact index beside it, row ids
 in a mask over it. Row ids are never used twice, so neither can bring back what is gone.
 
-Up to FLAT_VECTORS the checkpoint is exact. Beyond that it has inverted lists of 4-bit codes (IVF, SQ4): search only
-takes candidates from it, whose cosines are then computed from the database's own vectors, so coarse codes cost
-nothing (benchmarks/README.md has the figures). It is trained again when the index has doubled or halved.
+Up to FLAT_VECTORS the checkpoint is exact. Beyond that it has inverted lists of product-quantised codes, two bits a
+dimension, many of which are compared at a time in registers (IVF, PQ4 fast-scan: a fifth of the time of scalar codes,
+in half of the bytes). Their cosines are rough, so more candidates are taken than were asked for, whose cosines are then
+to be computed from the database's own vectors (benchmarks/README.md has the figures). The lists are trained again when
+the index has doubled or halved.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -35,13 +38,18 @@ UNITS_PER_PASSAGE = 1 << 12
 FLAT_VECTORS = 200_000
 # Vectors are added in parts, so that no copy of them all is in memory.
 _BATCH = 2000
-# So many training vectors a list; FAISS itself asks for 39.
-_TRAINING_PER_LIST = 64
-_TRAINING_ROUNDS = 10
-# Twice the root of the number of vectors, and the share of these lists that a search looks through: together they give
-# recall@10 of 0.97, measured with 489,000 vectors (benchmarks/README.md).
+# So many training vectors a list, and rounds; twice as many of both give the same recall.
+_TRAINING_PER_LIST = 32
+_TRAINING_ROUNDS = 6
+# Twice the root of the number of vectors, and how many of these lists a search looks through for each root of theirs:
+# together, and with so many candidates for each that is wanted, they give recall@10 of 0.97 for half a million vectors
+# and for five (benchmarks/README.md).
 _LISTS_PER_ROOT = 2
-_PROBED_SHARE = 0.25
+_PROBES_PER_ROOT = 9
+_CANDIDATES = 4
+# With so many lists, those that vectors belong to are found by way of coarse codes of the centroids.
+_MANY_LISTS = 1024
+_CENTROIDS_COMPARED = 8
 _METRIC = faiss.METRIC_INNER_PRODUCT
 
 Rows = NDArray[np.int64]
@@ -68,6 +76,24 @@ class Stamp:
     def fits(self, vectors: int) -> bool:
         """Whether an index of so many vectors can go on with the lists of this one."""
         return vectors > FLAT_VECTORS and self.trained / 2 <= vectors <= 2 * self.trained
+
+
+class Selected:
+    """Positions of a FAISS index that a search keeps to."""
+
+    def __init__(self, places: Mask) -> None:
+        self.places = places
+        self.left_out = len(places) - int(np.count_nonzero(places))
+        self.share = 1 - self.left_out / len(places) if len(places) else 0.0
+        self.selector = _selector(places)
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What a search keeps to in the checkpoint, and in what came since."""
+
+    checkpoint: Selected
+    since: Selected
 
 
 class VectorIndex:
@@ -117,14 +143,28 @@ class VectorIndex:
         """Remove the units of passages; unknown rows are ignored. To be done before `add`."""
         self._checkpoint.hide(rows)
 
-    def search(self, query: Vectors, limit: int, rows: Sequence[int] | None = None) -> list[tuple[int, float]]:
+    @property
+    def is_rough(self) -> bool:
+        """Whether cosines are only about right.
+
+        `search` then takes more units than it is asked for, so that those with the best exact cosines are among them.
+        """
+        return self._checkpoint.is_rough
+
+    def admit(self, rows: Iterable[int]) -> Admitted:
+        """These passages alone, for searching; to be kept, as it takes time where they are many."""
+        return Admitted(self._checkpoint.admit(rows), self._since.admit(rows))
+
+    def search(self, query: Vectors, limit: int, admitted: Admitted | None = None) -> list[tuple[int, float]]:
         """Passage row ids with the cosine of their best unit, highest first, from the `limit` best units.
 
-        `rows` limits to these; cosines are about right where the index is beyond FLAT_VECTORS.
+        See `is_rough` for what that means.
         """
-        if limit < 1 or (rows is not None and not len(rows)):
+        if limit < 1:
             return []
-        found = [*self._checkpoint.search(query, limit, rows), *self._since.search(query, limit, rows)]
+        limit *= _CANDIDATES if self.is_rough else 1
+        first, second = (admitted.checkpoint, admitted.since) if admitted else (None, None)
+        found = [*self._checkpoint.search(query, limit, first), *self._since.search(query, limit, second)]
         best: dict[int, float] = {}
         for row, score in sorted(found, key=lambda item: (-item[1], item[0]))[:limit]:
             best.setdefault(row, score)
@@ -137,18 +177,26 @@ class _Part:
     def __init__(self, index: Any, rows: Rows) -> None:  # noqa: ANN401 - FAISS has no types
         self.index = index
         self.rows = rows
-        self._alive: Mask | None = None
+        self._alive: Selected | None = None
         self._lists = index.nlist if isinstance(index, faiss.IndexIVF) else 0
 
     def __len__(self) -> int:
-        hidden = 0 if self._alive is None else len(self._alive) - int(np.count_nonzero(self._alive))
-        return int(self.index.ntotal) - hidden
+        return int(self.index.ntotal) - (self._alive.left_out if self._alive else 0)
+
+    @property
+    def is_rough(self) -> bool:
+        return self._lists > 0
 
     def hide(self, rows: Iterable[int]) -> None:
         """Leave out the vectors of these passages."""
         gone = self.places(rows)
         if gone.any():
-            self._alive = ~gone
+            self._alive = Selected(~gone)
+
+    def admit(self, rows: Iterable[int]) -> Selected:
+        """The vectors of these passages."""
+        admitted = self.places(rows)
+        return Selected(admitted & self._alive.places if self._alive else admitted)
 
     def places(self, rows: Iterable[int]) -> Mask:
         """Which positions belong to these passages."""
@@ -159,28 +207,23 @@ class _Part:
         np.add.at(changes, np.searchsorted(self.rows, wanted, "right"), -1)
         return np.cumsum(changes[:-1]) > 0
 
-    def search(self, query: Vectors, limit: int, rows: Sequence[int] | None) -> list[tuple[int, float]]:
+    def search(self, query: Vectors, limit: int, admitted: Selected | None) -> list[tuple[int, float]]:
         """Rows and cosines of the `limit` nearest vectors, or of those that were found."""
-        if not self.index.ntotal:
+        selected = admitted or self._alive
+        if not self.index.ntotal or (selected and not selected.share):
             return []
-        admitted = self._alive
-        if rows is not None:
-            admitted = self.places(rows) if admitted is None else self.places(rows) & admitted
         scores, places = self.index.search(
-            query[None, :], min(limit, len(self.rows)), params=self._parameters(admitted)
+            query[None, :], min(limit, len(self.rows)), params=self._parameters(selected)
         )
         found = places[0] >= 0
         return list(zip(self.rows[places[0][found]].tolist(), scores[0][found].tolist(), strict=True))
 
-    def _parameters(self, admitted: Mask | None) -> Any:  # noqa: ANN401
-        selector = None
-        probes = math.ceil(self._lists * _PROBED_SHARE)
-        if admitted is not None:
-            selector = _selector(admitted)
-            # What few vectors a filter admits lie in lists further away.
-            share = np.count_nonzero(admitted) / len(admitted)
-            probes = min(self._lists, math.ceil(probes / max(share, 1e-9)))
+    def _parameters(self, selected: Selected | None) -> Any:  # noqa: ANN401
+        selector = selected.selector if selected else None
         if self._lists:
+            # What few vectors a filter admits lie in lists further away.
+            share = selected.share if selected else 1.0
+            probes = min(self._lists, math.ceil(_PROBES_PER_ROOT * math.sqrt(self._lists) / share))
             return faiss.SearchParametersIVF(sel=selector, nprobe=probes)  # type: ignore[call-arg]
         return faiss.SearchParameters(sel=selector) if selector else None  # type: ignore[call-arg]
 
@@ -201,9 +244,10 @@ def write(path: Path, dim: int, generation: int, vectors: Callable[[], Iterator[
     """
     index = _flat(dim) if about <= FLAT_VECTORS else _trained(dim, vectors(), about)
     rows = [np.zeros(0, np.int64)]
-    for own, batch in _parts(vectors(), dim):
-        index.add(batch)
-        rows.append(own)
+    with _assigning(index):
+        for own, batch in _parts(vectors(), dim):
+            index.add(batch)
+            rows.append(own)
     _save(path, index, np.concatenate(rows), generation, 0 if about <= FLAT_VECTORS else about)
 
 
@@ -214,11 +258,12 @@ def extend(path: Path, generation: int, removed: Iterable[int], added: Iterable[
     index.remove_ids(_selector(_Part(index, known).places(removed)))
     rows = [known]
     position = len(known)
-    for own, batch in _parts(added, index.d):
-        # Positions are not used again, so those of what was removed stay without a vector.
-        index.add_with_ids(batch, np.arange(position, position + len(own), dtype=np.int64))
-        position += len(own)
-        rows.append(own)
+    with _assigning(index):
+        for own, batch in _parts(added, index.d):
+            # Positions are not used again, so those of what was removed stay without a vector.
+            index.add_with_ids(batch, np.arange(position, position + len(own), dtype=np.int64))
+            position += len(own)
+            rows.append(own)
     _save(path, index, np.concatenate(rows), generation, Stamp.read(path).trained)
 
 
@@ -237,17 +282,41 @@ def _save(path: Path, index: Any, rows: Rows, generation: int, trained: int) -> 
 
 
 def _trained(dim: int, vectors: Iterator[PassageVectors], about: int) -> Any:  # noqa: ANN401
-    """An empty index with lists for about so many vectors, trained on some of them."""
+    """An empty index with lists for about so many vectors, trained on those of some passages."""
     lists = 1 << round(math.log2(_LISTS_PER_ROOT * math.sqrt(about)))
     wanted = min(1.0, lists * _TRAINING_PER_LIST / about)
     chance = np.random.default_rng(1)
-    sample = np.concatenate([batch[chance.random(len(batch)) < wanted] for _, batch in _parts(vectors, dim)])
-    coarse = faiss.IndexFlatIP(dim)
-    index: Any = faiss.IndexIVFScalarQuantizer(coarse, dim, lists, faiss.ScalarQuantizer.QT_4bit, _METRIC)
+    sample = [batch for _, batch in _parts((passage for passage in vectors if chance.random() < wanted), dim)]
+    index: Any = faiss.index_factory(dim, f"IVF{lists},PQ{_split(dim, 2)}x4fs", _METRIC)
     index.cp.niter = _TRAINING_ROUNDS
-    index.train(sample)
-    index.referenced_objects = [coarse]  # FAISS itself would let go of it
+    index.cp.min_points_per_centroid = 1  # or FAISS writes to the terminal what it would rather have
+    index.train(np.concatenate(sample))
     return index
+
+
+@contextmanager
+def _assigning(index: Any) -> Iterator[None]:  # noqa: ANN401
+    """Vectors that are added find their lists in a quarter of the time, and one in a hundred the second best."""
+    if not isinstance(index, faiss.IndexIVF) or index.nlist < _MANY_LISTS:
+        yield
+        return
+    exact = index.quantizer
+    centroids = exact.reconstruct_n(0, index.nlist)
+    codes: Any = faiss.index_factory(index.d, f"PQ{_split(index.d, 4)}x4fs", _METRIC)
+    codes.train(centroids)
+    codes.add(centroids)
+    quick: Any = faiss.IndexRefineFlat(codes, faiss.swig_ptr(centroids))
+    quick.k_factor = _CENTROIDS_COMPARED
+    index.quantizer = quick
+    try:
+        yield
+    finally:
+        index.quantizer = exact
+
+
+def _split(dim: int, size: int) -> int:
+    """Into how many codes a vector is split, each for so many dimensions, or for one."""
+    return dim // size if dim % size == 0 else dim
 
 
 def _selector(places: Mask) -> Any:  # noqa: ANN401

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from index.build import sync
-from index.duplicates import keys, shared, sketch
+from index.codes import folded_codes
+from index.duplicates import Keys, keys, shared, sketches
 from index.fold import fold_text
 from index.search import MAX_COPIES, search
 from index.store.clusters import Clusters
 from index.store.local import LocalStore
 from index.types import Filters
-from tests.conftest import BigramEncoder, seed
+from tests.conftest import SEEDS, BigramEncoder, seed
 
 TEXT = "改革工会运行机制,按照中央关于群团改革的要求,把自我革新精神贯穿于工会工作全过程。"
 
@@ -38,7 +42,7 @@ TEXT = "改革工会运行机制,按照中央关于群团改革的要求,把自�
     ],
 )
 def test_what_is_a_copy(first: str, second: str, expected: bool) -> None:
-    one, other = sketch(fold_text(first)), sketch(fold_text(second))
+    one, other = sketches([first, second])
     assert (shared(one, other) > 0) == (shared(other, one) > 0) == expected
 
 
@@ -50,19 +54,47 @@ def test_overlap_is_exactly_that_of_the_sets_of_5_grams() -> None:
     for start in range(0, 600, 7):
         first, second = text[start : start + 60], text[start + 11 : start + 85]
         common = len(grams(first) & grams(second))
-        one, other = sketch(first), sketch(second)
+        one, other = sketches([first, second])
         assert (len(one.grams), len(other.grams)) == (len(grams(first)), len(grams(second)))
         is_copy = common >= 0.8 * min(len(one.grams), len(other.grams))
         assert shared(one, other) in ((common, 0) if is_copy else (0,))
 
 
-def test_keys_find_copies_cut_to_half_and_few_strangers() -> None:
-    text = "".join(seed(number) for number in range(5))
-    whole = [sketch(fold_text(text[start : start + 250])) for start in range(0, len(text) - 250, 250)]
-    half = [sketch(fold_text(text[start : start + 125])) for start in range(0, len(text) - 250, 250)]
-    shared_keys = (keys(whole)[:, None, :] == keys(half)[None, :, :]).any(axis=2)
-    assert np.diag(shared_keys).mean() > 0.99
-    assert shared_keys.mean() < 0.02 + 1 / len(whole)
+@pytest.mark.parametrize(("part", "found"), [(1, 1.0), (2, 0.99), (3, 0.95)])
+def test_keys_find_copies_cut_to_a_piece_and_few_strangers(part: int, found: float) -> None:
+    text = "".join("".join(seed(number) for number in range(5)).split())
+    starts = range(0, len(text) - 250, 50)
+    made = keys(
+        [text[start : start + 250] for start in starts] + [text[start : start + 250 // part] for start in starts]
+    )
+    own: list[set[int]] = [set() for _ in made.lengths]
+    for value, place in zip(made.values.tolist(), made.texts.tolist(), strict=True):
+        own[place].add(value)
+    pairs = list(zip(own[: len(starts)], own[len(starts) :], strict=True))
+    assert np.mean([bool(whole & piece) for whole, piece in pairs]) >= found
+    # Texts that stand 250 characters apart have nothing in common but phrases.
+    assert np.mean([bool(own[place] & own[place + 5]) for place in range(len(starts) - 5)]) < 0.05
+    assert (made.lengths[: len(starts)] == 250).all()
+
+
+def test_keys_are_the_same_in_any_company() -> None:
+    texts = ["", "甲", TEXT, "".join(seed(0).split())[:1000], "Cafe\u0301 ﷺ", TEXT[5:]]
+    together = keys(texts)
+    for place, text in enumerate(texts):
+        alone = keys([text])
+        assert together.values[together.texts == place].tolist() == alone.values.tolist()
+        assert (together.whole[place], together.lengths[place]) == (alone.whole[0], alone.lengths[0])
+    joined = Keys.joined([keys(texts[:2]), keys(texts[2:])])
+    assert joined.values.tolist() == together.values.tolist()
+    assert joined.texts.tolist() == together.texts.tolist()
+
+
+@given(st.lists(st.text(st.one_of(st.characters(), st.sampled_from("工会 資\n\u0301\u1161\u2060½ａ\x00"))), max_size=5))
+def test_codes_are_those_of_the_folded_texts(texts: list[str]) -> None:
+    codes, lengths = folded_codes(texts)
+    expected = ["".join(fold_text(text).split()) for text in texts]
+    assert "".join(map(chr, codes.tolist())) == "".join(expected)
+    assert lengths.tolist() == [len(text) for text in expected]
 
 
 class Corpus:
@@ -128,10 +160,10 @@ def test_also_in_keeps_to_the_filter(corpus: Corpus) -> None:
 
 def test_doing_an_update_again_changes_nothing(corpus: Corpus, tmp_path: Path) -> None:
     store = corpus.sync(a=TEXT, b=TEXT[:30], c="改革开放以来变化很大。")
-    texts = {row: sketch(fold_text(passage.text)) for row, passage in store.passages(range(9)).items()}
+    texts = {row: passage.text for row, passage in store.passages(range(9)).items()}
 
-    def of(rows: object) -> dict[int, str]:
-        return {row: texts[row] for row in rows if row in texts}  # type: ignore[attr-defined]
+    def of(rows: Iterable[int]) -> dict[int, str]:
+        return {row: texts[row] for row in rows if row in texts}
 
     fresh = Clusters.reset(tmp_path / "again.sqlite")
     for _ in range(2):
@@ -140,3 +172,57 @@ def test_doing_an_update_again_changes_nothing(corpus: Corpus, tmp_path: Path) -
     for _ in range(2):
         fresh.update([1], [], of, generation=4)
         assert fresh.leaders([2, 3]) == {2: 2, 3: 3}
+
+
+def paragraphs() -> list[str]:
+    """Of the seeds, every fourth of them also cut and every fifth also changed; no two are copies otherwise."""
+    found = [text for path in sorted(SEEDS.glob("*.txt")) for text in path.read_text("utf-8").split("\n")]
+    found = [text for text in dict.fromkeys(found) if 60 < len(text) < 400][:120]
+    cut = [text[: 2 * len(text) // 3] for text in found[::4]]
+    changed = [text.replace("工会", "公会", 1) + "(完)" for text in found[::5]]
+    return found + cut + changed
+
+
+def groups(clusters: Clusters, rows: Iterable[int]) -> set[frozenset[int]]:
+    found: dict[int, set[int]] = {}
+    for row, leader in clusters.leaders(rows).items():
+        found.setdefault(leader, set()).add(row)
+    return set(map(frozenset, found.values()))
+
+
+@pytest.mark.parametrize("size", [1 << 17, 50, 7])
+@pytest.mark.parametrize("are_copies_first", [False, True])
+def test_clusters_hold_copies_however_they_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, are_copies_first: bool
+) -> None:
+    monkeypatch.setattr("index.store.clusters._BATCH", size)
+    paragraphs_ = paragraphs()[::-1] if are_copies_first else paragraphs()
+    texts = dict(enumerate(paragraphs_, start=1))
+    made = Clusters.reset(tmp_path / "clusters.sqlite")
+    made.update([], texts, lambda rows: {row: texts[row] for row in rows}, generation=1)
+    sketched = dict(zip(texts, sketches(list(texts.values())), strict=True))
+    for group in groups(made, texts):
+        (leader,) = set(made.leaders(group).values())
+        assert all(shared(sketched[row], sketched[leader]) for row in group)
+        assert made.members([leader], 99)[leader] == sorted(group)
+    in_clusters = [group for group in groups(made, texts) if len(group) > 1]
+    assert sum(map(len, in_clusters)) - len(in_clusters) > 0.97 * (len(texts) - 120)
+
+
+def test_leaders_that_go_and_come_leave_no_entries_behind(tmp_path: Path) -> None:
+    texts = dict(enumerate(paragraphs()[:150], start=1))
+    made = Clusters.reset(tmp_path / "clusters.sqlite")
+
+    def of(rows: Iterable[int]) -> dict[int, str]:
+        return {row: texts[row] for row in rows if row in texts}
+
+    made.update([], list(texts), of, generation=1)
+    before, size = groups(made, texts), made.path.stat().st_size
+    first = dict(texts)
+    for generation in range(2, 9):
+        new = {row + 150: text for row, text in texts.items()}
+        gone, texts = list(texts), new
+        made.update(gone, list(new), of, generation)
+    assert {frozenset(row - 1050 for row in group) for group in groups(made, texts)} == before
+    assert [texts[row + 1050] for row in first] == list(first.values())
+    assert made.path.stat().st_size < 2 * size
