@@ -1,0 +1,168 @@
+"""The tokens of many texts at once: the same as `index.tokens.tokenize` finds, in a third of the time.
+
+All texts are one array of characters, from which whole steps take what they need: Han text to the segmenter in one
+go, bigrams as an array, and what is left, words and numbers, by one pattern.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.fold import fold_text
+from index.segmenter import PLAIN, Segmenter
+from index.tokens import HAN, MARKS, NUMBER, UNSPACED, WORD, han_word_tokens, number_tokens, word_tokens
+
+Codes = NDArray[np.uint32]
+Kinds = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+# Stands between texts: never a character, and not white space either.
+_END = "\uffff"
+_SPACE, _LINE = ord(" "), ord("\n")
+# Kinds of characters, and a bit for those that no word or number holds.
+_IS_HAN, _IS_UNSPACED, _IS_END, _IS_OTHER, _UNKNOWN = 1, 2, 3, 4, 255
+_KIND, _IS_FILLER = 15, 16
+_HAN_CHAR = re.compile(f"[{HAN}]")
+_UNSPACED_CHAR = re.compile(f"[{UNSPACED}]")
+# An underscore is a \w, and yet in no word; this does no harm here.
+_IN_WORDS = re.compile(f"[\\w{MARKS}.,:/'’+#&-]")
+_NUMBER = re.compile(f"({NUMBER})([%{HAN}])?")
+_RUNS = re.compile(f"{NUMBER}[%{HAN}]?|{WORD}|{_END}")
+# When a table knows so many words it forgets them: some 30 MB.
+_MAX_KNOWN = 1 << 17
+
+
+def token_lines(texts: Sequence[str], segmenter: Segmenter = PLAIN) -> list[str]:
+    """The tokens of each text, which is not folded yet, with a space behind each."""
+    if not texts:
+        return []
+    codes = _codes(_END.join([fold_text(text.replace(_END, "\n")) for text in texts]))
+    kinds = _kinds(codes)
+    fillers = (kinds & _IS_FILLER) > 0
+    kinds &= _KIND
+    lines = zip(
+        _han_words(codes, kinds, segmenter), _pairs(codes, kinds), _words_and_numbers(codes, fillers), strict=True
+    )
+    return ["".join(parts) for parts in lines]
+
+
+def _han_words(codes: Codes, kinds: Kinds, segmenter: Segmenter) -> list[str]:
+    """Words of more than two characters, and readings of names; the segmenter sees Han text and no more."""
+    is_kept = (kinds == _IS_HAN) | (kinds == _IS_END)
+    is_first_gap = ~is_kept
+    is_first_gap[1:] &= is_kept[:-1]
+    text = _text(np.where(is_kept, codes, _LINE)[is_kept | is_first_gap])
+    return "".join(map(_known_words(segmenter).__getitem__, segmenter.cut(text))).split(_END)
+
+
+def _pairs(codes: Codes, kinds: Kinds) -> list[str]:
+    """Bigrams of Han and of unspaced text, and characters that stand alone; a space in Han text separates nothing."""
+    before, after = _neighbours(np.where(kinds == _IS_HAN, kinds, 0))
+    is_joint = (codes == _SPACE) & (before > 0) & (after > 0)
+    if not is_joint.any():
+        return _pairs_of(codes, kinds)
+    found = _pairs_of(codes[~is_joint], kinds[~is_joint])
+    # Between spaces a single character is a word as well.
+    before, after = _neighbours(is_joint.view(np.uint8))
+    is_lone = _is_alone(kinds) & (before | after).view(np.bool_)
+    lone = _text(codes[is_lone | (kinds == _IS_END)]).split(_END)
+    return [pairs + "".join(f"{char} " for char in chars) for pairs, chars in zip(found, lone, strict=True)]
+
+
+def _pairs_of(codes: Codes, kinds: Kinds) -> list[str]:
+    is_pair = np.zeros(len(codes), dtype=np.bool_)
+    is_pair[:-1] = (kinds[:-1] == kinds[1:]) & (kinds[:-1] <= _IS_UNSPACED)
+    rows = np.flatnonzero(is_pair | _is_alone(kinds) | (kinds == _IS_END))
+    tokens = np.full((len(rows), 3), _SPACE, dtype=np.uint32)
+    tokens[:, 0] = codes[rows]
+    is_pair = is_pair[rows]
+    tokens[is_pair, 1] = codes[rows[is_pair] + 1]
+    return _text(tokens).split(_END)
+
+
+def _is_alone(kinds: Kinds) -> Mask:
+    before, after = _neighbours(kinds)
+    return (kinds <= _IS_UNSPACED) & (kinds != before) & (kinds != after)
+
+
+def _neighbours(kinds: Kinds) -> tuple[Kinds, Kinds]:
+    """What stands before each and after each; 0 at the ends."""
+    padded = np.pad(kinds, 1)
+    return padded[:-2], padded[2:]
+
+
+def _words_and_numbers(codes: Codes, fillers: Mask) -> list[str]:
+    # Of what no word holds the first character is enough to end a word, and may be a number's unit.
+    is_kept = ~fillers
+    is_kept[1:] |= ~fillers[:-1]
+    return "".join(map(_known_runs().__getitem__, _RUNS.findall(_text(codes[is_kept])))).split(_END)
+
+
+class _Known(dict[str, str]):
+    """Words with their tokens, a space behind each; subclasses find those of new ones."""
+
+    def __missing__(self, word: str) -> str:
+        if len(self) >= _MAX_KNOWN:
+            self.clear()
+        self[word] = found = word if word == _END else "".join(f"{token} " for token in self._tokens(word))
+        return found
+
+    def _tokens(self, word: str) -> Sequence[str]:
+        raise NotImplementedError
+
+
+class _Words(_Known):
+    def __init__(self, segmenter: Segmenter) -> None:
+        self._segmenter = segmenter
+
+    def _tokens(self, word: str) -> Sequence[str]:
+        return han_word_tokens(word, self._segmenter, True) if len(word) > 1 else ()
+
+
+class _Runs(_Known):
+    def _tokens(self, word: str) -> Sequence[str]:
+        number = _NUMBER.fullmatch(word)
+        return number_tokens(number[1], number[2]) if number else word_tokens(word)
+
+
+_known_words = lru_cache(maxsize=4)(_Words)
+_known_runs = cache(_Runs)
+
+
+@cache
+def _table() -> Kinds:
+    """The kind of each code point, as far as it is known."""
+    return np.full(0x110000, _UNKNOWN, dtype=np.uint8)
+
+
+def _kinds(codes: Codes) -> Kinds:
+    table = _table()
+    kinds: Kinds = table.take(codes)
+    if kinds.size and kinds.max() == _UNKNOWN:
+        for code in np.unique(codes[kinds == _UNKNOWN]).tolist():
+            table[code] = _kind(chr(code))
+        kinds = table.take(codes)
+    return kinds
+
+
+def _kind(char: str) -> int:
+    if char == _END:
+        return _IS_END
+    if _HAN_CHAR.match(char):
+        return _IS_HAN | _IS_FILLER
+    if _UNSPACED_CHAR.match(char):
+        return _IS_UNSPACED | _IS_FILLER
+    return _IS_OTHER if _IN_WORDS.match(char) else _IS_OTHER | _IS_FILLER
+
+
+def _codes(text: str) -> Codes:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+
+
+def _text(codes: Codes) -> str:
+    return codes.tobytes().decode("utf-32-le", "surrogatepass")
