@@ -11,7 +11,9 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
+import numpy as np
 import opencc
+from numpy.typing import NDArray
 
 # Stands in a passage's clean text for a character that matching must not see (a line break inside a word, page
 # furniture). It is as long as what it hides, so offsets stay those of the original.
@@ -19,8 +21,14 @@ HIDDEN = "\u2060"
 
 _HAN = "\u2e80-\u2fdf\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _WORD_JOIN = re.compile(f"(?<=[{_HAN}])[^\\S\\n]+(?=[0-9a-zA-Z])|(?<=[0-9a-zA-Z])[^\\S\\n]+(?=[{_HAN}])")
-_SPACES = re.compile("\\s+")
-_IRREGULAR_SPACE = re.compile(f"\\s{{2,}}|[^\\S \\n]|{_WORD_JOIN.pattern}")
+_HAN_CHAR = re.compile(f"[{_HAN}]")
+# Folding one for one leaves no other white space than these two.
+_SPACES = re.compile("[ \n]{2,}")
+# Up to so many characters a dictionary is quicker than numpy.
+_FEW_CHARS = 40
+# Stands for a character that does not fold one to one; no code point.
+SPECIAL = 0x110000
+_UNKNOWN = SPECIAL + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +55,10 @@ class Folded:
 
 def fold(text: str) -> Folded:
     """Fold `text`; see the module's docstring for what that means."""
-    regular = text.translate(_table)
-    spaceless = len(text.split(maxsplit=1)) == 1 and not text[0].isspace() and not text[-1].isspace()
-    if _special.isdisjoint(text) and (spaceless or not _IRREGULAR_SPACE.search(text)):
-        return Folded(regular)
-    return _fold_with_map(text)
+    regular = _one_to_one(text)
+    if regular is None or _has_joins(text, regular) or _SPACES.search(regular):
+        return _fold_with_map(text)
+    return Folded(regular)
 
 
 @lru_cache(maxsize=8192)
@@ -62,11 +69,40 @@ def fold_kept(text: str) -> Folded:
 
 def fold_text(text: str) -> str:
     """The folded text alone, in less time than with its map."""
-    joined = _WORD_JOIN.sub("", text)
-    folded = joined.translate(_table)
-    if HIDDEN in text or not _marks.isdisjoint(text):
-        return fold(text).text
+    folded = _one_to_one(text)
+    if folded is None:
+        if HIDDEN in text or not _marks.isdisjoint(text):
+            return _fold_with_map(text).text
+        folded = text.translate(_table)
+    if _has_joins(text, folded):
+        folded = _WORD_JOIN.sub("", text).translate(_table)
     return _SPACES.sub(lambda spaces: "\n" if "\n" in spaces.group() else " ", folded)
+
+
+def fold_codes(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Code points folded one for one, white space left as it is; `SPECIAL` where that is not all there is to do."""
+    table = _codes()
+    folded = table.take(codes)
+    if len(folded) and folded.max() == _UNKNOWN:
+        for code in np.unique(codes[folded == _UNKNOWN]).tolist():
+            found = _table[code]
+            table[code] = SPECIAL if chr(code) in _special else ord(found)
+        folded = table.take(codes)
+    return folded
+
+
+def _one_to_one(text: str) -> str | None:
+    """The text folded, as long as it is; None if something in it does not fold one to one."""
+    if len(text) <= _FEW_CHARS:
+        folded = text.translate(_table)
+        return folded if _special.isdisjoint(text) else None
+    codes = fold_codes(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4"))
+    return None if codes.max() == SPECIAL else codes.tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def _has_joins(text: str, folded: str) -> bool:
+    """Whether spaces in a text go, because Han text and Western words meet there."""
+    return " " in folded and bool(_HAN_CHAR.search(text) and _WORD_JOIN.search(text))
 
 
 def _fold_with_map(text: str) -> Folded:
@@ -118,6 +154,12 @@ def _normalise(cluster: str) -> str:
 def _is_mark(char: str) -> bool:
     # Vowels and trailing consonants of conjoining Hangul compose although they are not marks.
     return unicodedata.category(char).startswith("M") or "\u1160" <= char <= "\u11ff"
+
+
+@cache
+def _codes() -> NDArray[np.uint32]:
+    """What each code point folds to, as far as it is known."""
+    return np.full(SPECIAL, _UNKNOWN, dtype=np.uint32)
 
 
 @cache
