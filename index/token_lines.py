@@ -9,21 +9,25 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from index.fold import fold_text
+from index.fold import SPECIAL, fold_codes, fold_text
 from index.segmenter import PLAIN, Segmenter
 from index.tokens import HAN, MARKS, NUMBER, UNSPACED, WORD, han_word_tokens, number_tokens, word_tokens
 
 Codes = NDArray[np.uint32]
 Kinds = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
+_Values = TypeVar("_Values", Codes, Kinds)
 
 # Stands between texts: never a character, and not white space either.
 _END = "\uffff"
-_SPACE, _LINE = ord(" "), ord("\n")
+_SPACE, _LINE, _END_CODE = ord(" "), ord("\n"), ord(_END)
+# The first radical: folding takes spaces between Han text and Western words away.
+_FIRST_HAN = 0x2E80
 # Kinds of characters, and a bit for those that no word or number holds.
 _IS_HAN, _IS_UNSPACED, _IS_END, _IS_OTHER, _UNKNOWN = 1, 2, 3, 4, 255
 _KIND, _IS_FILLER = 15, 16
@@ -41,7 +45,7 @@ def token_lines(texts: Sequence[str], segmenter: Segmenter = PLAIN) -> list[str]
     """The tokens of each text, which is not folded yet, with a space behind each."""
     if not texts:
         return []
-    codes = _codes(_END.join([fold_text(text.replace(_END, "\n")) for text in texts]))
+    codes = _folded([text.replace(_END, "\n") for text in texts])
     kinds = _kinds(codes)
     fillers = (kinds & _IS_FILLER) > 0
     kinds &= _KIND
@@ -49,6 +53,24 @@ def token_lines(texts: Sequence[str], segmenter: Segmenter = PLAIN) -> list[str]
         _han_words(codes, kinds, segmenter), _pairs(codes, kinds), _words_and_numbers(codes, fillers), strict=True
     )
     return ["".join(parts) for parts in lines]
+
+
+def _folded(texts: list[str]) -> Codes:
+    """The folded characters of all texts; one by one only where that changes more than single characters."""
+    codes = fold_codes(_codes(_END.join(texts)))
+    spaces = codes == _SPACE
+    before, after = _neighbours(codes)
+    is_blank = spaces | (codes == _LINE)
+    # Spaces beside Han text may go, and white space in a row becomes one.
+    is_irregular = (codes == SPECIAL) | (spaces & ((before >= _FIRST_HAN) | (after >= _FIRST_HAN)))
+    is_irregular[1:] |= is_blank[1:] & is_blank[:-1]
+    if is_irregular.any():
+        for number in set(np.cumsum(codes == _END_CODE)[is_irregular].tolist()):
+            texts[number] = fold_text(texts[number])
+        codes = _codes(_END.join(texts))
+        folded = fold_codes(codes)
+        codes = np.where(folded == SPECIAL, codes, folded)
+    return codes
 
 
 def _han_words(codes: Codes, kinds: Kinds, segmenter: Segmenter) -> list[str]:
@@ -87,12 +109,14 @@ def _pairs_of(codes: Codes, kinds: Kinds) -> list[str]:
 
 def _is_alone(kinds: Kinds) -> Mask:
     before, after = _neighbours(kinds)
-    return (kinds <= _IS_UNSPACED) & (kinds != before) & (kinds != after)
+    is_alone: Mask = (kinds <= _IS_UNSPACED) & (kinds != before) & (kinds != after)
+    return is_alone
 
 
-def _neighbours(kinds: Kinds) -> tuple[Kinds, Kinds]:
+def _neighbours(values: _Values) -> tuple[_Values, _Values]:
     """What stands before each and after each; 0 at the ends."""
-    padded = np.pad(kinds, 1)
+    padded = np.zeros(len(values) + 2, dtype=values.dtype)
+    padded[1:-1] = values
     return padded[:-2], padded[2:]
 
 
