@@ -31,12 +31,6 @@ _FIRST_HAN = 0x2E80
 # Kinds of characters, and a bit for those that no word or number holds.
 _IS_HAN, _IS_UNSPACED, _IS_END, _IS_OTHER, _UNKNOWN = 1, 2, 3, 4, 255
 _KIND, _IS_FILLER = 15, 16
-_HAN_CHAR = re.compile(f"[{HAN}]")
-_UNSPACED_CHAR = re.compile(f"[{UNSPACED}]")
-# An underscore is a \w, and yet in no word; this does no harm here.
-_IN_WORDS = re.compile(f"[\\w{MARKS}.,:/'’+#&-]")
-_NUMBER = re.compile(f"({NUMBER})([%{HAN}])?")
-_RUNS = re.compile(f"{NUMBER}[%{HAN}]?|{WORD}|{_END}")
 # When a table knows so many words it forgets them: some 30 MB.
 _MAX_KNOWN = 1 << 17
 
@@ -124,7 +118,8 @@ def _words_and_numbers(codes: Codes, fillers: Mask) -> list[str]:
     # Of what no word holds the first character is enough to end a word, and may be a number's unit.
     is_kept = ~fillers
     is_kept[1:] |= ~fillers[:-1]
-    return "".join(map(_known_runs().__getitem__, _RUNS.findall(_text(codes[is_kept])))).split(_END)
+    known = _known_runs()
+    return "".join(map(known.__getitem__, known.runs.findall(_text(codes[is_kept])))).split(_END)
 
 
 class _Known(dict[str, str]):
@@ -149,8 +144,13 @@ class _Words(_Known):
 
 
 class _Runs(_Known):
+    def __init__(self) -> None:
+        # Not when the module is loaded: it would keep questions waiting.
+        self.runs = re.compile(f"{NUMBER}[%{HAN}]?|{WORD}|{_END}")
+        self._number = re.compile(f"({NUMBER})([%{HAN}])?")
+
     def _tokens(self, word: str) -> Sequence[str]:
-        number = _NUMBER.fullmatch(word)
+        number = self._number.fullmatch(word)
         return number_tokens(number[1], number[2]) if number else word_tokens(word)
 
 
@@ -177,11 +177,12 @@ def _kinds(codes: Codes) -> Kinds:
 def _kind(char: str) -> int:
     if char == _END:
         return _IS_END
-    if _HAN_CHAR.match(char):
+    if re.match(f"[{HAN}]", char):
         return _IS_HAN | _IS_FILLER
-    if _UNSPACED_CHAR.match(char):
+    if re.match(f"[{UNSPACED}]", char):
         return _IS_UNSPACED | _IS_FILLER
-    return _IS_OTHER if _IN_WORDS.match(char) else _IS_OTHER | _IS_FILLER
+    # An underscore is in no word, and does no harm here.
+    return _IS_OTHER if re.match(f"[\\w{MARKS}.,:/'’+#&-]", char) else _IS_OTHER | _IS_FILLER
 
 
 def _codes(text: str) -> Codes:

@@ -33,7 +33,7 @@ MARKS = (
 )
 _LETTER = f"[^\\W_{HAN}{UNSPACED}]"
 NUMBER = "[0-9]++(?:[.,:/-][0-9]+)*+(?![a-z])"
-WORD = f"[a-z][+#]{{1,2}}(?!\\w)|{_LETTER}(?:{_LETTER}|[{MARKS}]|['’.+#&/-](?={_LETTER}))*"
+WORD = f"[a-z][+#]{{1,2}}(?!\\w)|{_LETTER}++(?:['’.+#&/-]?{_LETTER}++|[{MARKS}]++)*+"
 _RUNS = re.compile(
     f"(?P<han>[{HAN}]+(?:[ ][{HAN}]+)*)|(?P<unspaced>[{UNSPACED}]+)"
     f"|(?P<number>{NUMBER})(?=(?P<unit>[%{HAN}]))?|(?P<word>{WORD})"
