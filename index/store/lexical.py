@@ -21,8 +21,8 @@ import tantivy
 
 from index.store import AnyOf, Terms
 
-# tantivy insists on at least 15 MB; more only helps very large commits.
-_WRITER_HEAP_BYTES = 64 << 20
+# Taken as it is filled, which 140,000 passages do. Smaller segments are merged, and each costs every question a little.
+_WRITER_HEAP_BYTES = 128 << 20
 _ANALYZER = "tokens"
 _BATCH = 1000
 
