@@ -25,7 +25,7 @@ _HAN_CHAR = re.compile(f"[{_HAN}]")
 # Folding one for one leaves no other white space than these two.
 _SPACES = re.compile("[ \n]{2,}")
 # Up to so many characters a dictionary is quicker than numpy.
-_FEW_CHARS = 40
+_FEW_CHARS = 30
 # Stands for a character that does not fold one to one; no code point.
 SPECIAL = 0x110000
 _UNKNOWN = SPECIAL + 1
@@ -71,12 +71,20 @@ def fold_text(text: str) -> str:
     """The folded text alone, in less time than with its map."""
     folded = _one_to_one(text)
     if folded is None:
-        if HIDDEN in text or not _marks.isdisjoint(text):
+        if HIDDEN in text or not _rare_marks.isdisjoint(text):
             return _fold_with_map(text).text
-        folded = text.translate(_table)
+        folded = _translated(text)
     if _has_joins(text, folded):
-        folded = _WORD_JOIN.sub("", text).translate(_table)
+        folded = _translated(_WORD_JOIN.sub("", text))
     return _SPACES.sub(lambda spaces: "\n" if "\n" in spaces.group() else " ", folded)
+
+
+def fold_aligned(text: str) -> str:
+    """The text folded as far as that goes one for one, in the least time; `HIDDEN` stands for what does not."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    folded = fold_codes(codes)
+    folded[folded == SPECIAL] = ord(HIDDEN)
+    return folded.tobytes().decode("utf-32-le", "surrogatepass")
 
 
 def fold_codes(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
@@ -93,11 +101,30 @@ def fold_codes(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 def _one_to_one(text: str) -> str | None:
     """The text folded, as long as it is; None if something in it does not fold one to one."""
-    if len(text) <= _FEW_CHARS:
+    if len(text) <= _FEW_CHARS or text.isascii():
         folded = text.translate(_table)
         return folded if _special.isdisjoint(text) else None
-    codes = fold_codes(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4"))
-    return None if codes.max() == SPECIAL else codes.tobytes().decode("utf-32-le", "surrogatepass")
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    found = _codes().take(codes)
+    if found.max() >= SPECIAL:
+        found = fold_codes(codes)
+        if SPECIAL in found:
+            return None
+    return found.tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def _translated(text: str) -> str:
+    """The text folded, each character with its marks."""
+    if _marks.isdisjoint(text):
+        return text.translate(_table)
+    parts = _clusters(len(_marks)).split(text)
+    return "".join(_fold_cluster(part) if number % 2 else part.translate(_table) for number, part in enumerate(parts))
+
+
+@lru_cache(maxsize=8)
+def _clusters(marks: int) -> re.Pattern[str]:
+    """Characters with marks, of which so many have been met."""
+    return re.compile(f"(\\S[{''.join(map(re.escape, sorted(_marks)))}]+)")
 
 
 def _has_joins(text: str, folded: str) -> bool:
@@ -136,6 +163,7 @@ def _cluster_end(text: str, start: int) -> int:
     return end
 
 
+@lru_cache(maxsize=8192)
 def _fold_cluster(cluster: str) -> str:
     if cluster[0].isspace():
         return "\n" if "\n" in cluster else " "
@@ -175,6 +203,8 @@ def _simplified() -> dict[str, str]:
 
 _special: set[str] = set()
 _marks: set[str] = set()
+# Those beyond the basic plane, which would make looking for marks slow.
+_rare_marks: set[str] = set()
 
 
 class _Table(dict[int, str]):
@@ -184,7 +214,7 @@ class _Table(dict[int, str]):
         char = chr(code)
         folded = " " if char.isspace() and char != "\n" else _normalise(char.replace(HIDDEN, ""))
         if _is_mark(char):
-            _marks.add(char)
+            (_marks if char <= "\uffff" else _rare_marks).add(char)
         if len(folded) != 1 or _is_mark(char):
             _special.add(char)
         self[code] = folded
