@@ -12,10 +12,9 @@ import shutil
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import Any, NamedTuple
 
 import tantivy
 
@@ -27,9 +26,11 @@ _ANALYZER = "tokens"
 _BATCH = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What is indexed of a passage or an article; `tokens` with spaces between them."""
+class Entry(NamedTuple):
+    """What is indexed of a passage or an article; `tokens` with spaces between them.
+
+    A tuple, as those go to another process in half the time.
+    """
 
     row: int
     document_row: int
