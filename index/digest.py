@@ -14,14 +14,13 @@ from typing import Any
 from index.damage import find_damage
 from index.embeddings import Advance, Asked, Embedder, HalfVectors, Memory
 from index.encoder import Encoder
-from index.fold import fold_text
 from index.passages import clean, split
 from index.placing import damage_notices, place
 from index.readers import ReadText
 from index.segmenter import Segmenter
 from index.store.lexical import Entry
 from index.store.rows import PassageText, Units
-from index.tokens import tokenize
+from index.token_lines import token_lines
 from index.types import Notice, Section
 from index.units import embed
 
@@ -66,24 +65,31 @@ def _digests(texts: Sequence[ReadText], embedder: Embedder, advance: Advance | N
     ]
 
 
-def article_words(texts: Sequence[PassageText], segmenter: Segmenter) -> tuple[list[Entry], Entry]:
-    """What lexical search indexes of an article's passages, and of the article: its title's words and theirs."""
+def article_words(articles: Sequence[Sequence[PassageText]], segmenter: Segmenter) -> list[tuple[list[Entry], Entry]]:
+    """What lexical search indexes of each article's passages, and of the article: its title's words and theirs."""
+    shown = {text.row: clean(text.text, text.start, text.hidden) for texts in articles for text in texts}
+    around = {
+        text.row: "\n".join([text.title, *text.heading_path, *text.context]) for texts in articles for text in texts
+    }
+    distinct = list({*shown.values(), *around.values(), *(texts[0].title for texts in articles)})
+    lines = dict(zip(distinct, token_lines(distinct, segmenter), strict=True))
+    contexts = {text: frozenset(lines[text].split()) for text in around.values()}
 
-    def tokens_of(text: str) -> list[str]:
-        return tokenize(fold_text(text), segmenter)
+    def tokens_of(text: PassageText) -> str:
+        """A passage is also found by its headings and by its article's title, date and place.
 
-    first, entries = texts[0], []
-    whole = tokens_of(first.title)
-    for text in texts:
-        tokens = tokens_of(clean(text.text, text.start, text.hidden))
-        whole += tokens
-        # A passage is also found by its headings and by its article's title, date and place. Words that it repeats
-        # count once: captions that repeat the title would win otherwise.
-        context = tokens_of("\n".join([text.title, *text.heading_path, *text.context]))
-        repeated = set(tokens)
-        tokens += [token for token in dict.fromkeys(context) if token not in repeated]
-        entries.append(Entry(text.row, text.document_row, " ".join(tokens)))
-    return entries, Entry(first.article, first.document_row, " ".join(whole))
+        Words that it repeats count once: captions that repeat the title would win otherwise.
+        """
+        own = lines[shown[text.row]]
+        return own + " ".join(contexts[around[text.row]].difference(own.split()))
+
+    found = []
+    for texts in articles:
+        first = texts[0]
+        whole = "".join([lines[first.title], *(lines[shown[text.row]] for text in texts)])
+        entries = [Entry(text.row, text.document_row, tokens_of(text)) for text in texts]
+        found.append((entries, Entry(first.article, first.document_row, whole)))
+    return found
 
 
 Remembered = tuple[list[Digest], dict[bytes, HalfVectors]]
@@ -116,4 +122,4 @@ class Work:
         return [digest(text, embedder) for text in texts], memory.fresh
 
     def words(self, articles: Sequence[Sequence[PassageText]]) -> list[tuple[list[Entry], Entry]]:
-        return [article_words(texts, self._segmenter) for texts in articles]
+        return article_words(articles, self._segmenter)

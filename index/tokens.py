@@ -25,18 +25,18 @@ from index.pinyin import reading, spelled
 from index.segmenter import PLAIN, Segmenter
 
 HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
-_UNSPACED = "\u3040-\u30ff\u31f0-\u31ff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\uac00-\ud7a3"
+UNSPACED = "\u3040-\u30ff\u31f0-\u31ff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\uac00-\ud7a3"
 # Combining marks of scripts with spaces: Python's \w holds none of them.
-_MARKS = (
+MARKS = (
     "\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0966-\u0dff"
     "\u200c\u200d"
 )
-_LETTER = f"[^\\W_{HAN}{_UNSPACED}]"
+_LETTER = f"[^\\W_{HAN}{UNSPACED}]"
+NUMBER = "[0-9]++(?:[.,:/-][0-9]+)*+(?![a-z])"
+WORD = f"[a-z][+#]{{1,2}}(?!\\w)|{_LETTER}++(?:['’.+#&/-]?{_LETTER}++|[{MARKS}]++)*+"
 _RUNS = re.compile(
-    f"(?P<han>[{HAN}]+(?:[ ][{HAN}]+)*)"
-    f"|(?P<unspaced>[{_UNSPACED}]+)"
-    f"|(?P<number>[0-9]++(?:[.,:/-][0-9]+)*+)(?![a-z])(?=(?P<unit>%|[{HAN}]))?"
-    f"|(?P<word>[a-z][+#]{{1,2}}(?!\\w)|{_LETTER}(?:{_LETTER}|[{_MARKS}]|['’.+#&/-](?={_LETTER}))*)"
+    f"(?P<han>[{HAN}]+(?:[ ][{HAN}]+)*)|(?P<unspaced>[{UNSPACED}]+)"
+    f"|(?P<number>{NUMBER})(?=(?P<unit>[%{HAN}]))?|(?P<word>{WORD})"
 )
 _DATE_OR_RANGE = re.compile("[:/-]")
 _JOINTS = re.compile("[.+#&/-]|(?<=^[0-9])(?=[a-z])|(?<=[0-9][0-9])(?=[a-z])")
@@ -105,11 +105,16 @@ def _run_tokens(match: re.Match[str], segmenter: Segmenter, *, is_document: bool
     if match["unspaced"]:
         return _bigrams(match["unspaced"])
     if match["word"]:
-        return _word_tokens(match["word"].replace("’", "'"))
-    number = match["number"].replace(",", "")
+        return word_tokens(match["word"])
+    return number_tokens(match["number"], match["unit"])
+
+
+def number_tokens(number: str, unit: str | None) -> list[str]:
+    """A number by itself and with the character that it counts; of dates and ranges also the parts."""
+    number = number.replace(",", "")
     found = [number]
-    if match["unit"]:
-        found.append(number + match["unit"])
+    if unit:
+        found.append(number + unit)
     if _DATE_OR_RANGE.search(number):
         found += _DATE_OR_RANGE.split(number)
     return found
@@ -121,7 +126,7 @@ def _han_tokens(run: str, segmenter: Segmenter, is_document: bool) -> list[str]:
     for part in parts:
         for word in segmenter.cut(part):
             if len(word) > 1:
-                found += _han_word_tokens(word, segmenter, is_document)
+                found += han_word_tokens(word, segmenter, is_document)
     for part in [run.replace(" ", "")] if is_document else parts:
         found += _bigrams(part)
     if is_document and len(parts) > 1:
@@ -130,17 +135,19 @@ def _han_tokens(run: str, segmenter: Segmenter, is_document: bool) -> list[str]:
 
 
 @lru_cache(maxsize=1 << 17)
-def _han_word_tokens(word: str, segmenter: Segmenter, is_document: bool) -> tuple[str, ...]:
+def han_word_tokens(word: str, segmenter: Segmenter, is_document: bool) -> tuple[str, ...]:
     """A word of two characters is the bigram that it is anyway; one character is noise beside the bigrams around it."""
     own = (word,) if len(word) > 2 else ()
     return (*own, reading(word)) if is_document and is_name(word, segmenter) else own
 
 
 @lru_cache(maxsize=1 << 16)
-def _word_tokens(word: str) -> tuple[str, ...]:
+def word_tokens(word: str) -> tuple[str, ...]:
+    """A word's stem and first letters; of codes and compounds also the parts."""
+    word = word.replace("’", "'")
     parts = [part for part in _JOINTS.split(word) if part]
     if len(parts) > 1:
-        return word, *(token for part in parts for token in _word_tokens(part))
+        return word, *(token for part in parts for token in word_tokens(part))
     root = stem(word)
     prefix = "".join(char for char in unicodedata.normalize("NFD", root) if not unicodedata.combining(char))
     # An asterisk keeps a prefix from being taken for a short word.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 from index.digest import article_words
@@ -78,8 +78,8 @@ class Words:
     def _entries(self, since: int, workers: Workers | None) -> Iterator[tuple[list[Entry], Entry]]:
         texts = self._database.texts_since(since)
         found = (list(passages) for _, passages in groupby(texts, key=lambda text: text.article))
+        several = batches(found, _BATCH)
         if workers is None:
-            yield from (article_words(passages, self._segmenter) for passages in found)
-            return
-        for entries in workers.map("words", batches(found, _BATCH)):
-            yield from entries
+            yield from chain.from_iterable(article_words(articles, self._segmenter) for articles in several)
+        else:
+            yield from chain.from_iterable(workers.map("words", several))
