@@ -38,6 +38,7 @@ class Stretches:
 
     It must cut text character by character before it looks for pieces, as by a pattern of one class of characters,
     and no piece may hold Han text and a Western word side by side, as folding takes the spaces between them away.
+    Where two ways to cut are equally likely, one text in ten thousand, the tokenizer chooses by what it rounded before.
     """
 
     def __init__(self, pieces: Pieces, tokenizer: Callable[[], Tokenizer]) -> None:
