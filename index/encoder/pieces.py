@@ -52,6 +52,10 @@ class Pieces:
         """The ids of the pieces of a folded text, without what is unknown, whose vector is zero."""
         return [id for run in _runs(text) for id in self._cut(run)]
 
+    def all(self) -> list[str]:
+        """Every piece, in no particular order."""
+        return list(self._trie.keys())
+
     def _cut(self, run: str) -> Iterator[int]:
         # For each end of a piece the best way there: its score, where its last piece starts, and that piece's id.
         best: list[tuple[float, int, int] | None] = [(0.0, 0, 0), *[None] * len(run)]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from index.encoder.base import Vectors, row_sums, unit_length
 from index.encoder.pieces import Pieces
 from index.encoder.prompts import Prompts
-from index.encoder.stretches import Stretches
+from index.encoder.stretches import Ids, Stretches, flat
 from index.encoder.tensors import mapped
 from index.errors import EncoderError
 from index.fold import fold_text
@@ -27,12 +27,8 @@ if TYPE_CHECKING:
 BUNDLED_FOLDER = Path(__file__).parents[1] / "bundled"
 
 _FINGERPRINT_BYTES = 1 << 20
-# So many characters are cut into pieces before tokenizer.json would be read.
+# So many characters are cut into pieces before it would be known which characters stand together in them.
 _SHORT_CHARS = 2000
-# Learning which characters stand together in the pieces takes as long as the tokenizer needs for so much text.
-_MUCH_CHARS = 300_000
-# Below so many texts one by one is quicker.
-_FEW_TEXTS = 32
 
 
 class StaticEncoder:
@@ -48,7 +44,6 @@ class StaticEncoder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._seen_chars = 0
 
     def __reduce__(self) -> tuple[type[StaticEncoder], tuple[Path]]:
         """For another process, which loads the model itself."""
@@ -76,7 +71,7 @@ class StaticEncoder:
 
     @cached_property
     def _stretches(self) -> Stretches:
-        return Stretches(self._tokenizer)
+        return Stretches(self._pieces, lambda: self._tokenizer)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -104,29 +99,24 @@ class StaticEncoder:
         return int(self._table[0].shape[1])
 
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
+        ids, counts = self._ids(texts)
+        distinct, chosen = np.unique(ids, return_inverse=True)
+        # The sum of the weighted rows; its length does not matter.
+        return unit_length(row_sums(self._rows(distinct), chosen, counts))
+
+    def _rows(self, ids: Ids) -> Vectors:
         # Plain arrays: each view of a mapped one takes a microsecond more.
         embeddings, weights = map(np.asarray, self._table)
-        self._seen_chars += sum(map(len, texts))
-        if self._seen_chars > _MUCH_CHARS and len(texts) >= _FEW_TEXTS:
-            ids, counts = self._stretches.ids(texts)
-            distinct, chosen = np.unique(ids, return_inverse=True)
-            rows = embeddings.take(distinct, axis=0) * weights.take(distinct)[:, None]
-            return unit_length(row_sums(rows, chosen, counts))
-        vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
-        for row, ids in enumerate(self._ids([fold_text(text) for text in texts])):
-            if len(ids):
-                # The mean of the weighted rows; its length does not matter, as it is normalised below.
-                vectors[row] = weights.take(ids) @ embeddings.take(ids, axis=0).astype(np.float32)
-        return unit_length(vectors)
+        rows: Vectors = embeddings.take(ids, axis=0) * weights.take(ids)[:, None]
+        return rows
 
-    def _ids(self, folded: Sequence[str]) -> Iterator[NDArray[np.int64]]:
-        """The pieces of each text; what is short does not wait for the tokenizer."""
-        if sum(map(len, folded)) <= _SHORT_CHARS:
-            yield from (np.array(self._pieces.ids(text), np.int64) for text in folded)
-            return
-        for encoding in self._tokenizer.encode_batch_fast(folded, add_special_tokens=False):
-            yield np.array(encoding.ids, np.int64)
+    def _ids(self, texts: Sequence[str]) -> tuple[Ids, Ids]:
+        """The ids of the pieces of all texts, and how many each has."""
+        if sum(map(len, texts)) > _SHORT_CHARS:
+            return self._stretches.ids(texts)
+        return flat([self._pieces.ids(fold_text(text)) for text in texts])
 
     def encode_query(self, text: str) -> Vectors:
-        vector: Vectors = self.encode_documents([text])[0]
+        ids, _ = self._ids([text])
+        vector: Vectors = unit_length(self._rows(ids).sum(axis=0, keepdims=True))[0]
         return vector

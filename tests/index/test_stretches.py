@@ -15,6 +15,7 @@ from index.embeddings import Embedder
 from index.encoder import BUNDLED_FOLDER, StaticEncoder, row_sums
 from index.encoder import static as static_module
 from index.encoder import stretches as stretches_module
+from index.encoder.pieces import Pieces
 from index.encoder.stretches import Stretches
 from index.fold import HIDDEN, fold_text
 from index.passages import split
@@ -39,20 +40,22 @@ def tokenizer() -> Tokenizer:
     return found
 
 
-@pytest.fixture(scope="module")
-def stretches(tokenizer: Tokenizer) -> Stretches:
-    return Stretches(tokenizer)
+@pytest.fixture(params=["first", "later"])
+def stretches(tokenizer: Tokenizer, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Stretches:
+    if request.param == "later":
+        monkeypatch.setattr(stretches_module, "_FEW", 0)
+    return Stretches(Pieces(BUNDLED_FOLDER), lambda: tokenizer)
 
 
 def told_apart(stretches: Stretches, texts: list[str]) -> list[list[int]]:
     ids, counts = stretches.ids(texts)
     assert counts.sum() == len(ids)
-    return [part.tolist() for part in np.split(ids, np.cumsum(counts)[:-1])]
+    # What is no piece has a vector of zeros, and is left out.
+    return [part[part > 0].tolist() for part in np.split(ids, np.cumsum(counts)[:-1])]
 
 
 def test_the_tokenizer_gives_the_same_ids(stretches: Stretches, tokenizer: Tokenizer) -> None:
     texts = [text.replace("\ud800", "") for text in TEXTS]
-    # What is no piece has a vector of zeros, and is left out.
     expected = [[id for id in tokenizer.encode(fold_text(text)).ids if id] for text in texts]
     assert told_apart(stretches, texts) == expected
     assert told_apart(stretches, texts[::-1]) == expected[::-1]
@@ -69,13 +72,13 @@ def test_what_is_known_is_forgotten_when_it_is_much(stretches: Stretches, monkey
 def test_many_texts_have_the_vectors_of_single_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = StaticEncoder(BUNDLED_FOLDER)
     alone = np.stack([encoder.encode_query(text) for text in TEXTS])
-    monkeypatch.setattr(static_module, "_MUCH_CHARS", 0)
+    monkeypatch.setattr(static_module, "_SHORT_CHARS", 0)
     assert encoder.encode_documents(TEXTS) == pytest.approx(alone, abs=1e-6)
     assert "_stretches" in vars(encoder)
 
 
 def test_documents_embedded_together_have_the_units_of_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(static_module, "_MUCH_CHARS", 0)
+    monkeypatch.setattr(static_module, "_SHORT_CHARS", 0)
     embedder = Embedder(StaticEncoder(BUNDLED_FOLDER), None)
     sections = [(text, section) for text in (seed(0), "短文", seed(2)) for section in split(text)]
     told: list[tuple[int, int]] = []
