@@ -38,8 +38,9 @@ class Admission:
         wanted, rows = list(passages), self._rows(filters)
         if rows is None:
             return wanted
-        places = np.searchsorted(rows, np.array(wanted, np.int64))
-        return [row for row, place in zip(wanted, places.tolist(), strict=True) if rows[place : place + 1] == row]
+        given = np.array(wanted, np.int64)
+        held = np.searchsorted(rows, given, "left") < np.searchsorted(rows, given, "right")
+        return [row for row, is_held in zip(wanted, held.tolist(), strict=True) if is_held]
 
     def _rows(self, filters: Filters) -> NDArray[np.int64] | None:
         return self._kept(filters)[1] if filters else None
