@@ -98,7 +98,7 @@ class LocalStore:
         # While someone writes, the database is ahead of what is derived from it.
         self.database = database.at(self.generation)
         self._counts = self.database.counts()
-        self._admission = Admission(self.database, self._counts[0])
+        self._admission = Admission(self.database)
         if may_write:
             self._save_vectors(target)
         published = f"{target} {segmenter.fingerprint}"
@@ -128,7 +128,9 @@ class LocalStore:
         return stamp.vectors + self.database.changed_vectors(stamp.generation, self.dim)
 
     def search_passages(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
-        return self._words.passages.search(terms, limit, self._admission.documents(filters))
+        own = self._words.passages
+        first = self._admission.first(filters, limit, lambda more: own.search(terms, more))
+        return own.search(terms, limit, self._admission.documents(filters)) if first is None else first
 
     def search_articles(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
         return self._words.articles.search(terms, limit, self._admission.documents(filters))
@@ -136,10 +138,13 @@ class LocalStore:
     def search_vectors(self, vector: Vectors, limit: int, filters: Filters) -> list[tuple[int, float]]:
         rows = self._admission.passages(filters)
         if rows is not None and len(rows) <= _FEW_PASSAGES:
-            return self._nearest(vector, limit, rows)
+            return self._nearest(vector, limit, rows.tolist())
         # OpenMP keeps this number for each thread. With more, its threads spin while they wait for the next question.
         faiss.omp_set_num_threads(1)
-        return self._vectors.search(vector, limit, rows)
+        first = self._admission.first(filters, limit, lambda more: self._vectors.search(vector, more))
+        if first is not None:
+            return first
+        return self._vectors.search(vector, limit, None if rows is None else rows.tolist())
 
     def _nearest(self, vector: Vectors, limit: int, rows: list[int]) -> list[tuple[int, float]]:
         """As `search_vectors` of a few passages, compared one by one."""

@@ -22,23 +22,42 @@ def store(tmp_path: Path) -> LocalStore:
 
 @pytest.mark.parametrize("filters", [Filters(), Filters(collection=("docs",)), Filters(path="docs/*")], ids=str)
 def test_a_filter_that_admits_everything_is_none(store: LocalStore, filters: Filters) -> None:
-    admission = Admission(store.database, store.counts()[0])
+    admission = Admission(store.database)
     assert admission.documents(filters) is admission.passages(filters) is None
     assert admission.of(filters, [3, 1]) == [3, 1]
 
 
 def test_a_filter_that_admits_some(store: LocalStore) -> None:
-    admission, filters = Admission(store.database, store.counts()[0]), Filters(path="docs/[ab].txt")
-    rows = admission.passages(filters)
-    assert rows is not None
+    admission, filters = Admission(store.database), Filters(path="docs/[ab].txt")
+    found = admission.passages(filters)
+    assert found is not None
+    rows = found.tolist()
     assert {Path(passage.path).stem for passage in store.passages(rows).values()} == {"a", "b"}
     assert sorted(rows) == rows
     assert admission.of(filters, range(100)) == rows
 
 
+def test_the_first_that_a_wide_filter_admits(store: LocalStore) -> None:
+    admission, filters = Admission(store.database), Filters(path="docs/[ab].txt")
+    rows = admission.passages(filters)
+    assert rows is not None
+    everything = [(row, 1 / (1 + row)) for row in range(100)]
+    asked = []
+
+    def find(limit: int) -> list[tuple[int, float]]:
+        asked.append(limit)
+        return everything[:limit]
+
+    assert admission.first(filters, 1, find) == [everything[rows[0]]]
+    assert asked == [2 * store.counts()[1] // len(rows)]
+    assert admission.first(filters, 50, find) is None  # there are not so many
+    assert admission.first(Filters(path="docs/*"), 1, find) is None
+    assert admission.first(Filters(path="docs/x"), 1, find) is None
+
+
 def test_a_filter_that_admits_nothing(store: LocalStore) -> None:
-    admission, filters = Admission(store.database, store.counts()[0]), Filters(collection=("elsewhere",))
-    assert admission.documents(filters) == admission.passages(filters) == admission.of(filters, [1, 2]) == []
+    admission, filters = Admission(store.database), Filters(collection=("elsewhere",))
+    assert admission.documents(filters) == admission.of(filters, [1, 2]) == []
     assert store.search_vectors(QUERY, 10, filters) == []
 
 
