@@ -94,7 +94,7 @@ class LocalStore:
         # While someone writes, the database is ahead of what is derived from it.
         self.database = database.at(self.generation)
         self._counts = self.database.counts()
-        self._admission = Admission(self.database, self._counts[0])
+        self._admission = Admission(self.database)
         if may_write:
             self._save_vectors(target)
         published = f"{target} {segmenter.fingerprint}"
@@ -124,7 +124,9 @@ class LocalStore:
         return stamp.vectors + self.database.changed_vectors(stamp.generation)
 
     def search_passages(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
-        return self._words.passages.search(terms, limit, self._admission.documents(filters))
+        own = self._words.passages
+        first = self._admission.first(filters, limit, lambda more: own.search(terms, more))
+        return own.search(terms, limit, self._admission.documents(filters)) if first is None else first
 
     def search_articles(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
         return self._words.articles.search(terms, limit, self._admission.documents(filters))
