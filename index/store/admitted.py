@@ -13,8 +13,7 @@ from index.types import Filters
 
 # Each costs 8 bytes a passage that it admits.
 _KEPT = 8
-# A filter that admits so much is wide; of a wide one's share so many times more are found as are wanted, as several of
-# the nearest clauses may be of one passage.
+# A filter that admits so much is wide; of its share so many times more are found as are wanted.
 _WIDE_SHARE = 0.2
 _SPARE = 2
 
