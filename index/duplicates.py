@@ -32,7 +32,7 @@ _SHORT_TEXT = 160
 _SHORT_CHARS = 8
 _SHORT_KEYS = 12
 # Copies share this part of the keys that they can be expected to share, and where others have the same keys, this part.
-_SHARED = 0.2
+_SHARED = 0.3
 _SHARED_COMMON = 0.6
 STAMP = f"3: {_LONG_CHARS} 1/{_LONG_ONE_IN}, {_SHORT_CHARS} {_SHORT_KEYS}/{_SHORT_TEXT}"
 

@@ -45,8 +45,8 @@ _TRAINING_ROUNDS = 6
 # together, and with so many candidates for each that is wanted, they give recall@10 of 0.97 for half a million vectors
 # and for five (benchmarks/README.md).
 _LISTS_PER_ROOT = 2
-_PROBES_PER_ROOT = 9
-_CANDIDATES = 4
+_PROBES_PER_ROOT = 8
+_CANDIDATES = 3
 # With so many lists, those that vectors belong to are found by way of coarse codes of the centroids.
 _MANY_LISTS = 1024
 _CENTROIDS_COMPARED = 8
@@ -200,12 +200,10 @@ class _Part:
 
     def places(self, rows: Iterable[int]) -> Mask:
         """Which positions belong to these passages."""
-        wanted = np.unique(np.fromiter(rows, np.int64))
-        # A passage's vectors stand together: each run of positions is opened and closed.
-        changes = np.zeros(len(self.rows) + 1, np.int32)
-        np.add.at(changes, np.searchsorted(self.rows, wanted, "left"), 1)
-        np.add.at(changes, np.searchsorted(self.rows, wanted, "right"), -1)
-        return np.cumsum(changes[:-1]) > 0
+        wanted = np.fromiter(rows, np.int64)
+        is_wanted = np.zeros(int(self.rows[-1]) + 1 if len(self.rows) else 0, np.bool_)
+        is_wanted[wanted[wanted < len(is_wanted)]] = True
+        return is_wanted[self.rows]
 
     def search(self, query: Vectors, limit: int, admitted: Selected | None) -> list[tuple[int, float]]:
         """Rows and cosines of the `limit` nearest vectors, or of those that were found."""
