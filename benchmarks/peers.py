@@ -9,13 +9,14 @@ script refuses; point pip at PyTorch's CPU builds then.
 
 The encoder is the bundled one in `index/bundled`, through sentence-transformers for the peers. How each peer is set up
 for Chinese, and which page of its own says so, stands at the top of its module in `peer/`. Indexing may use all
-cores, asking has one thread, and a server has one worker a core where it offers workers. What each figure is:
+cores, asking has one thread, and a server runs as one process and, where it offers workers, as one a core. What each
+figure is:
 
 - set-up: MB and packages beyond Python, pip and PyTorch (ours holds sentence-transformers too, and the encoder);
 - cold: a whole process, from nothing to one answer from an index that is kept, the median of three (`qa ask` for ours);
 - indexing: passages a second from texts in memory to an index on disk, libraries and encoder loaded; ours writes files,
   reads and splits them, and starts its worker processes within that time;
-- memory: the most that all processes together hold (PSS), while indexing and while asking;
+- memory (PSS): the most that all processes together hold while indexing, and what they hold after asking;
 - quality: shipped questions by the rules of `qa eval`; each splits the documents by what its own documents recommend.
 
 The table goes to stdout, all figures with versions to results/peers.json; a peer that fails is a row that says so.
@@ -75,7 +76,7 @@ PEERS = {
         "Haystack", ("haystack-ai", "sentence-transformers-haystack", "hayhooks"), ("haystack-ai", "hayhooks")
     ),
     "llamaindex": Measured(
-        "LlamaIndex", ("llama-index-core", "llama-index-retrievers-bm25", "llama-index-embeddings-huggingface"),
+        "LlamaIndex", ("llama-index-core", "llama-index-retrievers-bm25", "sentence-transformers"),
         ("llama-index-core", "llama-index-retrievers-bm25"),
     ),
     "langchain": Measured(
@@ -162,8 +163,8 @@ class Run:
         return {**self._left("build", name), "index_mb": peak}
 
     def _ask(self, name: str) -> dict[str, Any]:
-        peak = self._measure("ask", name)
-        return {**self._left("ask", name), "ask_mb": peak}
+        self._measure("ask", name)
+        return self._left("ask", name)
 
     def _cold(self, name: str) -> dict[str, Any]:
         """Seconds of whole processes; the first, which fills the page cache, is not counted."""
@@ -183,9 +184,9 @@ class Run:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        self._measure("server", name, port, CORES)
+        self._measure("server", name, port)
         spec = self._left("server", name)
-        return measure(spec, port, environment(1), self.folder / name / "server.log") if spec else {}
+        return measure(spec, port, CORES, environment(1), self.folder / name / "server.log") if spec else {}
 
     def _quality(self, name: str) -> dict[str, Any]:
         self._measure("quality", name, self.questions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -43,11 +43,15 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """How to start a peer's own server, and what asks it each question: path and JSON body, None for GET."""
+    """How to start a peer's own server, and what asks it each question: path and JSON body, None for GET.
+
+    `workers` is the option for several processes, None where it has none.
+    """
 
     command: Sequence[str]
-    environment: dict[str, str]
     requests: Sequence[tuple[str, Any]]
+    environment: dict[str, str] = field(default_factory=dict)
+    workers: str | None = None
 
 
 class Peer(Protocol):
@@ -68,7 +72,7 @@ class Peer(Protocol):
     def search(self, question: str, top_k: int) -> Found:
         """The best passages."""
 
-    def server(self, folder: Path, port: int, workers: int, questions: Sequence[str]) -> Server | None:
+    def server(self, folder: Path, port: int, questions: Sequence[str]) -> Server | None:
         """The peer's own HTTP server over the index in `folder`; None where it has none."""
 
 

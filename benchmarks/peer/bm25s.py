@@ -1,8 +1,8 @@
 """bm25s: lexical search alone, with jieba's words.
 
 Its README tells to give `Tokenizer` a splitter of one's own (Tokenization), to load the index mapped into memory and to
-save the tokenizer's vocabulary beside it. Jieba's search mode found more on XQuAD than its plain one, and the
-library's Chinese stop words found less than none. It brings no splitter: it gets our passages. https://github.com/xhluca/bm25s
+save the tokenizer's vocabulary beside it. Jieba's search mode found more on XQuAD than its plain one, and the library's
+Chinese stop words found less than none. It brings no splitter: it gets our passages. https://github.com/xhluca/bm25s
 """
 
 from __future__ import annotations
@@ -53,5 +53,5 @@ class Adapter:
         found = [self.passages[row] for row in rows[0]]
         return Found([Hit(p.document, p.text, float(score)) for p, score in zip(found, scores[0], strict=True)])
 
-    def server(self, folder: Path, port: int, workers: int, questions: Sequence[str]) -> Server | None:
+    def server(self, folder: Path, port: int, questions: Sequence[str]) -> Server | None:
         return None

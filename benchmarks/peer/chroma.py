@@ -61,11 +61,11 @@ class Adapter:
         rows = zip(found["metadatas"][0], found["documents"][0], found["distances"][0], strict=True)
         return Found([Hit(meta["document"], text, 1 - distance) for meta, text, distance in rows])
 
-    def server(self, folder: Path, port: int, workers: int, questions: Sequence[str]) -> Server | None:
+    def server(self, folder: Path, port: int, questions: Sequence[str]) -> Server | None:
         self.open(folder)
         path = QUERY.format(self.collection.id)
         asked = [
             (path, {"query_embeddings": [vector.tolist()], "n_results": 5}) for vector in self.encoder(list(questions))
         ]
         command = [str(Path(sys.executable).with_name("chroma")), "run", "--host", "127.0.0.1", "--port", str(port)]
-        return Server([*command, "--path", str(folder / "chroma")], {}, asked)
+        return Server([*command, "--path", str(folder / "chroma")], asked)

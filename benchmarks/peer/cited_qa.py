@@ -51,7 +51,7 @@ class Adapter:
         hits = [Hit(int(Path(hit.path).stem), hit.text, hit.score) for hit in response.hits]
         return Found(hits, refused=response.status == "no_answer")
 
-    def server(self, folder: Path, port: int, workers: int, questions: Sequence[str]) -> Server | None:
+    def server(self, folder: Path, port: int, questions: Sequence[str]) -> Server | None:
         qa = str(Path(sys.executable).with_name("qa"))
-        options = ["--config", str(folder / "config.yaml"), "--port", str(port), "--workers", str(workers)]
-        return Server([qa, "serve", *options], {}, [("/v1/ask", {"query": question}) for question in questions])
+        command = [qa, "serve", "--config", str(folder / "config.yaml"), "--port", str(port)]
+        return Server(command, [("/v1/ask", {"query": question}) for question in questions], workers="--workers")

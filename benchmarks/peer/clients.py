@@ -21,7 +21,7 @@ from served import memory_mb
 from peer.measure import milliseconds, percentile
 
 CLIENTS = 8
-MEASURED_S, START_S, END_S = 10.0, 180.0, 20.0
+WARM_UP_S, MEASURED_S, START_S, END_S = 3.0, 10.0, 180.0, 20.0
 _ONE_CLIENT_QUESTIONS = 300
 Request = tuple[str, Any]
 
@@ -30,26 +30,37 @@ class ServerError(Exception):
     """The server did not start, or did not answer as it should."""
 
 
-def measure(spec: dict[str, Any], port: int, environment: dict[str, str], log: Path) -> dict[str, float]:
-    """Latency for one client, the rate of eight, and the memory of the server's processes after that.
+def measure(spec: dict[str, Any], port: int, cores: int, environment: dict[str, str], log: Path) -> dict[str, float]:
+    """Latency for one client, the rate of eight, and the memory after that; the rate of a worker a core if there are.
 
     Raises:
         ServerError: it did not start, or answered with an error.
     """
     requests: list[Request] = [(path, body) for path, body in spec["requests"]]
-    with _running(spec["command"], environment | spec["environment"], log) as process:
+    surroundings = environment | spec["environment"]
+    with _running(spec["command"], surroundings, log) as process:
         _wait(process, port, requests[0], log)
-        _together(port, requests, MEASURED_S / 4)  # until every worker has answered
+        _together(port, requests, WARM_UP_S)
         alone = _ask(port, cycle(requests), MEASURED_S, _ONE_CLIENT_QUESTIONS)
-        started = time.perf_counter()
-        answered = _together(port, requests, MEASURED_S)
-        rate = answered / (time.perf_counter() - started)
-        return {
+        figures = {
             "http_p50_ms": milliseconds(median(alone)),
             "http_p99_ms": milliseconds(percentile(alone, 0.99)),
-            "http_per_s": round(rate, 1) if rate < 20 else round(rate),
+            "http_per_s": _rate(port, requests),
             "server_mb": round(memory_mb(process.pid)[1]),
         }
+    if spec["workers"] and cores > 1:
+        with _running([*spec["command"], spec["workers"], str(cores)], surroundings, log) as process:
+            _wait(process, port, requests[0], log)
+            _together(port, requests, WARM_UP_S)
+            figures |= {"http_workers": cores, "http_workers_per_s": _rate(port, requests)}
+    return figures
+
+
+def _rate(port: int, requests: Sequence[Request]) -> float:
+    """Questions a second that all clients are answered."""
+    started = time.perf_counter()
+    rate = _together(port, requests, MEASURED_S) / (time.perf_counter() - started)
+    return round(rate, 1) if rate < 20 else round(rate)
 
 
 @contextmanager

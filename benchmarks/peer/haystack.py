@@ -1,8 +1,8 @@
-"""Haystack: BM25 and dense retrievers over its in-memory store, joined by reciprocal rank; served by Hayhooks.
+"""Haystack: BM25 and dense retrievers over its in-memory store, joined by their scores; served by Hayhooks.
 
 Hybrid retrieval: https://haystack.deepset.ai/tutorials/33_hybrid_retrieval. The store's own regular expression for BM25
-gives one token a Chinese character; it is a setting, and pairs of characters found more on XQuAD. The
-ChineseDocumentSplitter (hanlp-haystack) fetches a model from the network when it starts, so the
+gives one token a Chinese character; it is a setting, and pairs of characters found more on XQuAD, as did joining by the
+distribution of scores instead of by reciprocal rank. The ChineseDocumentSplitter (hanlp-haystack) fetches a model from the network when it starts, so the
 RecursiveDocumentSplitter cuts at Chinese punctuation. The server: https://deepset-ai.github.io/hayhooks.
 """
 
@@ -64,7 +64,7 @@ class Adapter:
         self.pipeline.add_component("embedder", SentenceTransformersTextEmbedder(model=ENCODER, progress_bar=False))
         self.pipeline.add_component("dense", InMemoryEmbeddingRetriever(store))
         self.pipeline.add_component("lexical", InMemoryBM25Retriever(store))
-        self.pipeline.add_component("joiner", DocumentJoiner(join_mode="reciprocal_rank_fusion"))
+        self.pipeline.add_component("joiner", DocumentJoiner(join_mode="distribution_based_rank_fusion"))
         self.pipeline.connect("embedder.embedding", "dense.query_embedding")
         self.pipeline.connect("dense", "joiner")
         self.pipeline.connect("lexical", "joiner")
@@ -75,9 +75,8 @@ class Adapter:
         found = self.pipeline.run({"embedder": {"text": question}, **legs, "joiner": {"top_k": top_k}})
         return Found([Hit(hit.meta["document"], hit.content, hit.score) for hit in found["joiner"]["documents"]])
 
-    def server(self, folder: Path, port: int, workers: int, questions: Sequence[str]) -> Server | None:
-        command = [str(Path(sys.executable).with_name("hayhooks")), "run", "--port", str(port)]
-        wrappers = Path(__file__).parent / "hayhooks"
+    def server(self, folder: Path, port: int, questions: Sequence[str]) -> Server | None:
+        hayhooks, wrappers = Path(sys.executable).with_name("hayhooks"), Path(__file__).parent / "hayhooks"
+        command = [str(hayhooks), "run", "--host", "127.0.0.1", "--port", str(port), "--pipelines-dir", str(wrappers)]
         asked = [("/search/run", {"question": question}) for question in questions]
-        options = ["--workers", str(workers), "--pipelines-dir", str(wrappers)]
-        return Server([*command, *options], {"PEER_INDEX": str(folder)}, asked)
+        return Server(command, asked, {"PEER_INDEX": str(folder)}, "--workers")

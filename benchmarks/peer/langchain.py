@@ -1,7 +1,8 @@
 """LangChain: FAISS and BM25 over jieba's words, joined by the EnsembleRetriever.
 
-BM25Retriever takes `preprocess_func` for words (docs.langchain.com/oss/python/integrations/retrievers/bm25); it cannot
-be saved, so it is made anew at each start from the documents that FAISS keeps. Separators for Chinese:
+BM25Retriever takes `preprocess_func` for words (docs.langchain.com/oss/python/integrations/retrievers/bm25); here
+jieba's plain mode found more on XQuAD than its search mode. It cannot be saved, so it is made anew at each start from
+the documents that FAISS keeps. Separators for Chinese:
 docs.langchain.com/oss/python/integrations/splitters/recursive_text_splitter, "languages without word boundaries".
 LangServe is no longer maintained, so there is no server.
 """
@@ -53,7 +54,7 @@ class Adapter:
         self._join(self.vectors.get_by_ids(list(self.vectors.index_to_docstore_id.values())))
 
     def _join(self, documents: Sequence[Document]) -> None:
-        self.lexical = BM25Retriever.from_documents(documents, preprocess_func=jieba.lcut_for_search)
+        self.lexical = BM25Retriever.from_documents(documents, preprocess_func=jieba.lcut)
 
     def search(self, question: str, top_k: int) -> Found:
         self.lexical.k = 2 * top_k
@@ -62,5 +63,5 @@ class Adapter:
         found = joined.invoke(question)[:top_k]
         return Found([Hit(hit.metadata["document"], hit.page_content, None) for hit in found])
 
-    def server(self, folder: Path, port: int, workers: int, questions: Sequence[str]) -> Server | None:
+    def server(self, folder: Path, port: int, questions: Sequence[str]) -> Server | None:
         return None

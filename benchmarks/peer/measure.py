@@ -7,6 +7,7 @@ built first; the other tasks open what it kept, as a process does that comes lat
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import time
@@ -15,6 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from served import memory_mb
 
 from peer import Found, Passage, Peer, load
 
@@ -57,13 +60,17 @@ def ask(peer: Peer, name: str, folder: Path) -> dict[str, Any]:
             started = time.perf_counter()
             peer.search(question + ending, TOP_K)
             seconds.append(time.perf_counter() - started)
-    return {"ask_p50_ms": milliseconds(median(seconds)), "ask_p99_ms": milliseconds(percentile(seconds, 0.99))}
+    return {
+        "ask_p50_ms": milliseconds(median(seconds)),
+        "ask_p99_ms": milliseconds(percentile(seconds, 0.99)),
+        "ask_mb": round(memory_mb(os.getpid())[1]),
+    }
 
 
-def server(peer: Peer, name: str, folder: Path, port: str, workers: str) -> dict[str, Any] | None:
+def server(peer: Peer, name: str, folder: Path, port: str) -> dict[str, Any] | None:
     """How the peer's server is started and asked."""
     _, questions = given(folder, "speed")
-    found = peer.server(folder / name / "speed", int(port), int(workers), questions)
+    found = peer.server(folder / name / "speed", int(port), questions)
     return asdict(found) if found else None
 
 

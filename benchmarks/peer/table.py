@@ -30,7 +30,7 @@ COLUMNS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
     ("indexing, passages/s", _get("index_per_s")),
     ("ask p50 / p99, ms", _get("ask_p50_ms", "ask_p99_ms")),
     ("HTTP p50 / p99, ms", _get("http_p50_ms", "http_p99_ms")),
-    ("requests/s, 8 clients", _get("http_per_s")),
+    ("requests/s, 8 clients, one process / one a core", _get("http_per_s", "http_workers_per_s")),
     ("memory indexing / asking / server, MB", _get("index_mb", "ask_mb", "server_mb")),
     ("XQuAD zh nDCG@10 / hit@1", _get("xquad_ndcg_at_10", "xquad_hit_at_1")),
     ("shipped hit@1 / hit@5", _get("union_hit_at_1", "union_hit_at_5")),

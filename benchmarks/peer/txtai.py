@@ -1,8 +1,8 @@
 """txtai: hybrid search, dense and BM25 over character n-grams, served by its own API.
 
 `hybrid: true` and `content: true`: docs/embeddings/configuration/general.md. Its default tokenizer gives one token a
-stretch of Chinese; `scoring.tokenizer` takes the n-grams of docs/pipeline/data/tokenizer.md, and of those that were
-tried 1 to 2 characters found most on XQuAD. A normalised BM25 is what `hybrid` itself sets. Documents are split by
+Chinese character; `scoring.tokenizer` takes the n-grams of docs/pipeline/data/tokenizer.md, and 1 to 2 characters found
+more on XQuAD. A normalised BM25 is what `hybrid` itself sets. Documents are split by
 paragraphs (docs/pipeline/data/segmentation.md): the chunkers that know Chinese fetch their rules from the network.
 The server: docs/api/index.md. https://github.com/neuml/txtai
 """
@@ -49,9 +49,9 @@ class Adapter:
         found = self.index.search(question, top_k)
         return Found([Hit(int(hit["id"].partition("-")[2]), hit["text"], hit["score"]) for hit in found])
 
-    def server(self, folder: Path, port: int, workers: int, questions: Sequence[str]) -> Server | None:
+    def server(self, folder: Path, port: int, questions: Sequence[str]) -> Server | None:
         config = folder / "api.yml"
         config.write_text(f"path: {folder / 'index'}\nwritable: false\nembeddings:\n")
-        command = [sys.executable, "-m", "uvicorn", "txtai.api:app", "--port", str(port), "--workers", str(workers)]
+        command = [sys.executable, "-m", "uvicorn", "txtai.api:app", "--port", str(port), "--no-access-log"]
         asked = [("/search?" + urlencode({"query": question, "limit": 5}), None) for question in questions]
-        return Server([*command, "--no-access-log"], {"CONFIG": str(config)}, asked)
+        return Server(command, asked, {"CONFIG": str(config)}, "--workers")
