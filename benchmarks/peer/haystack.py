@@ -2,8 +2,9 @@
 
 Hybrid retrieval: https://haystack.deepset.ai/tutorials/33_hybrid_retrieval. The store's own regular expression for BM25
 gives one token a Chinese character; it is a setting, and pairs of characters found more on XQuAD, as did joining by the
-distribution of scores instead of by reciprocal rank. The ChineseDocumentSplitter (hanlp-haystack) fetches a model from the network when it starts, so the
-RecursiveDocumentSplitter cuts at Chinese punctuation. The server: https://deepset-ai.github.io/hayhooks.
+distribution of scores instead of by reciprocal rank. The ChineseDocumentSplitter (hanlp-haystack) fetches a model from
+the network when it starts, so the RecursiveDocumentSplitter cuts at Chinese punctuation. The server:
+https://deepset-ai.github.io/hayhooks.
 """
 
 from __future__ import annotations
