@@ -173,12 +173,13 @@ class Run:
             question = json.loads((self.folder / "input/speed.json").read_text())["questions"][0]
             qa = python(self.folder / name).with_name("qa")
             command = [qa, "ask", "--config", self.folder / name / "speed/config.yaml", question]
-        taken = []
+        taken, used = [], []
         for _ in range(COLD_RUNS + 1):
-            started = time.perf_counter()
+            started, before = time.perf_counter(), sum(os.times()[2:4])
             self._child(name, *command)
             taken.append(time.perf_counter() - started)
-        return {"cold_s": round(median(taken[1:]), 2)}
+            used.append(sum(os.times()[2:4]) - before)
+        return {"cold_s": round(median(taken[1:]), 2), "cold_processor_s": round(median(used[1:]), 2)}
 
     def _serve(self, name: str) -> dict[str, Any]:
         with socket.socket() as free:
