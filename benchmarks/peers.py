@@ -28,6 +28,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import socket
 import subprocess
 import sys
@@ -50,6 +51,8 @@ RESULTS = BENCHMARKS / "results" / "peers.json"
 CORES = os.cpu_count() or 1
 COLD_RUNS = 3
 SAMPLE_S = 0.2
+# The line of a traceback that tells what went wrong, before the details that may follow it.
+_ERROR = re.compile("[A-Za-z_.]+(Error|Exception|Exit)\\b")
 TASK_S = 3600
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS")
 # Nothing may be fetched or sent while measuring.
@@ -93,7 +96,7 @@ PEERS = {
 
 
 class TaskError(Exception):
-    """A child process that failed; the message is the last line it said."""
+    """A child process that failed; the message is what it said of that."""
 
 
 def main() -> None:
@@ -217,8 +220,9 @@ class Run:
             process.wait()
         most = peak.ended()
         if process.returncode:
-            last = log.read_text(errors="replace").strip().splitlines()[-1:]
-            raise TaskError(f"{' '.join(map(str, command[:3]))}: {''.join(last)[:300] or process.returncode}")
+            said = log.read_text(errors="replace").strip().splitlines() or [f"exit code {process.returncode}"]
+            errors = [line for line in said if _ERROR.match(line)] or said
+            raise TaskError(f"{' '.join(map(str, command[1:3]))}: {errors[-1][:300]}")
         return most
 
 
