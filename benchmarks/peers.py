@@ -236,7 +236,7 @@ class Peak(threading.Thread):
 
     def run(self) -> None:
         while not self.over.wait(SAMPLE_S):
-            with suppress(OSError, ValueError):
+            with suppress(OSError, LookupError):  # one of them is just ending
                 self.most = max(self.most, memory_mb(self.process)[1])
 
     def ended(self) -> int:
