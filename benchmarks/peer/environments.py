@@ -6,6 +6,7 @@ pip's own plan is read before anything is installed, and a plan with CUDA packag
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 
 TORCH = "torch==2.13.0"
 ROOT = Path(__file__).parents[2]
+CONSTRAINTS = ROOT / "constraints.txt"
 _CUDA = ("nvidia", "triton", "cuda", "torch")
 _VERSIONS = (
     "import json, importlib.metadata as m; "
@@ -43,7 +45,8 @@ def prepare(folder: Path, packages: tuple[str, ...], with_torch: bool) -> Setup:
     Raises:
         SetupError: pip could not install it, or would have installed CUDA packages.
     """
-    kept, wanted = folder / "setup.json", [*packages, TORCH if with_torch else "no torch"]
+    kept, is_ours = folder / "setup.json", "-e" in packages
+    wanted = [*packages, TORCH if with_torch else "no torch", *([_declared()] if is_ours else [])]
     if kept.exists() and (known := json.loads(kept.read_text())).pop("wanted") == wanted:
         return Setup(**known)
     shutil.rmtree(folder / "venv", ignore_errors=True)
@@ -51,9 +54,9 @@ def prepare(folder: Path, packages: tuple[str, ...], with_torch: bool) -> Setup:
     if with_torch:
         _install(folder, [TORCH], allowed="torch")
     before, base = _installed(folder), _size_mb(folder)
-    _install(folder, [*(("-c", str(ROOT / "constraints.txt")) if "-e" in packages else ()), *packages])
+    _install(folder, [*(("-c", str(CONSTRAINTS)) if is_ours else ()), *packages])
     versions = _installed(folder)
-    ours = _size_mb(ROOT / "index") + _size_mb(ROOT / "qa") if "-e" in packages else 0
+    ours = _size_mb(ROOT / "index") + _size_mb(ROOT / "qa") if is_ours else 0
     setup = Setup(_size_mb(folder) - base + ours, len(versions) - len(before), versions)
     kept.write_text(json.dumps({"wanted": wanted, **asdict(setup)}, indent=1))
     return setup
@@ -62,6 +65,11 @@ def prepare(folder: Path, packages: tuple[str, ...], with_torch: bool) -> Setup:
 def python(folder: Path) -> Path:
     """The interpreter of the environment in `folder`."""
     return folder / "venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def _declared() -> str:
+    """What our own dependencies are, so that an environment kept from before they changed is made anew."""
+    return hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + CONSTRAINTS.read_bytes()).hexdigest()
 
 
 def _install(folder: Path, packages: list[str], allowed: str = "") -> None:
@@ -78,7 +86,7 @@ def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PIP_NO_INPUT": "1"})
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["pip failed"]
-        raise SetupError(f"{errors[0].removeprefix('ERROR: ')} ({' '.join(command[5:])})")
+        raise SetupError(f"{errors[0].removeprefix('ERROR: ')} (pip install {' '.join(command[6:])})")
 
 
 def _installed(folder: Path) -> dict[str, str]:
