@@ -209,7 +209,7 @@ class Run:
         log = self.folder / name / "log.txt"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [python(self.folder / name), *map(str, command)],
+                [python(self.folder / name), "-P", *map(str, command)],
                 env=environment(threads), cwd=self.folder / name, stdout=output, stderr=output,
             )  # fmt: skip
         peak = Peak(process.pid)
