@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from index.codes import Codes, folded_codes
+from index.fold import SPECIAL, fold_codes, fold_text
 
 # Two passages that share this much of the smaller one's character 5-grams say the same thing.
 NEAR_DUPLICATE = 0.8
@@ -44,6 +44,7 @@ _ENUMERATOR = re.compile(f"[(]?第?(?:[0-9]+|{_HAN_NUMBER})[篇章节)、.:](?![
 _SPREAD = 0x9E3779B97F4A7C15
 _SAMPLED_LONG = np.uint64((1 << 64) // _LONG_ONE_IN)
 
+Codes = NDArray[np.uint32]
 Hashes = NDArray[np.uint64]
 Lengths = NDArray[np.int64]
 Shares = NDArray[np.float64]
@@ -89,9 +90,28 @@ class Keys:
         )
 
 
+def _folded(texts: Sequence[str]) -> tuple[Codes, Lengths]:
+    """The code points of all texts in a row, and how many each has: those of `"".join(fold_text(text).split())`."""
+    codes, lengths = _codes(texts)
+    folded = fold_codes(codes)
+    if (folded == SPECIAL).any():
+        special = set(np.searchsorted(np.cumsum(lengths), np.flatnonzero(folded == SPECIAL), "right").tolist())
+        codes, lengths = _codes([fold_text(text) if place in special else text for place, text in enumerate(texts)])
+        folded = fold_codes(codes)
+        folded = np.where(folded == SPECIAL, codes, folded)  # folded is folded
+    kept = (folded != ord(" ")) & (folded != ord("\n"))
+    before = np.concatenate([[0], np.cumsum(kept)])
+    return folded[kept], np.diff(before[np.concatenate([[0], np.cumsum(lengths)])])
+
+
+def _codes(texts: Sequence[str]) -> tuple[Codes, Lengths]:
+    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), "<u4")
+    return codes, np.fromiter(map(len, texts), np.int64, len(texts))
+
+
 def sketches(texts: Sequence[str]) -> list[Sketch]:
     """The sketches of texts as they are read; white space does not count. A text shorter than a gram is one."""
-    codes, lengths = folded_codes(texts)
+    codes, lengths = _folded(texts)
     windows = _Windows(codes)
     hashes = windows.of(_GRAM_CHARS)
     found = []
@@ -105,7 +125,7 @@ def sketches(texts: Sequence[str]) -> list[Sketch]:
 
 def keys(texts: Sequence[str]) -> Keys:
     """The keys of texts as they are read; some hundred at a time are fastest, as all fits the processor's cache."""
-    codes, lengths = folded_codes(texts)
+    codes, lengths = _folded(texts)
     windows = _Windows(codes)
     owner = np.repeat(np.arange(len(texts)), lengths)
     ends = np.cumsum(lengths)

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.build import sync
-from index.codes import folded_codes
-from index.duplicates import Keys, keys, shared, sketches
+from index.duplicates import Keys, _folded, keys, shared, sketches
 from index.fold import fold_text
 from index.search import MAX_COPIES, search
 from index.store.clusters import Clusters
@@ -91,7 +90,7 @@ def test_keys_are_the_same_in_any_company() -> None:
 
 @given(st.lists(st.text(st.one_of(st.characters(), st.sampled_from("工会 資\n\u0301\u1161\u2060½ａ\x00"))), max_size=5))
 def test_codes_are_those_of_the_folded_texts(texts: list[str]) -> None:
-    codes, lengths = folded_codes(texts)
+    codes, lengths = _folded(texts)
     expected = ["".join(fold_text(text).split()) for text in texts]
     assert "".join(map(chr, codes.tolist())) == "".join(expected)
     assert lengths.tolist() == [len(text) for text in expected]
