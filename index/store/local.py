@@ -14,6 +14,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -87,16 +88,23 @@ class LocalStore:
         self._read_leaders: Kept[int] = Kept(_KEPT_PASSAGES)
         self._loaded: VectorIndex | None = None
         self._selected = lru_cache(_KEPT_FILTERS)(self._select)
-        self._words = Words(folder, database, segmenter, target, may_write=may_write, workers=workers)
+        if may_write:
+            # The three have nothing to do with each other, and each of them leaves cores idle.
+            with ThreadPoolExecutor(2) as beside:
+                saved = beside.submit(self._save_vectors, target)
+                grouped = beside.submit(self._load_clusters, target, may_write)
+                self._words = Words(folder, database, segmenter, target, may_write=may_write, workers=workers)
+            saved.result()
+            self._clusters = grouped.result()
+        else:
+            self._words = Words(folder, database, segmenter, target, may_write=may_write)
+            self._clusters = self._load_clusters(target, may_write)
         self._frequency = lru_cache(_KEPT_TOKENS)(self._words.passages.document_frequency)
-        clusters = self._clusters = self._load_clusters(target, may_write)
-        self._members = lru_cache(_KEPT_PASSAGES)(lambda leader, limit: clusters.members([leader], limit)[leader])
+        self._members = lru_cache(_KEPT_PASSAGES)(self._first_members)
         # While someone writes, the database is ahead of what is derived from it.
         self.database = database.at(self.generation)
         self._counts = self.database.counts()
         self._admission = Admission(self.database)
-        if may_write:
-            self._save_vectors(target)
         published = f"{target} {segmenter.fingerprint}"
         if may_write and self._published != published:
             database.set_meta("published", published)
@@ -181,6 +189,9 @@ class LocalStore:
             row: [found[copy] for copy in members[leader] if copy != row and copy in found][:limit]
             for row, leader in rows.items()
         }
+
+    def _first_members(self, leader: int, limit: int) -> list[int]:
+        return self._clusters.members([leader], limit)[leader]
 
     def document_frequency(self, term: str) -> int:
         return self._frequency(term)
