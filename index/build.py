@@ -19,9 +19,9 @@ from index.readers import SUFFIXES
 from index.readers.isolated import Reader
 from index.report import SyncReport
 from index.segmenter import PLAIN, Segmenter
-from index.store.database import Database
-from index.store.local import LocalStore, Settings
-from index.store.opening import Writer, writing
+from index.store import Changes, Place, Store, Writer
+from index.store.local import Settings
+from index.store.opening import LocalPlace
 from index.workers import Workers
 
 Progress = Callable[[str, float, int], None]
@@ -46,8 +46,9 @@ def sync(
     rebuild: bool = False,
     progress: Progress | None = None,
     ray: str | None = None,
-) -> tuple[LocalStore, SyncReport]:
-    """Bring the index in `data_dir` in step with the folders of `corpus` (collection name to folder).
+    place: Place | None = None,
+) -> tuple[Store, SyncReport]:
+    """Bring the index in `data_dir`, or in another `place`, in step with the folders of `corpus` (name to folder).
 
     `only` limits the work to these files and folders; with `may_be_gone` what was read from those of them that are no
     more is removed, else they are an error. Paths are shown relative to `base` where they lie inside it.
@@ -56,15 +57,16 @@ def sync(
     Raises:
         ClusterError: see `index.cluster`.
         ConfigError: a folder of the corpus is missing, or a path of `only` is, or lies outside all of them.
-        IndexBusyError, IndexMismatchError: see `index.store.opening.writing`.
+        IndexBusyError, IndexMismatchError: see `index.store.Place`.
     """
     started = time.monotonic()
     report = SyncReport()
     told_ahead = encoder.is_slow and ray is None
     listing = _list(corpus, base, only, data_dir, may_be_gone)
+    place = place or LocalPlace(data_dir)
     with (
         _workers(encoder, segmenter, ray) as workers,
-        writing(data_dir, Settings(encoder.fingerprint, segmenter), lambda: encoder.dim, rebuild=rebuild) as writer,
+        place.writing(Settings(encoder.fingerprint, segmenter), lambda: encoder.dim, rebuild=rebuild) as writer,
         closing(Embedder(encoder, data_dir)) as embedder,
         Reader() as reader,
     ):
@@ -78,8 +80,9 @@ def sync(
                 intake.take(file, known.get(file.id, Known()), advance)
                 if progress and not told_ahead:
                     pipeline.tell(partial(progress, file.shown, number, len(listing.files)))
-        for file_id, left in gone.left():
-            _forget(file_id, left, writer, report)
+        with writer.database.together():
+            for file_id, left in gone.left():
+                _forget(file_id, left, writer, report)
         if progress:
             progress("", len(listing.files), len(listing.files))
         store = writer.finish(workers)
@@ -207,7 +210,7 @@ def _is_wanted(path: Path, limits: Set[Path]) -> bool:
     return not limits or path in limits or not limits.isdisjoint(path.parents)
 
 
-def _known(database: Database, listing: _Listing, corpus: Mapping[str, Path], only: Sequence[Path]) -> dict[str, Known]:
+def _known(database: Changes, listing: _Listing, corpus: Mapping[str, Path], only: Sequence[Path]) -> dict[str, Known]:
     """What the index holds of files, by id: of all, or of those named in `only` where that names single files."""
     listed = {file.path: file.id for file in listing.files}
     ids: set[str] = set()

@@ -18,7 +18,7 @@ from index.pipeline import Pipeline
 from index.readers import MAX_FILE_BYTES, ReadText, Unread, ocr
 from index.readers.isolated import Reader
 from index.report import Remark, SyncReport
-from index.store.opening import Writer
+from index.store import Writer
 from index.types import Document, KnownFile, Skipped
 
 # A file changed this shortly before it was read may change again without its time stamp showing it.

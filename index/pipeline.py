@@ -15,7 +15,7 @@ from index.digest import Digest, digest
 from index.embeddings import Advance, Embedder
 from index.errors import EncoderError
 from index.readers import ReadText
-from index.store.sqlite import SqliteFile
+from index.store import Changes
 from index.workers import Workers
 
 # Texts that one process digests in one go: large enough that handing them over costs little.
@@ -42,7 +42,7 @@ class Pipeline:
     As a context manager it takes all steps before it ends, also when an error ends it that came with a later one.
     """
 
-    def __init__(self, database: SqliteFile, embedder: Embedder, workers: Workers) -> None:
+    def __init__(self, database: Changes, embedder: Embedder, workers: Workers) -> None:
         self._database = database
         self._embedder = embedder
         self._workers = workers

@@ -93,7 +93,9 @@ def known_tokens(store: Store, folded: str) -> list[str]:
     What only looks like pinyin is left out unless something in the store reads so.
     """
     found = []
-    for token in query_tokens(folded, store.segmenter):
+    tokens = query_tokens(folded, store.segmenter)
+    store.expect(tokens)
+    for token in tokens:
         if is_name(token, store.segmenter) and not store.document_frequency(token):
             found.append(reading(token))
         elif not token.startswith(MARK) or store.document_frequency(token):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index.encoder import Encoder
-from index.store.local import LocalStore
+from index.store import Store
 from qa.answer import Answer, NoAnswer, Reading, answer
 from qa.explain import explained
 from qa.parts import Quote
@@ -28,7 +28,7 @@ class Asked:
     interpreted: str
     question: Question
     reading: Reading
-    store: LocalStore
+    store: Store
     encoder: Encoder
     base: Path
     public_url: str

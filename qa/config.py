@@ -6,7 +6,7 @@ import difflib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator
@@ -20,17 +20,21 @@ from qa.settings import (
     EncoderConfig,
     FeishuConfig,
     LlmConfig,
+    MilvusConfig,
     RerankerConfig,
     ServerConfig,
     SlackConfig,
     WecomConfig,
 )
 
+if TYPE_CHECKING:
+    from index.store import Place
+
 DEFAULT_FILE = Path("config.yaml")
 ENV_PREFIX = "QA_"
 _SECRETS = frozenset(
     {"api_key", "api_keys", "client_secret", "app_secret", "verification_token", "encrypt_key", "secret"}
-    | {"bot_token", "app_token"}
+    | {"bot_token", "app_token", "token"}
 )
 
 
@@ -47,7 +51,8 @@ class Config(BaseSettings):
     llm: LlmConfig = LlmConfig()
     dictionary: Path | None = None
     synonyms: Path | None = None
-    store: Literal["local"] = "local"
+    store: Literal["local", "milvus"] = "local"
+    milvus: MilvusConfig = MilvusConfig()
     server: ServerConfig = ServerConfig()
     bots: BotsConfig = BotsConfig()
     dingtalk: DingtalkConfig = DingtalkConfig()
@@ -138,6 +143,19 @@ class Config(BaseSettings):
         given = self.encoder.model_dump(exclude={"model", "api_key"})
         key = self.encoder.api_key
         return EncoderOptions(**given, api_key=key.get_secret_value() if key else None)
+
+    @property
+    def place(self) -> Place:
+        """Where the index is kept: a folder, or a Milvus server."""
+        if self.store == "local":
+            from index.store.opening import LocalPlace
+
+            return LocalPlace(self.index_dir)
+        from index.store.milvus import MilvusOptions, MilvusPlace
+
+        given = self.milvus.model_dump(exclude={"token", "collection_prefix"})
+        token = self.milvus.token.get_secret_value() if self.milvus.token else ""
+        return MilvusPlace(MilvusOptions(**given, token=token, prefix=self.milvus.collection_prefix))
 
     @property
     def dictionary_file(self) -> Path | None:

@@ -12,7 +12,7 @@ from index.encoder import Encoder
 from index.errors import CitedQAError
 from index.lexicon import read_dictionary, read_synonyms
 from index.segmenter import PLAIN
-from index.store.local import LocalStore
+from index.store import Store
 from qa.config import Config, load_config, unknown_variables
 from qa.editing.jobs import Jobs
 from qa.engine import Engine
@@ -46,6 +46,8 @@ def examine(config_file: Path | None = None) -> Iterator[Finding]:
         return
     strangers = unknown_variables()
     yield Finding("configuration", not strangers, f"unknown in the environment: {strangers}" if strangers else "valid")
+    if config.store == "milvus":
+        yield _package("pymilvus", "'cited-qa[milvus]'")
     for name, folder in config.corpus_folders.items():
         yield Finding(f"collection {name}", folder.is_dir(), str(folder) if folder.is_dir() else f"{folder}: missing")
     yield from _lexicon(config)
@@ -77,19 +79,19 @@ def _lexicon(config: Config) -> Iterator[Finding]:
         yield Finding("dictionary and synonyms", False, str(exc))
 
 
-def _package(name: str) -> Finding:
+def _package(name: str, source: str = "-e .") -> Finding:
     try:
         return Finding(name, True, version(name))
     except PackageNotFoundError:
-        return Finding(name, False, "not installed; run: pip install -c constraints.txt -e .")
+        return Finding(name, False, f"not installed; run: pip install -c constraints.txt {source}")
 
 
 def _index(config: Config) -> Iterator[Finding]:
     try:
         engine = Engine(config)
         store = engine.store
-        verdict = store.database.check()
-        yield Finding("database", verdict == "ok", verdict)
+        verdict = store.check()
+        yield Finding("database", verdict == "ok", f"{verdict} ({store.where})")
         documents, passages = store.counts()
         yield Finding("index", True, f"{documents} documents, {passages} passages, generation {store.generation}")
         yield Finding("encoder", True, f"{store.encoder}, {store.dim} dimensions{_prompts(engine.encoder)}")
@@ -104,7 +106,7 @@ def _prompts(encoder: Encoder) -> str:
     return f", query prompt {query!r}, document prompt {document!r}" if query or document else ""
 
 
-def _self_test(engine: Engine, store: LocalStore) -> Finding:
+def _self_test(engine: Engine, store: Store) -> Finding:
     if not store.counts()[0]:
         return Finding("self-test", False, "the index holds no documents; put some into the corpus and run: qa index")
     failure = self_test(engine, store)

@@ -18,8 +18,8 @@ from index.report import IndexReport, SyncReport, report_of
 from index.reranker import Reranker
 from index.search import encode_wordings, search
 from index.segmenter import PLAIN, Segmenter
-from index.store.local import LocalStore, Settings
-from index.store.opening import open_store
+from index.store import Store
+from index.store.local import Settings
 from index.types import Document, DocumentInfo, Filters
 from qa.answer import Reading, read
 from qa.asking import Asked, found, quoted, whole
@@ -62,7 +62,7 @@ class Engine:
         self.reranker = Reranker(config.reranker_model) if config.reranker_model else None
         self.model = _model(config)
         self._opening = threading.Lock()
-        self._opened: LocalStore | None = None
+        self._opened: Store | None = None
         self._is_outdated = False
         self._read_lexicon()
 
@@ -85,7 +85,7 @@ class Engine:
         return Settings(self.encoder.fingerprint, self._segmenter)
 
     @property
-    def store(self) -> LocalStore:
+    def store(self) -> Store:
         """The newest published generation of the index.
 
         Raises:
@@ -99,14 +99,14 @@ class Engine:
                 opened = self._opened
         return opened
 
-    def _reopen(self, opened: LocalStore | None) -> LocalStore:
+    def _reopen(self, opened: Store | None) -> Store:
         """The newest generation; the one that is `opened` when the newest was made with other settings."""
         try:
             if opened is not None:
                 self._read_lexicon()
-            return open_store(self.config.index_dir, self._settings())
+            return self.config.place.open(self._settings())
         except (ConfigError, IndexMismatchError) as exc:
-            if opened is None or not opened.folder.exists():
+            if opened is None or not opened.is_there():
                 raise
             if not self._is_outdated:
                 logger.warning("%s (or restart this process with the new settings); answering from the old one", exc)
@@ -127,7 +127,7 @@ class Engine:
         self._opened, report = sync(
             self.config.corpus_folders, self.config.index_dir, self.encoder,
             base=self.config.base, segmenter=self._segmenter, only=only or (),
-            may_be_gone=may_be_gone, rebuild=rebuild, progress=progress, ray=ray,
+            may_be_gone=may_be_gone, rebuild=rebuild, progress=progress, ray=ray, place=self.config.place,
         )  # fmt: skip
         return report
 
@@ -231,10 +231,10 @@ class Engine:
             started=started,
         )  # fmt: skip
 
-    def _question(self, text: str, store: LocalStore) -> Question:
+    def _question(self, text: str, store: Store) -> Question:
         return Question.of(text, store.segmenter, self._synonyms)
 
-    def _read(self, question: Question, store: LocalStore, top_k: int, filters: Filters | None) -> Reading:
+    def _read(self, question: Question, store: Store, top_k: int, filters: Filters | None) -> Reading:
         wordings = encode_wordings(self.encoder, question.wordings)
         hits = search(
             store,

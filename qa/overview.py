@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from index.atlas import Layout, Positions, lay_out, means
-from index.store.local import LocalStore
+from index.errors import QueryError
+from index.store import Store
 from index.types import DocumentInfo, Passage
 from qa.engine import Engine
 from qa.schemas import AskResponse
@@ -21,6 +22,8 @@ from qa.suggest import Suggestion, suggest
 MAX_POINTS = 4000
 # With more documents than these, each is one point; otherwise each passage is.
 _MAX_OPENED = 200
+# A passage's vectors are some kilobytes.
+_MAX_SENT = 20_000
 # Documents are looked at in the order of their ids, which are hashes: these are a fair sample.
 _SAMPLED = 40
 _SAMPLED_PASSAGES = 120
@@ -77,8 +80,16 @@ class Overview:
             return self._questions[1]
 
     def picture(self, engine: Engine, passage_ids: Sequence[str] = ()) -> Picture:
-        """The map, with these passages on it in any case: they, or their documents where those are the dots."""
+        """The map, with these passages on it in any case: they, or their documents where those are the dots.
+
+        Raises:
+            QueryError: a server that is far away would have to send too much for it.
+        """
         store = engine.store
+        if engine.config.store != "local" and store.counts()[1] > _MAX_SENT:
+            raise QueryError(
+                f"the map is not drawn of more than {_MAX_SENT:,} passages that a server keeps; filter or ask instead"
+            )
         with self._making_map:
             if self._base is None or self._base.generation != store.generation:
                 self._base = _base(store)
@@ -92,13 +103,13 @@ def _ask(engine: Engine, text: str) -> AskResponse:
     return response
 
 
-def _opened(store: LocalStore) -> Iterator[list[Passage]]:
+def _opened(store: Store) -> Iterator[list[Passage]]:
     for info in store.documents(_SAMPLED):
         rows = store.passage_rows_of([info.id]).get(info.id, [])[:_SAMPLED_PASSAGES]
         yield list(store.passages(rows).values())
 
 
-def _base(store: LocalStore) -> _Base:
+def _base(store: Store) -> _Base:
     count, passages = store.counts()
     documents = store.documents(MAX_POINTS)
     rows = store.passage_rows_of([info.id for info in documents])
@@ -121,7 +132,7 @@ def _groups(rows: Sequence[int], is_opened: bool, step: int) -> list[tuple[int, 
     return [tuple(rows)] if rows else []
 
 
-def _picture(base: _Base, store: LocalStore, passage_ids: Sequence[str]) -> Picture:
+def _picture(base: _Base, store: Store, passage_ids: Sequence[str]) -> Picture:
     documents, groups, positions = base.documents, base.rows, base.positions
     if added := list(_added(base, store, passage_ids)):
         numbers = {info.id: number for number, info in enumerate(documents)}
@@ -138,9 +149,7 @@ def _picture(base: _Base, store: LocalStore, passage_ids: Sequence[str]) -> Pict
     return Picture(base.generation, documents, dots, base.total)
 
 
-def _added(
-    base: _Base, store: LocalStore, passage_ids: Sequence[str]
-) -> Iterator[tuple[DocumentInfo, tuple[int, ...]]]:
+def _added(base: _Base, store: Store, passage_ids: Sequence[str]) -> Iterator[tuple[DocumentInfo, tuple[int, ...]]]:
     """What must be on the map and is not among what is always shown."""
     known = {group for _, group in base.rows}
     for document_id in dict.fromkeys(passage_id.rpartition("-")[0] for passage_id in passage_ids):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 from index.fold import fold_text
 from index.search import known_tokens
-from index.store.local import LocalStore
+from index.store import Store
 from index.types import Filters
 from qa.engine import Engine
 
@@ -17,7 +15,7 @@ _SHOWN_CHARS = 60
 _LOOKED_AT = 200
 
 
-def self_test(engine: Engine, store: LocalStore) -> str | None:
+def self_test(engine: Engine, store: Store) -> str | None:
     """What is wrong with a store, in words that say what to run; None when each leg finds what it must.
 
     An index without passages passes: there is nothing to be found.
@@ -31,19 +29,18 @@ def self_test(engine: Engine, store: LocalStore) -> str | None:
     return None
 
 
-def _first_row(store: LocalStore, document_id: str) -> list[int]:
-    documents = store.database.document_rows(Filters(document_id=(document_id,)))
-    return list(islice(store.database.passage_rows(documents), 1))
+def _first_row(store: Store, document_id: str) -> list[int]:
+    return store.passage_rows_of([document_id]).get(document_id, [])[:1]
 
 
-def _finds_words(engine: Engine, store: LocalStore, row: int) -> bool:
+def _finds_words(engine: Engine, store: Store, row: int) -> bool:
     passage = store.passages([row])[row]
     terms = [(token, 1.0) for token in known_tokens(store, fold_text(_opening(passage.text)))]
     found = store.search_passages(terms, _LOOKED_AT, Filters(document_id=(passage.document_id,)))
     return row in dict(found)
 
 
-def _finds_meaning(engine: Engine, store: LocalStore, row: int) -> bool:
+def _finds_meaning(engine: Engine, store: Store, row: int) -> bool:
     passage = store.passages([row])[row]
     vector = engine.encoder.encode_query(_opening(passage.text))
     found = store.search_vectors(vector, _LOOKED_AT, Filters(document_id=(passage.document_id,)))

@@ -91,6 +91,26 @@ class LlmConfig(BaseModel):
         return self
 
 
+class MilvusConfig(BaseModel):
+    """Which Milvus server keeps the index where `store` is `milvus`."""
+
+    model_config = ConfigDict(extra="forbid")
+    uri: str = Field(default="http://127.0.0.1:19530", pattern=r"^https?://[^/\s]+$")
+    token: SecretStr | None = None
+    database: str = Field(default="", max_length=255)
+    collection_prefix: str = Field(default="cited_qa", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")
+    vector_index: Literal["AUTOINDEX", "FLAT", "HNSW", "IVF_FLAT", "IVF_SQ8", "DISKANN"] = "AUTOINDEX"
+    shards: int = Field(default=1, ge=1, le=64)
+    replicas: int = Field(default=1, ge=1, le=64)
+    timeout_s: float = Field(default=30.0, gt=0, le=3600)
+
+    @field_validator("token", mode="before")
+    @classmethod
+    def _nothing_is_none(cls, value: object) -> object:
+        """So that a variable can undo what the file says."""
+        return None if value == "" else value
+
+
 class ServerConfig(BaseModel):
     """Where `qa serve` listens, and whom it answers."""
 

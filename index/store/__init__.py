@@ -1,15 +1,20 @@
-"""What a store must do, whatever keeps the data."""
+"""What a store must do, whatever keeps the data: for those who read it, and for the one who writes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from index.encoder import Vectors
 from index.segmenter import Segmenter
-from index.store.rows import PassageVectors
-from index.types import Document, DocumentInfo, Filters, Passage, Section, Skipped
+from index.store.rows import PassageVectors, Units
+from index.types import Document, DocumentInfo, Filters, KnownFile, Passage, Section, Skipped
+
+if TYPE_CHECKING:
+    from index.store.local import Settings
+    from index.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,27 @@ class Store(Protocol):
     def segmenter(self) -> Segmenter:
         """What cut the words that are held; questions must be cut by the same."""
 
+    @property
+    def dim(self) -> int:
+        """The length of a vector."""
+
+    @property
+    def units(self) -> int:
+        """About how many vectors are held."""
+
+    @property
+    def where(self) -> str:
+        """Where it is kept, for people."""
+
+    def is_stale(self) -> bool:
+        """Whether a newer generation has been published, or another index made current."""
+
+    def is_there(self) -> bool:
+        """Whether what this generation reads is still kept."""
+
+    def check(self) -> str:
+        """`ok`, or what is wrong with what is kept."""
+
     def counts(self) -> tuple[int, int]:
         """Documents and passages."""
 
@@ -67,6 +93,9 @@ class Store(Protocol):
     def copies(self, rows: Mapping[int, int], limit: int, filters: Filters) -> dict[int, list[Passage]]:
         """For passages given with their leaders, the others of their clusters: `limit` at most each, by row."""
 
+    def expect(self, terms: Iterable[str]) -> None:
+        """Be told of tokens whose frequencies will be asked for: a store that is far away fetches them together."""
+
     def document_frequency(self, term: str) -> int:
         """In how many passages a token stands."""
 
@@ -80,9 +109,79 @@ class Store(Protocol):
     def passage_rows_of(self, document_ids: Sequence[str]) -> dict[str, list[int]]:
         """Passage rows in reading order, by document id."""
 
+    def of_file(self, file: str) -> tuple[list[str], list[Skipped]]:
+        """What was read from a file: the ids of its documents, and what of it could not be read."""
+
     def skipped(self) -> list[Skipped]:
         """What could not be read, by path."""
 
     def documents(self, limit: int | None = None, after: str = "", containing: str = "") -> list[DocumentInfo]: ...
 
     def document_passages(self, document_id: str, limit: int, after: int = 0) -> list[Passage]: ...
+
+
+class Changes(Protocol):
+    """The documents of an index as they are now, which can be changed. What returns is kept, whatever comes after."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """All that is changed in the block is kept when it ends, which costs less than one by one."""
+
+    def files(self, only: Iterable[str] | None = None) -> list[KnownFile]:
+        """The file of every document, or of those whose file is one of `only`."""
+
+    def skipped(self) -> list[Skipped]:
+        """What could not be read, by path."""
+
+    def of_file(self, file: str) -> tuple[list[str], list[Skipped]]:
+        """What was read from a file: the ids of its documents, and what of it could not be read."""
+
+    def put(self, document: Document, sections: Sequence[Section], units: Sequence[Units]) -> None:
+        """Add a document, or replace the one with the same id."""
+
+    def remove(self, document_id: str) -> object:
+        """Remove a document, if there is one."""
+
+    def settle(self, file: str, size: int, mtime_ns: int, read_at: str) -> None:
+        """Note that all of a file was read when it looked like this."""
+
+    def skip(self, file: str, skipped: Sequence[Skipped]) -> None:
+        """Note what of a file could not be read, in place of what was noted before."""
+
+    def move(
+        self, document_id: str, new_id: str, collection: str, path: str, size: int, mtime_ns: int, read_at: str
+    ) -> None:
+        """Give a document another place. A document that was there is replaced."""
+
+
+class Writer(Protocol):
+    """The one process that changes an index."""
+
+    @property
+    def database(self) -> Changes: ...
+
+    def finish(self, workers: Workers | None = None) -> Store:
+        """Bring what is derived up to date, with the help of `workers`, and let readers see the result."""
+
+
+class Place(Protocol):
+    """Where an index is kept."""
+
+    def open(self, settings: Settings) -> Store:
+        """The generation that was published last.
+
+        Raises:
+            IndexMissingError, IndexMismatchError, IndexDamagedError: with the command to run.
+        """
+
+    def writing(
+        self, settings: Settings, dim: Callable[[], int], *, rebuild: bool = False
+    ) -> AbstractContextManager[Writer]:
+        """Hold an index for writing, made here where there is none.
+
+        `dim` gives the length of a vector, which may load a model; only a new index asks for it. A rebuild becomes
+        current only when the block ends without an error.
+
+        Raises:
+            IndexBusyError: another process is writing.
+            IndexMismatchError: the index was made with other settings and `rebuild` is off.
+        """

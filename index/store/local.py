@@ -120,6 +120,16 @@ class LocalStore:
         # The folder first: after a rebuild the old database can't be opened any more.
         return current_folder(self.folder.parent) != self.folder or self.database.meta("published") != self._published
 
+    @property
+    def where(self) -> str:
+        return str(self.folder)
+
+    def is_there(self) -> bool:
+        return self.folder.exists()
+
+    def check(self) -> str:
+        return self.database.check()
+
     def counts(self) -> tuple[int, int]:
         return self._counts
 
@@ -193,6 +203,9 @@ class LocalStore:
     def _first_members(self, leader: int, limit: int) -> list[int]:
         return self._clusters.members([leader], limit)[leader]
 
+    def expect(self, terms: Iterable[str]) -> None:
+        """Nothing: they are at hand."""
+
     def document_frequency(self, term: str) -> int:
         return self._frequency(term)
 
@@ -213,6 +226,9 @@ class LocalStore:
 
     def passage_rows_of(self, document_ids: Sequence[str]) -> dict[str, list[int]]:
         return self.database.passage_rows_of(document_ids)
+
+    def of_file(self, file: str) -> tuple[list[str], list[Skipped]]:
+        return self.database.of_file(file)
 
     def skipped(self) -> list[Skipped]:
         return self.database.skipped()

@@ -9,6 +9,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -22,7 +23,7 @@ from index.workers import Workers
 logger = logging.getLogger(__name__)
 
 
-class Writer:
+class LocalWriter:
     """The one process that changes an index. Use `writing`."""
 
     def __init__(self, folder: Path, database: Database, settings: Settings) -> None:
@@ -42,6 +43,21 @@ class Writer:
         self.database.purge(published)
         self.database.checkpoint()
         return store
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPlace:
+    """An index in a folder; see `index.store.Place`."""
+
+    data_dir: Path
+
+    def open(self, settings: Settings) -> LocalStore:
+        return open_store(self.data_dir, settings)
+
+    @contextmanager
+    def writing(self, settings: Settings, dim: Callable[[], int], *, rebuild: bool = False) -> Iterator[LocalWriter]:
+        with writing(self.data_dir, settings, dim, rebuild=rebuild) as writer:
+            yield writer
 
 
 def open_store(data_dir: Path, settings: Settings) -> LocalStore:
@@ -102,7 +118,9 @@ def _check_settings(database: Database, settings: Settings, *, may_write: bool) 
 
 
 @contextmanager
-def writing(data_dir: Path, settings: Settings, dim: Callable[[], int], *, rebuild: bool = False) -> Iterator[Writer]:
+def writing(
+    data_dir: Path, settings: Settings, dim: Callable[[], int], *, rebuild: bool = False
+) -> Iterator[LocalWriter]:
     """Hold the writer's lock on an index, made here where there is none.
 
     `dim` gives the length of a vector, which may load a model; only a new index asks for it. A rebuild
@@ -127,7 +145,7 @@ def writing(data_dir: Path, settings: Settings, dim: Callable[[], int], *, rebui
             _check_settings(database, settings, may_write=True)
         if is_new and not rebuild:
             _make_current(data_dir, folder)  # so that an interrupted first run goes on where it stopped
-        yield Writer(folder, database, settings)
+        yield LocalWriter(folder, database, settings)
         if rebuild:
             _make_current(data_dir, folder)
         for old in data_dir.glob("index-*"):

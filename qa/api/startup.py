@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from index.errors import CitedQAError, IndexDamagedError, IndexMissingError, IndexUnusableError
-from index.store.local import LocalStore
+from index.store import Store
 from qa.api.records import Found
 from qa.api.watched import Listener, WatchedEngine
 from qa.config import Config
@@ -39,7 +39,7 @@ class Startup:
         self._on_ready = on_ready
         self._on_response = on_response
         self._engine: Engine | None = None
-        self._checked: tuple[LocalStore, str | None] | None = None
+        self._checked: tuple[Store, str | None] | None = None
         self._reason: CitedQAError = IndexUnusableError("the server is starting; try again in a moment")
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="qa-startup", daemon=True)
@@ -65,7 +65,7 @@ class Startup:
         return self._engine
 
     @property
-    def checked_store(self) -> LocalStore:
+    def checked_store(self) -> Store:
         """The index, once each leg of search has found in it what it must; looked at once a generation.
 
         Raises:

@@ -22,7 +22,7 @@ from typing import BinaryIO
 from index.build import files_in, shown_path
 from index.errors import ConfigError, IndexDamagedError, ReadError
 from index.store.snapshot import copy_database, database_file, inspect
-from qa.archives.manifest import NAME, Collection, Entry, Header, Role
+from qa.archives.manifest import NAME, Collection, Entry, Header, Role, check_store
 from qa.config import Config
 
 _CHUNK_BYTES = 1 << 20
@@ -60,6 +60,7 @@ def backup(
         IndexMissingError, IndexDamagedError: there is nothing to back up, or it can't be used.
         ReadError: a file can't be read or written.
     """
+    check_store(config)
     file = file.absolute()
     _check_place(file, config, force)
     for left in file.parent.glob(f".{file.name}.*.part"):  # of a backup that was killed

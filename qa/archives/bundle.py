@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from index.encoder import BUNDLED
 from index.errors import ConfigError, ReadError
 from qa.archives.backup import backup
-from qa.archives.manifest import Header
+from qa.archives.manifest import Header, check_store
 from qa.archives.portable import dump, portable
 from qa.archives.restore import restore
 from qa.archives.wheel import build_wheel
@@ -83,6 +83,7 @@ def bundle(config: Config, target: Path, *, wheels: bool = False) -> BundleRepor
         IndexMissingError: there is no index yet.
         EncoderError, ReadError: the model, a file or a package can't be had.
     """
+    check_store(config)
     target = target.absolute()
     _check_place(target, config)
     kind = next((kind for suffix, kind in _ARCHIVES.items() if target.name.endswith(suffix)), None)

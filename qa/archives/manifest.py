@@ -10,13 +10,23 @@ from typing import IO, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from index.errors import ReadError
+from index.errors import ConfigError, ReadError
+from qa.config import Config
 
 NAME = "manifest.jsonl"
 # A line holds one path at most; a longer one is no line of ours.
 _LINE_BYTES = 1 << 20
 
 Role = Literal["index", "config", "dictionary", "synonyms", "document"]
+
+
+def check_store(config: Config) -> None:
+    """Raise ConfigError for an index that is not in a folder of this machine."""
+    if config.store != "local":
+        raise ConfigError(
+            f"store: a backup or bundle holds the index of data_dir, and {config.store} keeps this one; back that up"
+            " with the server's own tools (milvus-backup), or index again from the documents"
+        )
 
 
 class Collection(BaseModel):

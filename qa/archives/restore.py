@@ -22,7 +22,7 @@ from index.lexicon import read_dictionary
 from index.segmenter import PLAIN, Segmenter
 from index.store.snapshot import Moved, adopting
 from qa.archives.backup import shown_folder
-from qa.archives.manifest import NAME, Entry, Header, entries, opened
+from qa.archives.manifest import NAME, Entry, Header, check_store, entries, opened
 from qa.archives.portable import dump, portable, read_values
 from qa.config import DEFAULT_FILE, Config, load_config
 from qa.engine import Engine
@@ -77,6 +77,7 @@ def restore(
         _verify(file, archive)
         made = None if target.exists() else _first_config(archive, header, target, cleaning)
         report = RestoreReport(header, load_config(made or target, environment=environment))
+        check_store(report.config)
         if made:
             _check_inside(report.config)
         plan = _plan(archive, report, force)

@@ -23,7 +23,7 @@ from index.errors import (
     IndexUnusableError,
 )
 from index.report import SyncReport
-from index.store.local import LocalStore
+from index.store import Store
 from qa.editing.changes import Changes
 from qa.editing.corpus import identity
 from qa.editing.jobs import Job, Outcome, Refusal
@@ -157,7 +157,7 @@ class Worker:
 
         return progress
 
-    def _outcome(self, job: Job, report: SyncReport, store: LocalStore) -> Outcome:
+    def _outcome(self, job: Job, report: SyncReport, store: Store) -> Outcome:
         """What a sync did for a job; it has failed when nothing of what it sent could be read."""
         if job.kind == "index":
             counts = {name: len(getattr(report, name)) for name in ("added", "changed", "removed", "moved", "skipped")}
@@ -167,7 +167,7 @@ class Worker:
         refusals: list[Refusal] = []
         is_read = False
         for step, path in zip(job.steps, job.paths, strict=True):
-            found, skipped = store.database.of_file(self._changes.corpus.id_of(Path(step.target)) or "")
+            found, skipped = store.of_file(self._changes.corpus.id_of(Path(step.target)) or "")
             ids.extend(found)
             refusals.extend(Refusal(item.path, item.reason) for item in skipped[:_MAX_SKIPPED])
             # A file that is refused keeps the documents that were read from what it replaced.

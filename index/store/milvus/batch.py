@@ -1,0 +1,176 @@
+"""Documents on their way to a server, many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+
+from index.digest import article_words
+from index.passages import clean
+from index.segmenter import Segmenter
+from index.store.milvus.codes import Pieces, Sparse, vectors_text, weigh
+from index.store.milvus.connection import Row
+from index.store.milvus.rows import document_row, moved, passage_data, visible_of
+from index.store.rows import PassageText, Units
+from index.types import Document, Section, Skipped
+
+
+class Batch:
+    """Rows by collection, with the ids that `take` gives: so many in a row, none of them ever given before.
+
+    Words are kept as tokens until `weigh`, since what they weigh depends on how long others are.
+    """
+
+    def __init__(self, take: Callable[[int], int], segmenter: Segmenter, generation: int) -> None:
+        self._take = take
+        self._segmenter = segmenter
+        self._generation = generation
+        self.documents: dict[int, Row] = {}
+        self.pieces: list[Row] = []
+        self.articles: list[Row] = []
+        self.passages: list[Row] = []
+        self.units: list[Row] = []
+        self.visible: dict[int, str] = {}
+        self.removed: set[str] = set()
+        self.settled: dict[str, Row] = {}
+        self.skipped: dict[str, Sequence[Skipped]] = {}
+        self._tokens: dict[int, list[str]] = {}
+
+    @property
+    def first(self) -> int:
+        """The lowest id of a document whose rows are in it; 0 when there is none."""
+        return min(
+            (row for row, record in self.documents.items() if record["generation"] == self._generation), default=0
+        )
+
+    def add(self, document: Document, sections: Sequence[Section], units: Sequence[Units]) -> int:
+        """Take in a document; its row is returned."""
+        row = self._take(1)
+        record, pieces = document_row(document, row, self._generation)
+        self.documents[row] = record
+        self.pieces += pieces
+        numbers = list(dict.fromkeys(section.article for section in sections))
+        first_article = self._take(len(numbers))
+        articles = {number: first_article + place for place, number in enumerate(numbers)}
+        first = self._take(len(sections))
+        for place, (section, unit) in enumerate(zip(sections, units, strict=True)):
+            self._add_passage(document, row, first + place, place + 1, articles[section.article], section, unit)
+        self._add_words(record, document, sections, articles, first)
+        record["passages"], record["articles"] = len(sections), len(numbers)
+        record["units"] = sum(len(unit.spans) for unit in units)
+        return row
+
+    def copy(self, record: Row, rows: dict[str, list[Row]], place: Row) -> None:
+        """Take in a stored document with its rows at another place: its id, file, collection and path."""
+        row = self._take(1)
+        pieces = Pieces(row, row)
+        self.documents[row] = record | place | {
+            "row": row, "generation": self._generation,
+            "data": pieces.put(record["data"]),
+            "text": pieces.put(record["text"], apart=True),
+        }  # fmt: skip
+        self.pieces += pieces.rows
+        own = {"document": row, "generation": self._generation, "collection": place["collection"]}
+        articles, passages = self._renumbered(rows["articles"]), self._renumbered(rows["passages"])
+        self.articles += [found | own | {"row": articles[found["row"]]} for found in rows["articles"]]
+        units = self._renumbered(rows["units"])
+        self.units += [
+            found | own | {"row": units[found["row"]], "passage": passages[found["passage"]]} for found in rows["units"]
+        ]
+        for found in sorted(rows["passages"], key=lambda found: int(found["row"])):
+            pieces = Pieces(passages[found["row"]], row)
+            data = pieces.put(moved(found["data"], place["id"], place["path"]))
+            self.passages.append(found | own | {
+                "row": passages[found["row"]], "article": articles[found["article"]], "data": data,
+                "vectors": pieces.put(found["vectors"]),
+            })  # fmt: skip
+            self.pieces += pieces.rows
+            self.visible[passages[found["row"]]] = visible_of(self.passages[-1] | {"data": found["data"]})
+
+    def _renumbered(self, rows: Sequence[Row]) -> dict[int, int]:
+        """New ids for rows, in their order."""
+        first = self._take(len(rows))
+        return {row: first + place for place, row in enumerate(sorted(row["row"] for row in rows))}
+
+    def remove(self, document_id: str) -> None:
+        """Let a document go: that of the batch, and later, with `meet`, that which is stored."""
+        self.removed.add(document_id)
+        for record in self.documents.values():
+            if record["id"] == document_id and not record["gone"]:
+                record["gone"] = self._generation
+
+    def settle(self, file: str, status: Row) -> None:
+        """Give the documents of a file, here and stored, its size and times."""
+        self.settled[file] = status
+        for record in self.documents.values():
+            if record["file"] == file and not record["gone"]:
+                record |= status
+
+    def meet(self, record: Row) -> None:
+        """Take in the stored record of a document that was removed or settled."""
+        known = self.documents.setdefault(record["row"], record)
+        if known["id"] in self.removed:
+            known["gone"] = self._generation
+        elif known["file"] in self.settled:
+            known |= self.settled[known["file"]]
+
+    def _add_passage(
+        self, document: Document, row: int, passage: int, number: int, article: int, section: Section, unit: Units
+    ) -> None:
+        place = {"document": row, "generation": self._generation, "collection": document.collection}
+        pieces = Pieces(passage, row)
+        self.passages.append({
+            "row": passage, **place, "article": article, "number": number, "leader": passage, "grams": 0,
+            "data": pieces.put(passage_data(document, section, unit)),
+            "vectors": pieces.put(vectors_text(unit.vectors)),
+        })  # fmt: skip
+        self.pieces += pieces.rows
+        first = self._take(len(unit.vectors))
+        self.units += [
+            {"row": first + count, **place, "passage": passage, "vector": vector}
+            for count, vector in enumerate(unit.vectors.astype("float32"))
+        ]
+
+    def _add_words(
+        self, record: Row, document: Document, sections: Sequence[Section], articles: dict[int, int], first: int
+    ) -> None:
+        texts = [
+            PassageText(
+                first + place, record["row"], articles[section.article], section.title, section.heading_path,
+                section.context, document.text[section.start : section.end], section.start, section.hidden,
+            )
+            for place, section in enumerate(sections)
+        ]  # fmt: skip
+        self.visible |= {text.row: clean(text.text, text.start, text.hidden) for text in texts}
+        # An article's passages stand together.
+        for article, own in groupby(texts, key=lambda text: text.article):
+            entries, whole = article_words(list(own), self._segmenter)
+            for entry in entries:
+                self._tokens[entry.row] = entry.tokens.split()
+                record["passage_tokens"] += len(self._tokens[entry.row])
+            self._tokens[article] = whole.tokens.split()
+            record["article_tokens"] += len(self._tokens[article])
+            self.articles.append({
+                "row": article, "document": record["row"], "generation": self._generation,
+                "collection": document.collection,
+            })  # fmt: skip
+
+    def averages(self) -> tuple[float, float]:
+        """The tokens of a passage and of an article, on average."""
+        return _mean(self._tokens, self.passages), _mean(self._tokens, self.articles)
+
+    def weigh(self, averages: tuple[float, float]) -> None:
+        """Give passages and articles their words, beside others of so many tokens."""
+        for rows, average in zip((self.passages, self.articles), averages, strict=True):
+            for row in rows:
+                if row["row"] in self._tokens:  # what was moved has its own
+                    row["words"] = weigh(self._tokens[row["row"]], average)
+
+    def words(self) -> tuple[list[Sparse], list[Sparse]]:
+        """The words of passages and of articles."""
+        return [row["words"] for row in self.passages], [row["words"] for row in self.articles]
+
+
+def _mean(tokens: dict[int, list[str]], rows: Iterable[Row]) -> float:
+    lengths = [len(tokens[row["row"]]) for row in rows if row["row"] in tokens]
+    return sum(lengths) / len(lengths) if lengths else 0.0

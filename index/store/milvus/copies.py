@@ -1,0 +1,108 @@
+"""Which passages are copies of which, told as they are written.
+
+Passages that say the same have one `leader`, which is a name for them and no more. Of each such cluster one passage
+holds the keys of its sketch, as a sparse vector, so that the server finds for a new passage those that share most keys
+with it; the sketches then decide, as in `index.store.clusters`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from index.duplicates import Sketch, keys, shared, sketch
+from index.fold import fold_text
+from index.store.milvus.codes import NOTHING, sketch_vector
+from index.store.milvus.connection import Row, among
+from index.store.milvus.reading import Tables
+from index.store.milvus.rows import visible_of
+
+# So many of those that share most keys with a passage are compared with it.
+_COMPARED = 20
+_ASKED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A cluster as its passage with keys shows it."""
+
+    leader: int
+    sketch: Sketch
+
+
+def assign_leaders(tables: Tables, passages: Sequence[Row], visible: Mapping[int, str]) -> None:
+    """Give new passages their leaders, and keys to those that lead, in place. `visible` is their text for matching."""
+    sketches = {row: sketch(fold_text(text)) for row, text in visible.items()}
+    # Long passages first: their pieces then find them.
+    order = sorted(
+        (row for row in passages if row["row"] in sketches), key=lambda row: -len(sketches[row["row"]].grams)
+    )
+    matrix = keys([sketches[row["row"]] for row in order]).tolist()
+    stored = _stored(tables, matrix)
+    fresh: dict[int, list[_Group]] = {}
+    for row, own_keys, known in zip(order, matrix, stored, strict=True):
+        own = sketches[row["row"]]
+        groups = [*known, *_sharing(fresh, own_keys)]
+        common = {group.leader: shared(own, group.sketch) for group in groups}
+        leader = max(common, key=lambda leader: (common[leader], -leader), default=0)
+        row["grams"], row["sketch"] = 0, dict(NOTHING)
+        if leader and common[leader]:
+            row["leader"] = leader
+            continue
+        row["leader"], row["grams"], row["sketch"] = row["row"], len(own.grams), sketch_vector(own_keys)
+        group = _Group(row["row"], own)
+        for key in set(own_keys):
+            fresh.setdefault(key, []).append(group)
+
+
+def _sharing(fresh: Mapping[int, list[_Group]], own_keys: Sequence[int]) -> list[_Group]:
+    """The clusters of this batch that share most keys with a passage."""
+    counts: dict[int, int] = {}
+    groups: dict[int, _Group] = {}
+    for key in set(own_keys):
+        for group in fresh.get(key, ()):
+            counts[group.leader] = counts.get(group.leader, 0) + 1
+            groups[group.leader] = group
+    return [groups[leader] for leader in sorted(counts, key=lambda leader: -counts[leader])[:_COMPARED]]
+
+
+def _stored(tables: Tables, matrix: Sequence[Sequence[int]]) -> list[list[_Group]]:
+    """For each passage, by its keys, the stored clusters that share most of them with it."""
+    found: list[list[Row]] = []
+    for start in range(0, len(matrix), _ASKED):
+        asked = [sketch_vector(own) for own in matrix[start : start + _ASKED]]
+        hits = tables["passages"].search("sketch", asked, _COMPARED, "grams > 0", ["row", "leader"])
+        found += [[row for row, score in own if score] for own in hits]
+    wanted = {row["row"] for rows in found for row in rows}
+    sketches = sketches_of(tables, wanted) if wanted else {}
+    return [[_Group(row["leader"], sketches[row["row"]]) for row in rows if row["row"] in sketches] for rows in found]
+
+
+def sketches_of(tables: Tables, rows: Iterable[int]) -> dict[int, Sketch]:
+    """The sketches of stored passages."""
+    fields = ["row", "number", "article", "collection", "data"]
+    found = tables["passages"].get("row", rows, fields)
+    tables.wholes(found, "data")
+    return {row["row"]: sketch(fold_text(visible_of(row))) for row in found}
+
+
+def hand_on(tables: Tables, documents: Sequence[int]) -> None:
+    """Give the keys of passages whose documents are about to be deleted to others of their clusters."""
+    gone = [
+        row["leader"] for listed in among("document", documents)
+        for row in tables["passages"].read_all(f"{listed} and grams > 0", ["row", "leader"])
+    ]  # fmt: skip
+    heirs: dict[int, int] = {}
+    going = set(documents)
+    for listed in among("leader", gone):
+        for row in tables["passages"].read_all(f"{listed} and grams == 0", ["row", "leader", "document"]):
+            if row["document"] not in going:
+                heirs[row["leader"]] = min(row["row"], heirs.get(row["leader"], row["row"]))
+    if not heirs:
+        return
+    sketches = sketches_of(tables, heirs.values())
+    found = tables["passages"].get("row", heirs.values())
+    matrix = keys([sketches[row["row"]] for row in found]).tolist()
+    for row, own_keys in zip(found, matrix, strict=True):
+        row["grams"], row["sketch"] = len(sketches[row["row"]].grams), sketch_vector(own_keys)
+    tables["passages"].write(found, replace=True)
