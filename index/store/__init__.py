@@ -48,10 +48,6 @@ class Store(Protocol):
         """What cut the words that are held; questions must be cut by the same."""
 
     @property
-    def dim(self) -> int:
-        """The length of a vector."""
-
-    @property
     def units(self) -> int:
         """About how many vectors are held."""
 

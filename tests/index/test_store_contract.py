@@ -16,6 +16,7 @@ import pytest
 from index.errors import IndexBusyError, IndexMismatchError, IndexMissingError
 from index.fold import fold_text
 from index.store import AnyOf, Store
+from index.store.codes import decode, width
 from index.store.local import Settings
 from index.store.milvus import MilvusPlace
 from index.store.opening import LocalPlace
@@ -63,7 +64,7 @@ def test_first_sync_then_nothing(shelf: Shelf) -> None:
     assert store.generation == first.generation
     assert (store.counts(), store.dim, store.check(), store.is_stale()) == ((4, 4), 64, "ok", False)
     assert store.is_there()
-    assert store.units == sum(len(found.vectors) for found in store.vectors(_rows(store)))
+    assert store.units == sum(len(found.codes) // width(store.dim) for found in store.vectors(_rows(store)))
 
 
 def test_a_document_that_is_changed_added_or_removed(shelf: Shelf) -> None:
@@ -200,8 +201,8 @@ def test_documents_are_listed_and_read(shelf: Shelf) -> None:
     assert store.article_passages(part[0].article)[0].start == 0
     (many,) = (info for info in listed if info.path == "docs/many.txt")
     for found in store.vectors(store.passage_rows_of([many.id])[many.id]):
-        assert found.vectors.shape[1] == store.dim
-        assert len(found.vectors) == len(store.passages([found.row])[found.row].units)
+        vectors = decode(found.codes, store.dim)
+        assert len(vectors) == len(store.passages([found.row])[found.row].units)
     assert store.document("none") is store.document_info("none") is None
     assert (store.sections("none"), store.document_passages("none", 3), store.passage_rows_of(["none"])) == ([], [], {})
 

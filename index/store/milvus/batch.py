@@ -8,7 +8,8 @@ from itertools import groupby
 from index.digest import article_words
 from index.passages import clean
 from index.segmenter import Segmenter
-from index.store.milvus.codes import Pieces, Sparse, vectors_text, weigh
+from index.store.codes import decode
+from index.store.milvus.codes import Pieces, Sparse, codes_text, weigh
 from index.store.milvus.connection import Row
 from index.store.milvus.rows import document_row, moved, passage_data, visible_of
 from index.store.rows import PassageText, Units
@@ -21,10 +22,11 @@ class Batch:
     Words are kept as tokens until `weigh`, since what they weigh depends on how long others are.
     """
 
-    def __init__(self, take: Callable[[int], int], segmenter: Segmenter, generation: int) -> None:
+    def __init__(self, take: Callable[[int], int], segmenter: Segmenter, generation: int, dim: int) -> None:
         self._take = take
         self._segmenter = segmenter
         self._generation = generation
+        self._dim = dim
         self.documents: dict[int, Row] = {}
         self.pieces: list[Row] = []
         self.articles: list[Row] = []
@@ -122,13 +124,14 @@ class Batch:
         self.passages.append({
             "row": passage, **place, "article": article, "number": number, "leader": passage, "grams": 0,
             "data": pieces.put(passage_data(document, section, unit)),
-            "vectors": pieces.put(vectors_text(unit.vectors)),
+            "vectors": pieces.put(codes_text(unit.codes)),
         })  # fmt: skip
         self.pieces += pieces.rows
-        first = self._take(len(unit.vectors))
+        vectors = decode(unit.codes, self._dim)
+        first = self._take(len(vectors))
         self.units += [
             {"row": first + count, **place, "passage": passage, "vector": vector}
-            for count, vector in enumerate(unit.vectors.astype("float32"))
+            for count, vector in enumerate(vectors)
         ]
 
     def _add_words(

@@ -14,10 +14,6 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
-
-from index.store.rows import HalfVectors
-
 # tantivy's.
 _K1, _B = 1.2, 0.75
 # The highest is the server's own. The one below stands for "no token": a vector must not be empty.
@@ -107,11 +103,11 @@ def whole(stored: str, pieces: Mapping[int, str]) -> str:
     )
 
 
-def vectors_text(vectors: HalfVectors) -> str:
-    """Vectors as text: little-endian float16 in base 64."""
-    return base64.b64encode(np.ascontiguousarray(vectors, dtype="<f2").tobytes()).decode()
+def codes_text(codes: bytes) -> str:
+    """The codes of vectors, see `index.store.codes`, as text: base 64."""
+    return base64.b64encode(codes).decode()
 
 
-def vectors_of(text: str, dim: int) -> HalfVectors:
-    """Vectors `(n, dim)` from their text."""
-    return np.frombuffer(base64.b64decode(text), dtype="<f2").reshape(-1, dim)
+def codes_of(text: str) -> bytes:
+    """The codes of vectors from their text."""
+    return base64.b64decode(text)

@@ -12,7 +12,7 @@ from index.errors import QueryError
 from index.fold import fold_text
 from index.store.kept import Kept
 from index.store.milvus import rows as made
-from index.store.milvus.codes import pieces_of, vectors_of, whole
+from index.store.milvus.codes import codes_of, pieces_of, whole
 from index.store.milvus.connection import MAX_ROWS, Row, Server, Table, among, literal
 from index.store.milvus.schema import KINDS
 from index.store.rows import PassageVectors
@@ -67,10 +67,9 @@ class Tables:
 class Reading:
     """What readers of a generation see. Documents that went by then and are still stored are left out."""
 
-    def __init__(self, tables: Tables, generation: int, dim: int) -> None:
+    def __init__(self, tables: Tables, generation: int) -> None:
         self._tables = tables
         self.generation = generation
-        self._dim = dim
         self._read: Kept[Stored] = Kept(_KEPT)
         self._read_vectors: Kept[PassageVectors] = Kept(_KEPT)
         gone = f"gone > 0 and gone <= {generation}"
@@ -162,10 +161,7 @@ class Reading:
         fields = ["row", "article", "document", "generation", "vectors"]
         found = [row for row in self._tables["passages"].get("row", rows, fields) if self._is_visible(row)]
         self._tables.wholes(found, "vectors")
-        return {
-            row["row"]: PassageVectors(row["row"], row["article"], vectors_of(row["vectors"], self._dim))
-            for row in found
-        }
+        return {row["row"]: PassageVectors(row["row"], row["article"], codes_of(row["vectors"])) for row in found}
 
     def members(self, leaders: Iterable[int], limit: int, filters: Filters) -> dict[int, list[int]]:
         """Rows of the passages that each of these leads, about `limit` at most together, in ascending order."""

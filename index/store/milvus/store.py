@@ -57,7 +57,7 @@ class MilvusStore:
         self._vector_index = made.vector_index
         self.units = published.units
         self._tables = Tables(server, name, published.level)
-        self._reading = Reading(self._tables, published.generation, made.dim)
+        self._reading = Reading(self._tables, published.generation)
         sign = self._probed()
         self._frequencies = Frequencies(self._tables["terms"], published.generation)
         self._passage_words = Words(self._tables["passages"], self._frequencies, published.passages, sign)

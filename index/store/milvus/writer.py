@@ -113,7 +113,7 @@ class MilvusChanges:
         if self._is_open:
             yield
             return
-        self._batch = self._batch or Batch(self._take, self._segmenter, self._target)
+        self._batch = self._batch or Batch(self._take, self._segmenter, self._target, self.made.dim)
         self._is_open = True
         try:
             yield
