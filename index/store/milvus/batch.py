@@ -146,15 +146,15 @@ class Batch:
         ]  # fmt: skip
         self.visible |= {text.row: clean(text.text, text.start, text.hidden) for text in texts}
         # An article's passages stand together.
-        for article, own in groupby(texts, key=lambda text: text.article):
-            entries, whole = article_words(list(own), self._segmenter)
+        groups = [list(own) for _, own in groupby(texts, key=lambda text: text.article)]
+        for entries, whole in article_words(groups, self._segmenter):
             for entry in entries:
                 self._tokens[entry.row] = entry.tokens.split()
                 record["passage_tokens"] += len(self._tokens[entry.row])
-            self._tokens[article] = whole.tokens.split()
-            record["article_tokens"] += len(self._tokens[article])
+            self._tokens[whole.row] = whole.tokens.split()
+            record["article_tokens"] += len(self._tokens[whole.row])
             self.articles.append({
-                "row": article, "document": record["row"], "generation": self._generation,
+                "row": whole.row, "document": record["row"], "generation": self._generation,
                 "collection": document.collection,
             })  # fmt: skip
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from index.duplicates import Sketch, keys, shared, sketch
-from index.fold import fold_text
+from index.duplicates import Sketch, keys, shared, sketches
 from index.store.milvus.codes import NOTHING, sketch_vector
 from index.store.milvus.connection import Row, among
 from index.store.milvus.reading import Tables
@@ -32,16 +31,14 @@ class _Group:
 
 def assign_leaders(tables: Tables, passages: Sequence[Row], visible: Mapping[int, str]) -> None:
     """Give new passages their leaders, and keys to those that lead, in place. `visible` is their text for matching."""
-    sketches = {row: sketch(fold_text(text)) for row, text in visible.items()}
+    made = dict(zip(visible, sketches(list(visible.values())), strict=True))
     # Long passages first: their pieces then find them.
-    order = sorted(
-        (row for row in passages if row["row"] in sketches), key=lambda row: -len(sketches[row["row"]].grams)
-    )
-    matrix = keys([sketches[row["row"]] for row in order]).tolist()
+    order = sorted((row for row in passages if row["row"] in made), key=lambda row: -len(made[row["row"]].grams))
+    matrix = _keys_of([visible[row["row"]] for row in order])
     stored = _stored(tables, matrix)
     fresh: dict[int, list[_Group]] = {}
     for row, own_keys, known in zip(order, matrix, stored, strict=True):
-        own = sketches[row["row"]]
+        own = made[row["row"]]
         groups = [*known, *_sharing(fresh, own_keys)]
         common = {group.leader: shared(own, group.sketch) for group in groups}
         leader = max(common, key=lambda leader: (common[leader], -leader), default=0)
@@ -74,16 +71,26 @@ def _stored(tables: Tables, matrix: Sequence[Sequence[int]]) -> list[list[_Group
         hits = tables["passages"].search("sketch", asked, _COMPARED, "grams > 0", ["row", "leader"])
         found += [[row for row, score in own if score] for own in hits]
     wanted = {row["row"] for rows in found for row in rows}
-    sketches = sketches_of(tables, wanted) if wanted else {}
-    return [[_Group(row["leader"], sketches[row["row"]]) for row in rows if row["row"] in sketches] for rows in found]
+    texts = _texts_of(tables, wanted)
+    made = dict(zip(texts, sketches(list(texts.values())), strict=True))
+    return [[_Group(row["leader"], made[row["row"]]) for row in rows if row["row"] in made] for rows in found]
 
 
-def sketches_of(tables: Tables, rows: Iterable[int]) -> dict[int, Sketch]:
-    """The sketches of stored passages."""
+def _keys_of(texts: Sequence[str]) -> list[list[int]]:
+    """The keys of each text, that of the whole among them: equal texts share it."""
+    made = keys(texts)
+    found = [[whole >> 32] for whole in made.whole.tolist()]
+    for value, place in zip(made.values.tolist(), made.texts.tolist(), strict=True):
+        found[place].append(value)
+    return found
+
+
+def _texts_of(tables: Tables, rows: Iterable[int]) -> dict[int, str]:
+    """What matching sees of stored passages."""
     fields = ["row", "number", "article", "collection", "data"]
     found = tables["passages"].get("row", rows, fields)
     tables.wholes(found, "data")
-    return {row["row"]: sketch(fold_text(visible_of(row))) for row in found}
+    return {row["row"]: visible_of(row) for row in found}
 
 
 def hand_on(tables: Tables, documents: Sequence[int]) -> None:
@@ -100,9 +107,9 @@ def hand_on(tables: Tables, documents: Sequence[int]) -> None:
                 heirs[row["leader"]] = min(row["row"], heirs.get(row["leader"], row["row"]))
     if not heirs:
         return
-    sketches = sketches_of(tables, heirs.values())
     found = tables["passages"].get("row", heirs.values())
-    matrix = keys([sketches[row["row"]] for row in found]).tolist()
-    for row, own_keys in zip(found, matrix, strict=True):
-        row["grams"], row["sketch"] = len(sketches[row["row"]].grams), sketch_vector(own_keys)
+    texts = _texts_of(tables, heirs.values())
+    visible = [texts[row["row"]] for row in found]
+    for row, own, own_keys in zip(found, sketches(visible), _keys_of(visible), strict=True):
+        row["grams"], row["sketch"] = len(own.grams), sketch_vector(own_keys)
     tables["passages"].write(found, replace=True)
