@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from index.build import embed
 from index.embeddings import Advance, Embedder
 from index.fold import fold_text
 from index.passages import split as passages_of
+from index.store.codes import decode
+from index.units import embed
 from training.sources import held_out
 
 Vectors = npt.NDArray[np.float32]
@@ -143,12 +144,13 @@ def union_passages(encode: Encode, data: Path, seeds: Path) -> Figures:
     """Whether a passage with the evidence is the best, or among the best five, by vectors as the index makes them."""
     texts: list[str] = []
     groups: list[Vectors] = []
+    dim = encode(["一"]).shape[1]
     for path in sorted(seeds.glob("*.txt")):
         text = path.read_text(encoding="utf-8-sig")
         sections = passages_of(text)
         texts += ["".join(fold_text(text[section.start : section.end]).split()) for section in sections]
         units = embed(((text, section) for section in sections), _Folding(encode))
-        groups += [unit.vectors.astype(np.float32) for unit in units]
+        groups += [decode(unit.codes, dim) for unit in units]
     starts = np.cumsum([0, *map(len, groups[:-1])])
     vectors = np.concatenate(groups)
     hits: dict[str, list[bool]] = defaultdict(list)

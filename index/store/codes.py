@@ -40,8 +40,9 @@ def decode(codes: bytes, dim: int) -> Vectors:
 def cosines(codes: Sequence[bytes], queries: Vectors) -> Vectors:
     """The cosine of each vector of several passages, in their order, with each of `queries`, `(m, dim)`: `(n, m)`."""
     values, scales = _parts(b"".join(codes), queries.shape[1])
-    # The scales last: there are as many products as vectors, and `dim` times as many values.
-    found: Vectors = (values.astype(np.float32) @ queries.T) * scales
+    # The scales last: there are as many products as vectors, and `dim` times as many values. Not by BLAS, whose threads
+    # spin between questions and take twice the processor time for nothing.
+    found: Vectors = np.einsum("nd,md->nm", values.astype(np.float32), queries) * scales
     return found
 
 

@@ -246,7 +246,7 @@ def test_full_disk(base):
 
 def test_ctrl_c_while_indexing(tmp_path):
     make_corpus(tmp_path, "papers")
-    for number in range(100):
+    for number in range(1000):
         shutil.copyfile(SEEDS / "000_ae71b4d254c1ee34.txt", tmp_path / "papers" / f"{number}.txt")
     with subprocess.Popen(
         [*COMMAND, "index"], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -257,7 +257,7 @@ def test_ctrl_c_while_indexing(tmp_path):
     assert (process.returncode, out, err) == (EXIT_FAILURE, "", "qa: interrupted\n")
     done = run_qa("ask", CANONICAL, folder=tmp_path)
     assert done.returncode == 0
-    assert "100 documents" in done.stderr
+    assert "1000 documents" in done.stderr
     assert " 0 unchanged" not in done.stderr  # what was done before the interruption is kept
 
 
