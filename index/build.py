@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -22,10 +22,8 @@ from index.segmenter import PLAIN, Segmenter
 from index.store import Changes, Place, Store, Writer
 from index.store.local import Settings
 from index.store.opening import LocalPlace
+from index.types import Progress
 from index.workers import Workers
-
-Progress = Callable[[str, float, int], None]
-"""Told of what is being done, how many files are done (with the done part of the present one), and of how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +81,7 @@ def sync(
         with writer.database.together():
             for file_id, left in gone.left():
                 _forget(file_id, left, writer, report)
-        if progress:
-            progress("", len(listing.files), len(listing.files))
-        store = writer.finish(workers)
+        store = writer.finish(workers, progress)
         embedder.trim(store.units)
     report.documents, report.passages = store.counts()
     report.generation = store.generation

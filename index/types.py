@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 
 Span = tuple[int, int]
+Progress = Callable[[str, float, int], None]
+"""Told of what is being done, how many are done (with the done part of the present one), and of how many: of files
+while they are read, then of passages while what is derived from them is made."""
 
 
 @dataclass(frozen=True, slots=True)

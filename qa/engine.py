@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from index.build import Progress, sync
+from index.build import sync
 from index.encoder import Encoder, load_encoder
 from index.errors import ConfigError, DocumentNotFoundError, IndexMismatchError, IndexMissingError, QueryError
 from index.lexicon import Synonyms, read_dictionary, read_synonyms
@@ -20,7 +20,7 @@ from index.search import encode_wordings, search
 from index.segmenter import PLAIN, Segmenter
 from index.store import Store
 from index.store.local import Settings
-from index.types import Document, DocumentInfo, Filters
+from index.types import Document, DocumentInfo, Filters, Progress
 from qa.answer import Reading, read
 from qa.asking import Asked, found, quoted, whole
 from qa.config import Config, load_config

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from index.encoder import Vectors
 from index.segmenter import Segmenter
 from index.store.rows import PassageVectors, Units
-from index.types import Document, DocumentInfo, Filters, KnownFile, Passage, Section, Skipped
+from index.types import Document, DocumentInfo, Filters, KnownFile, Passage, Progress, Section, Skipped
 
 if TYPE_CHECKING:
     from index.store.local import Settings
@@ -155,7 +155,7 @@ class Writer(Protocol):
     @property
     def database(self) -> Changes: ...
 
-    def finish(self, workers: Workers | None = None) -> Store:
+    def finish(self, workers: Workers | None = None, progress: Progress | None = None) -> Store:
         """Bring what is derived up to date, with the help of `workers`, and let readers see the result."""
 
 

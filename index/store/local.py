@@ -34,7 +34,7 @@ from index.store.records import Records
 from index.store.rows import PassageVectors
 from index.store.vectors import Admitted, Stamp, VectorIndex
 from index.store.words import Words
-from index.types import Document, DocumentInfo, Filters, Passage, Section, Skipped
+from index.types import Document, DocumentInfo, Filters, Passage, Progress, Section, Skipped
 from index.workers import Workers
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,13 @@ class LocalStore:
     """
 
     def __init__(
-        self, folder: Path, database: Database, segmenter: Segmenter, may_write: bool, workers: Workers | None = None
+        self,
+        folder: Path,
+        database: Database,
+        segmenter: Segmenter,
+        may_write: bool,
+        workers: Workers | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self.folder = folder
         self.segmenter = segmenter
@@ -93,7 +99,9 @@ class LocalStore:
             with ThreadPoolExecutor(2) as beside:
                 saved = beside.submit(self._save_vectors, target)
                 grouped = beside.submit(self._load_clusters, target, may_write)
-                self._words = Words(folder, database, segmenter, target, may_write=may_write, workers=workers)
+                self._words = Words(
+                    folder, database, segmenter, target, may_write=True, workers=workers, progress=progress
+                )
             saved.result()
             self._clusters = grouped.result()
         else:

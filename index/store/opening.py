@@ -18,6 +18,7 @@ from index.errors import IndexBusyError, IndexDamagedError, IndexMismatchError, 
 from index.segmenter import Segmenter
 from index.store.database import Database
 from index.store.local import LocalStore, Settings, current_folder
+from index.types import Progress
 from index.workers import Workers
 
 logger = logging.getLogger(__name__)
@@ -31,11 +32,11 @@ class LocalWriter:
         self.database = database
         self._settings = settings
 
-    def finish(self, workers: Workers | None = None) -> LocalStore:
+    def finish(self, workers: Workers | None = None, progress: Progress | None = None) -> LocalStore:
         """Bring the derived indexes up to date, with the help of `workers`, and let readers see the result."""
         self.database.set_meta("complete", "1")
         published = int((self.database.meta("published") or "0").partition(" ")[0])
-        store = _derived(self.folder, self.database, self._settings.segmenter, workers)
+        store = _derived(self.folder, self.database, self._settings.segmenter, workers, progress)
         self.database.set_meta("settings", json.dumps(self._settings.stored()))
         for old in [*self.folder.glob("passages-*"), *self.folder.glob("articles-*")]:
             if not old.name.endswith(f"-{self._settings.segmenter.fingerprint}"):
@@ -88,14 +89,20 @@ def open_store(data_dir: Path, settings: Settings) -> LocalStore:
         return store  # someone is writing, or the disk is full or read-only: read what was published last
 
 
-def _derived(folder: Path, database: Database, segmenter: Segmenter, workers: Workers | None = None) -> LocalStore:
+def _derived(
+    folder: Path,
+    database: Database,
+    segmenter: Segmenter,
+    workers: Workers | None = None,
+    progress: Progress | None = None,
+) -> LocalStore:
     """The newest generation, with all that is derived from it brought up to date; the caller holds the lock.
 
     Raises:
         IndexUnusableError: the files can't be written.
     """
     try:
-        return LocalStore(folder, database, segmenter, may_write=True, workers=workers)
+        return LocalStore(folder, database, segmenter, may_write=True, workers=workers, progress=progress)
     except (OSError, RuntimeError, ValueError) as exc:  # what Python, FAISS and tantivy raise when a disk is full
         reason = " ".join(str(exc).split())
         raise IndexUnusableError(

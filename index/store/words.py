@@ -12,6 +12,7 @@ from index.errors import IndexDamagedError
 from index.segmenter import Segmenter
 from index.store.lexical import Entry, LexicalIndex
 from index.store.records import Records
+from index.types import Progress
 from index.workers import Workers, batches
 
 # Articles that one process cuts into words in one go.
@@ -32,6 +33,7 @@ class Words:
         *,
         may_write: bool,
         workers: Workers | None = None,
+        progress: Progress | None = None,
     ) -> None:
         """Open them in `folder`; where `may_write`, bring them to generation `target` with the help of `workers`.
 
@@ -43,7 +45,7 @@ class Words:
         self.passages = self._open(folder, "passages", target, may_write)
         self.articles = self._open(folder, "articles", target, may_write)
         if may_write and self.generation < target:
-            self._update(target, workers)
+            self._update(target, workers, progress or (lambda *_: None))
 
     @property
     def generation(self) -> int:
@@ -63,9 +65,9 @@ class Words:
             found = LexicalIndex.reset(own)
         return found
 
-    def _update(self, target: int, workers: Workers | None) -> None:
+    def _update(self, target: int, workers: Workers | None, progress: Progress) -> None:
         """Bring both to `target` in one pass over the articles."""
-        since = self.generation
+        since, done, total = self.generation, len(self.passages), self._database.counts()[1]
         with (
             self.passages.changing(self._database.removed_since("passages", since), target) as passages,
             self.articles.changing(self._database.removed_since("articles", since), target) as articles,
@@ -74,6 +76,8 @@ class Words:
                 for entry in own:
                     passages.add(entry)
                 articles.add(whole)
+                done += len(own)
+                progress("words", done, total)
 
     def _entries(self, since: int, workers: Workers | None) -> Iterator[tuple[list[Entry], Entry]]:
         texts = self._database.texts_since(since)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from index.build import Progress
 from index.errors import (
     CitedQAError,
     ConfigError,
@@ -24,6 +23,7 @@ from index.errors import (
 )
 from index.report import SyncReport
 from index.store import Store
+from index.types import Progress
 from qa.editing.changes import Changes
 from qa.editing.corpus import identity
 from qa.editing.jobs import Job, Outcome, Refusal

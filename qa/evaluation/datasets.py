@@ -15,8 +15,8 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from index.build import Progress
 from index.errors import QueryError
+from index.types import Progress
 from qa.config import Config
 from qa.engine import Engine
 from qa.evaluation.evaluate import EvalQuestion, load_questions

@@ -27,7 +27,7 @@ class MilvusWriter:
         self._name = name
         self._segmenter = segmenter
 
-    def finish(self, workers: Workers | None = None) -> MilvusStore:
+    def finish(self, workers: Workers | None = None, progress: Progress | None = None) -> MilvusStore:
         published = self.database.publish()
         return MilvusStore(self._server, self._name, self.database.made, published, self._segmenter)
 
