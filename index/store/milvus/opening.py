@@ -15,6 +15,7 @@ from index.store.milvus.published import Made, Notes, State
 from index.store.milvus.reading import Tables
 from index.store.milvus.store import MilvusStore
 from index.store.milvus.writer import MilvusChanges
+from index.types import Progress
 from index.workers import Workers
 
 
