@@ -240,6 +240,7 @@ def write(path: Path, dim: int, generation: int, vectors: Callable[[], Iterator[
 
     They are read twice when lists are trained. A reader sees the old checkpoint or the new one, never half of one.
     """
+    faiss.omp_set_num_threads(1)  # other threads derive what else there is
     index = _flat(dim) if about <= FLAT_VECTORS else _trained(dim, vectors(), about)
     rows = [np.zeros(0, np.int64)]
     with _assigning(index):
