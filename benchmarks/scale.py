@@ -44,7 +44,7 @@ ROWS = (
     ("passages", "passages"), ("vectors", "vectors"), ("load before the run", "load"),
     ("first index, passages/s, wall", "build_passages_per_s"),
     ("first index, passages/s of processor time", "build_passages_per_processor_s"),
-    ("first index, memory of all processes, MB (PSS)", "build_pss_mb"), ("disk, MB", "disk_mb"),
+    ("first index, all processes, MB (PSS, mapped files too)", "build_pss_mb"), ("disk, MB", "disk_mb"),
     ("open and first answer, s", "first_answer_s"), ("ask p50, ms", "ask_p50_ms"), ("ask p99, ms", "ask_p99_ms"),
     ("ask p50, processor ms", "ask_processor_p50_ms"), ("ask p99, processor ms", "ask_processor_p99_ms"),
     ("questions/s over HTTP, 8 clients", "http_per_s"), ("HTTP p50, ms, one client", "http_p50_ms"),
