@@ -20,7 +20,6 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -31,26 +30,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.encoder import Vectors
-from index.store import codes
+from index.store import codes, lists
 from index.store.rows import PassageVectors
 
 UNITS_PER_PASSAGE = 1 << 12
 FLAT_VECTORS = 200_000
 # Vectors are added in parts, so that no copy of them all is in memory.
 _BATCH = 2000
-# So many training vectors a list, and rounds; twice as many of both give the same recall.
-_TRAINING_PER_LIST = 32
-_TRAINING_ROUNDS = 6
-# Twice the root of the number of vectors, and how many of these lists a search looks through for each root of theirs:
-# together, and with so many candidates for each that is wanted, they give recall@10 of 0.97 for half a million vectors
-# and for five (benchmarks/README.md).
-_LISTS_PER_ROOT = 2
+# How many lists a search looks through for each root of their number: with so many candidates for each that is wanted,
+# that gives recall@10 of 0.97 for half a million vectors and for five (benchmarks/README.md).
 _PROBES_PER_ROOT = 8
 _CANDIDATES = 3
-# With so many lists, those that vectors belong to are found by way of coarse codes of the centroids.
-_MANY_LISTS = 1024
-_CENTROIDS_COMPARED = 8
-_METRIC = faiss.METRIC_INNER_PRODUCT
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -243,7 +233,7 @@ def write(path: Path, dim: int, generation: int, vectors: Callable[[], Iterator[
     faiss.omp_set_num_threads(1)  # other threads derive what else there is
     index = _flat(dim) if about <= FLAT_VECTORS else _trained(dim, vectors(), about)
     rows = [np.zeros(0, np.int64)]
-    with _assigning(index):
+    with lists.assigning(index):
         for own, batch in _parts(vectors(), dim):
             index.add(batch)
             rows.append(own)
@@ -257,7 +247,7 @@ def extend(path: Path, generation: int, removed: Iterable[int], added: Iterable[
     index.remove_ids(_selector(_Part(index, known).places(removed)))
     rows = [known]
     position = len(known)
-    with _assigning(index):
+    with lists.assigning(index):
         for own, batch in _parts(added, index.d):
             # Positions are not used again, so those of what was removed stay without a vector.
             index.add_with_ids(batch, np.arange(position, position + len(own), dtype=np.int64))
@@ -282,40 +272,10 @@ def _save(path: Path, index: Any, rows: Rows, generation: int, trained: int) -> 
 
 def _trained(dim: int, vectors: Iterator[PassageVectors], about: int) -> Any:  # noqa: ANN401
     """An empty index with lists for about so many vectors, trained on those of some passages."""
-    lists = 1 << round(math.log2(_LISTS_PER_ROOT * math.sqrt(about)))
-    wanted = min(1.0, lists * _TRAINING_PER_LIST / about)
+    wanted = min(1.0, lists.training(about) / about)
     chance = np.random.default_rng(1)
     sample = [batch for _, batch in _parts((passage for passage in vectors if chance.random() < wanted), dim)]
-    index: Any = faiss.index_factory(dim, f"IVF{lists},PQ{_split(dim, 2)}x4fs", _METRIC)
-    index.cp.niter = _TRAINING_ROUNDS
-    index.cp.min_points_per_centroid = 1  # or FAISS writes to the terminal what it would rather have
-    index.train(np.concatenate(sample))
-    return index
-
-
-@contextmanager
-def _assigning(index: Any) -> Iterator[None]:  # noqa: ANN401
-    """Vectors that are added find their lists in a quarter of the time, and one in a hundred the second best."""
-    if not isinstance(index, faiss.IndexIVF) or index.nlist < _MANY_LISTS:
-        yield
-        return
-    exact = index.quantizer
-    centroids = exact.reconstruct_n(0, index.nlist)
-    codes: Any = faiss.index_factory(index.d, f"PQ{_split(index.d, 4)}x4fs", _METRIC)
-    codes.train(centroids)
-    codes.add(centroids)
-    quick: Any = faiss.IndexRefineFlat(codes, faiss.swig_ptr(centroids))
-    quick.k_factor = _CENTROIDS_COMPARED
-    index.quantizer = quick
-    try:
-        yield
-    finally:
-        index.quantizer = exact
-
-
-def _split(dim: int, size: int) -> int:
-    """Into how many codes a vector is split, each for so many dimensions, or for one."""
-    return dim // size if dim % size == 0 else dim
+    return lists.trained(np.concatenate(sample), about)
 
 
 def _selector(places: Mask) -> Any:  # noqa: ANN401
@@ -323,7 +283,7 @@ def _selector(places: Mask) -> Any:  # noqa: ANN401
 
 
 def _flat(dim: int) -> Any:  # noqa: ANN401
-    return faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, _METRIC)
+    return faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, lists.METRIC)
 
 
 def _parts(batch: Iterable[PassageVectors], dim: int) -> Iterator[tuple[Rows, Vectors]]:
