@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import faiss
@@ -94,19 +94,23 @@ class LocalStore:
         self._read_leaders: Kept[int] = Kept(_KEPT_PASSAGES)
         self._loaded: VectorIndex | None = None
         self._selected = lru_cache(_KEPT_FILTERS)(self._select)
-        if may_write:
-            # The three have nothing to do with each other, and each of them leaves cores idle.
+        make_words = partial(
+            Words, folder, database, segmenter, target, may_write=may_write, workers=workers, progress=progress
+        )
+        if may_write and not self._published:
+            # Nobody reads yet, so that the three may come in any order; each of them alone leaves cores idle.
             with ThreadPoolExecutor(2) as beside:
                 saved = beside.submit(self._save_vectors, target)
                 grouped = beside.submit(self._load_clusters, target, may_write)
-                self._words = Words(
-                    folder, database, segmenter, target, may_write=True, workers=workers, progress=progress
-                )
+                self._words = make_words()
             saved.result()
             self._clusters = grouped.result()
         else:
-            self._words = Words(folder, database, segmenter, target, may_write=may_write)
+            # Readers have the generation of the words; what else they find may be behind it and never ahead.
+            self._words = make_words()
             self._clusters = self._load_clusters(target, may_write)
+            if may_write:
+                self._save_vectors(target)
         self._frequency = lru_cache(_KEPT_TOKENS)(self._words.passages.document_frequency)
         self._members = lru_cache(_KEPT_PASSAGES)(self._first_members)
         # While someone writes, the database is ahead of what is derived from it.

@@ -89,7 +89,7 @@ class Records(SqliteFile):
     def counts(self) -> tuple[int, int]:
         """How many documents and passages there are; costs what has changed since the generation, not what it holds."""
         at = self.generation
-        with self._reading() as connection:
+        with self._at_once() as connection:
             documents, passages = connection.execute("SELECT documents, passages FROM state").fetchone()
             since = ((-1, "generation > ?1 AND gone IS NULL"), (1, "gone > ?1 AND generation <= ?1"))
             for sign, changed in since:
@@ -101,7 +101,7 @@ class Records(SqliteFile):
         return documents, passages
 
     def document(self, document_id: str) -> Document | None:
-        with self._reading() as connection:
+        with self._at_once() as connection:
             found = connection.execute(
                 "SELECT id, file, collection, path, title, sha256, size, mtime_ns, read_at, encoding, notices,"
                 " generation, first_piece, pieces FROM documents WHERE id = ?",
@@ -260,6 +260,14 @@ class Records(SqliteFile):
                 text = pieces.text(piece, start - at, end - at, packed)
                 above, around = strings_of(headings), strings_of(context)
                 yield PassageText(row, document, article, title, above, around, text, start, spans_of(hidden, start))
+
+    def passages_since(self, generation: int) -> int:
+        """How many passages documents have that came after `generation`."""
+        with self._reading() as connection:
+            (found,) = connection.execute(
+                "SELECT total(passages) FROM documents WHERE generation > ?", (generation,)
+            ).fetchone()
+        return int(found)
 
     def passage_rows_since(self, generation: int) -> Iterator[int]:
         """Row ids of the passages of documents that came after `generation`."""

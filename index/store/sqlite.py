@@ -85,6 +85,19 @@ class SqliteFile:
         return IndexDamagedError(f"{self.path}: {error}; run: qa index --rebuild")
 
     @contextmanager
+    def _at_once(self) -> Iterator[sqlite3.Connection]:
+        """What is read in the block is of one moment, whatever others write meanwhile."""
+        with self._reading() as connection:
+            if connection.in_transaction:
+                yield connection
+                return
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("COMMIT")
+
+    @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._reading() as connection:
             if connection.in_transaction:  # see `together`

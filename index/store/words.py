@@ -67,7 +67,8 @@ class Words:
 
     def _update(self, target: int, workers: Workers | None, progress: Progress) -> None:
         """Bring both to `target` in one pass over the articles."""
-        since, done, total = self.generation, len(self.passages), self._database.counts()[1]
+        since, done = self.generation, 0
+        total = self._database.passages_since(since)
         with (
             self.passages.changing(self._database.removed_since("passages", since), target) as passages,
             self.articles.changing(self._database.removed_since("articles", since), target) as articles,

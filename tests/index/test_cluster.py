@@ -105,9 +105,9 @@ def test_a_task_gives_the_same_when_done_again(cluster: RayCluster) -> None:
     with RayWorkers(ENCODER, PLAIN, cluster.address) as workers:
         batch = [ReadText(seed(0)), ReadText(seed(1))]
         first, second = (workers.submit("digests", batch).result() for _ in range(2))
-        sketches = list(workers.map("sketches", [[seed(number % 5)] for number in range(40)]))
+        several = list(workers.map("digests", [[ReadText(seed(number % 2))] for number in range(40)]))
     assert pickle.dumps(first) == pickle.dumps(second)
-    assert [len(found) for found in sketches] == [1] * 40
+    assert [pickle.dumps(found) for found in several] == [pickle.dumps([first[number % 2]]) for number in range(40)]
 
 
 def test_the_vectors_of_a_slow_encoder_are_kept(cluster: RayCluster, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from index.encoder import Vectors
 from index.encoder.static import BUNDLED_FOLDER, StaticEncoder
 from index.errors import EncoderError
 from index.readers import ReadText
+from index.report import SyncReport
 from index.segmenter import PLAIN
 from index.store.local import LocalStore
 from index.workers import Workers
@@ -93,11 +93,22 @@ def test_an_encoders_error_keeps_what_came_before_it(tmp_path: Path) -> None:
 
 def test_progress_is_told_of_what_is_stored(tmp_path: Path) -> None:
     base = corpus(tmp_path / "one", 5)
-    told: list[float] = []
+    told: list[tuple[str, float, int]] = []
 
-    def progress(what: str, done: float, total: int) -> None:
-        told.append(done)
-        time.sleep(0)
+    def run() -> SyncReport:
+        told.clear()
+        _, report = sync(
+            {"docs": base / "docs"}, base / "data", BigramEncoder(), base=base,
+            progress=lambda what, done, total: told.append((what, done, total)),
+        )  # fmt: skip
+        return report
 
-    sync({"docs": base / "docs"}, base / "data", BigramEncoder(), base=base, progress=progress)
-    assert told == [0, 1, 2, 3, 4, 5]
+    report = run()
+    words = [step for step in told if step[0] == "words"]
+    assert [done for what, done, _ in told if what != "words"] == [0, 1, 2, 3, 4]
+    assert words[-1] == ("words", report.passages, report.passages)
+    # What is replaced does not count.
+    for path in (base / "docs").iterdir():
+        path.write_text(path.read_text() + "又一段。\n")
+    run()
+    assert all(done <= total for _, done, total in told) and told[-1][1] == told[-1][2]
