@@ -28,6 +28,7 @@ from index.workers import send
 _RETRIES = 5
 _DIAL_S = 5.0
 _LOOK_S = 2.0
+_ATTEMPTS = 3
 
 
 class _Problem(Exception):
@@ -66,10 +67,7 @@ class _Bridge:
         # What Ray itself takes for auto, before it looks for a cluster on this machine.
         if (place := os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address) != "auto":
             _dial(place)
-        try:
-            ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR)
-        except (ConnectionError, RuntimeError, ValueError, ImportError) as exc:
-            raise _Problem(_meaning(address, " ".join(str(exc).split()))) from exc
+        _join(address)
         try:
             self._expected = identity(state)
         except CitedQAError as exc:
@@ -84,7 +82,7 @@ class _Bridge:
         return max(1, int(sum(node["Resources"]["CPU"] for node in nodes)))
 
     def _check(self, nodes: list[dict[str, Any]], state: bytes) -> None:
-        """Ask each node for what results depend on."""
+        """Ask each node for what results depend on; one that has gone meanwhile need not answer."""
         ask = ray.remote(probe)
         asked = {}
         for node in nodes:
@@ -96,6 +94,8 @@ class _Bridge:
                 found, problem = ray.get(ref, timeout=max(0.1, deadline - time.monotonic()))
             except ray.exceptions.GetTimeoutError as exc:
                 raise _Problem(f"node {name} did not answer in {self._patience_s:.0f} s; look at: ray status") from exc
+            except ray.exceptions.TaskUnschedulableError:
+                continue
             except ray.exceptions.RayError as exc:
                 raise _Problem(f"node {name} can't be used ({_first_line(exc)})") from exc
             if problem := f"node {name} {problem}" if problem else differences(self._expected, found, name):
@@ -130,6 +130,18 @@ class _Bridge:
 def _nodes() -> list[dict[str, Any]]:
     """The nodes that are there and have a CPU."""
     return [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
+
+
+def _join(address: str) -> None:
+    for attempt in range(_ATTEMPTS):
+        try:
+            ray.init(address, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR)
+            return
+        except (ConnectionError, RuntimeError, ValueError, ImportError) as exc:
+            # Ray's server for ray:// gives up on a process of its own that is slow to start.
+            if attempt + 1 == _ATTEMPTS or not isinstance(exc, ConnectionError):
+                raise _Problem(_meaning(address, " ".join(str(exc).split()))) from exc
+            ray.shutdown()
 
 
 def _dial(address: str) -> None:
