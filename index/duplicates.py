@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from index.fold import SPECIAL, fold_codes, fold_text
+from index.fold import SPECIAL, code_points, fold_codes, fold_text, text_of
 
 # Two passages that share this much of the smaller one's character 5-grams say the same thing.
 NEAR_DUPLICATE = 0.8
@@ -59,7 +59,7 @@ class Sketch:
 
     @cached_property
     def figures(self) -> tuple[str, ...]:
-        text = self._codes.tobytes().decode("utf-32-le", "surrogatepass")
+        text = text_of(self._codes)
         enumerator = _ENUMERATOR.match(text)
         found = _FIGURE.findall(text, enumerator.end() if enumerator else 0)
         return tuple(figure.replace(",", "") for figure in found)
@@ -105,8 +105,7 @@ def _folded(texts: Sequence[str]) -> tuple[Codes, Lengths]:
 
 
 def _codes(texts: Sequence[str]) -> tuple[Codes, Lengths]:
-    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), "<u4")
-    return codes, np.fromiter(map(len, texts), np.int64, len(texts))
+    return code_points("".join(texts)), np.fromiter(map(len, texts), np.int64, len(texts))
 
 
 def sketches(texts: Sequence[str]) -> list[Sketch]:

@@ -81,10 +81,20 @@ def fold_text(text: str) -> str:
 
 def fold_aligned(text: str) -> str:
     """The text folded as far as that goes one for one, in the least time; `HIDDEN` stands for what does not."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    codes = code_points(text)
     folded = fold_codes(codes)
     folded[folded == SPECIAL] = ord(HIDDEN)
-    return folded.tobytes().decode("utf-32-le", "surrogatepass")
+    return text_of(folded)
+
+
+def code_points(text: str) -> NDArray[np.uint32]:
+    """The code points of a text; half of a surrogate pair, as other programs leave them, is one too."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+
+
+def text_of(codes: NDArray[np.uint32]) -> str:
+    """The text of some code points."""
+    return codes.tobytes().decode("utf-32-le", "surrogatepass")
 
 
 def fold_codes(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
@@ -104,13 +114,13 @@ def _one_to_one(text: str) -> str | None:
     if len(text) <= _FEW_CHARS or text.isascii():
         folded = text.translate(_table)
         return folded if _special.isdisjoint(text) else None
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    codes = code_points(text)
     found = _codes().take(codes)
     if found.max() >= SPECIAL:
         found = fold_codes(codes)
         if SPECIAL in found:
             return None
-    return found.tobytes().decode("utf-32-le", "surrogatepass")
+    return text_of(found)
 
 
 def _translated(text: str) -> str:

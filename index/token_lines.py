@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from index.fold import SPECIAL, fold_codes, fold_text
+from index.fold import SPECIAL, code_points, fold_codes, fold_text, text_of
 from index.segmenter import PLAIN, Segmenter
 from index.tokens import HAN, MARKS, NUMBER, UNSPACED, WORD, han_word_tokens, number_tokens, word_tokens
 
@@ -51,7 +51,7 @@ def token_lines(texts: Sequence[str], segmenter: Segmenter = PLAIN) -> list[str]
 
 def _folded(texts: list[str]) -> Codes:
     """The folded characters of all texts; one by one only where that changes more than single characters."""
-    codes = fold_codes(_codes(_END.join(texts)))
+    codes = fold_codes(code_points(_END.join(texts)))
     spaces = codes == _SPACE
     before, after = _neighbours(codes)
     is_blank = spaces | (codes == _LINE)
@@ -61,7 +61,7 @@ def _folded(texts: list[str]) -> Codes:
     if is_irregular.any():
         for number in set(np.cumsum(codes == _END_CODE)[is_irregular].tolist()):
             texts[number] = fold_text(texts[number])
-        codes = _codes(_END.join(texts))
+        codes = code_points(_END.join(texts))
         folded = fold_codes(codes)
         codes = np.where(folded == SPECIAL, codes, folded)
     return codes
@@ -72,7 +72,7 @@ def _han_words(codes: Codes, kinds: Kinds, segmenter: Segmenter) -> list[str]:
     is_kept = (kinds == _IS_HAN) | (kinds == _IS_END)
     is_first_gap = ~is_kept
     is_first_gap[1:] &= is_kept[:-1]
-    text = _text(np.where(is_kept, codes, _LINE)[is_kept | is_first_gap])
+    text = text_of(np.where(is_kept, codes, _LINE)[is_kept | is_first_gap])
     return "".join(map(_known_words(segmenter).__getitem__, segmenter.cut(text))).split(_END)
 
 
@@ -86,7 +86,7 @@ def _pairs(codes: Codes, kinds: Kinds) -> list[str]:
     # Between spaces a single character is a word as well.
     before, after = _neighbours(is_joint.view(np.uint8))
     is_lone = _is_alone(kinds) & (before | after).view(np.bool_)
-    lone = _text(codes[is_lone | (kinds == _IS_END)]).split(_END)
+    lone = text_of(codes[is_lone | (kinds == _IS_END)]).split(_END)
     return [pairs + "".join(f"{char} " for char in chars) for pairs, chars in zip(found, lone, strict=True)]
 
 
@@ -98,7 +98,7 @@ def _pairs_of(codes: Codes, kinds: Kinds) -> list[str]:
     tokens[:, 0] = codes[rows]
     is_pair = is_pair[rows]
     tokens[is_pair, 1] = codes[rows[is_pair] + 1]
-    return _text(tokens).split(_END)
+    return text_of(tokens).split(_END)
 
 
 def _is_alone(kinds: Kinds) -> Mask:
@@ -119,7 +119,7 @@ def _words_and_numbers(codes: Codes, fillers: Mask) -> list[str]:
     is_kept = ~fillers
     is_kept[1:] |= ~fillers[:-1]
     known = _known_runs()
-    return "".join(map(known.__getitem__, known.runs.findall(_text(codes[is_kept])))).split(_END)
+    return "".join(map(known.__getitem__, known.runs.findall(text_of(codes[is_kept])))).split(_END)
 
 
 class _Known(dict[str, str]):
@@ -183,11 +183,3 @@ def _kind(char: str) -> int:
         return _IS_UNSPACED | _IS_FILLER
     # An underscore is in no word, and does no harm here.
     return _IS_OTHER if re.match(f"[\\w{MARKS}.,:/'’+#&-]", char) else _IS_OTHER | _IS_FILLER
-
-
-def _codes(text: str) -> Codes:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-
-
-def _text(codes: Codes) -> str:
-    return codes.tobytes().decode("utf-32-le", "surrogatepass")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.encoder.pieces import Pieces
-from index.fold import SPECIAL, fold_codes, fold_text
+from index.fold import SPECIAL, code_points, fold_codes, fold_text, text_of
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -45,10 +45,10 @@ class Stretches:
         self._pieces = pieces
         self._tokenizer = tokenizer
         self._lock = Lock()
-        codes = _codes("\n".join(pieces.all()))
+        codes = code_points("\n".join(pieces.all()))
         self._is_used = np.zeros(SPECIAL, dtype=np.bool_)
         self._is_used[codes] = True
-        self._is_used[_codes("\n ")] = False
+        self._is_used[code_points("\n ")] = False
         self._stand_together = np.zeros(1 << _PAIR_BITS, dtype=np.bool_)
         self._stand_together[_pairs(codes)[self._is_used[codes[:-1]] & self._is_used[codes[1:]]]] = True
         self._learned = 0
@@ -119,10 +119,6 @@ def flat(ids: Iterable[list[int]]) -> tuple[Ids, Ids]:
     return np.array(list(chain.from_iterable(found)), dtype=np.int64), counts
 
 
-def _codes(text: str) -> NDArray[np.uint32]:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-
-
 def _pairs(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """A hash of each character with the one after it."""
     first, second = _SPREAD
@@ -132,7 +128,7 @@ def _pairs(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
 def _folded(texts: Sequence[str]) -> tuple[NDArray[np.uint32], Ids]:
     """The folded code points of all texts, a line break after each, and where each ends."""
     ends = np.cumsum([len(text) + 1 for text in texts])
-    codes = fold_codes(_codes("\n".join([*texts, ""])))
+    codes = fold_codes(code_points("\n".join([*texts, ""])))
     if SPECIAL not in codes:
         return codes, ends
     special = set(np.searchsorted(ends, np.flatnonzero(codes == SPECIAL), side="right").tolist())
@@ -140,7 +136,7 @@ def _folded(texts: Sequence[str]) -> tuple[NDArray[np.uint32], Ids]:
     lengths = np.array([len(text) + 1 for text in folded])
     is_special = np.zeros(len(texts), dtype=np.bool_)
     is_special[list(special)] = True
-    codes = _codes("\n".join([*folded, ""]))
+    codes = code_points("\n".join([*folded, ""]))
     return np.where(np.repeat(is_special, lengths), codes, fold_codes(codes)), np.cumsum(lengths)
 
 
@@ -149,4 +145,4 @@ def _split(codes: NDArray[np.uint32], is_first: NDArray[np.bool_]) -> list[str]:
     places = np.arange(len(codes)) + np.cumsum(is_first)
     spaced = np.full(len(codes) + int(is_first.sum()), _SPACE, dtype=np.uint32)
     spaced[places] = codes
-    return spaced.tobytes().decode("utf-32-le", "surrogatepass").split()
+    return text_of(spaced).split()

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
-import faiss
 import numpy as np
 
 from index.encoder import Vectors
@@ -165,8 +164,6 @@ class LocalStore:
         rows = self._admission.passages(filters)
         if rows is not None and len(rows) <= _FEW_PASSAGES:
             return self._nearest(vector, limit, rows.tolist())
-        # OpenMP keeps this number for each thread. With more, its threads spin while they wait for the next question.
-        faiss.omp_set_num_threads(1)
         index = self._vectors
         found = index.search(vector, limit, None if rows is None else self._selected(filters))
         return self._nearest(vector, limit, (row for row, _ in found)) if index.is_rough else found

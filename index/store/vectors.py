@@ -92,8 +92,6 @@ class VectorIndex:
     def __init__(self, dim: int) -> None:
         self.dim = dim
         self.generation = 0
-        # Several threads a search wait for each other as soon as several searches run.
-        faiss.omp_set_num_threads(1)
         self._checkpoint = _Part(_flat(dim), np.zeros(0, np.int64))
         self._since = _Part(_flat(dim), np.zeros(0, np.int64))
 
@@ -152,6 +150,8 @@ class VectorIndex:
         """
         if limit < 1:
             return []
+        # OpenMP keeps this number for each thread. With more, its threads spin while they wait for the next question.
+        faiss.omp_set_num_threads(1)
         limit *= _CANDIDATES if self.is_rough else 1
         first, second = (admitted.checkpoint, admitted.since) if admitted else (None, None)
         found = [*self._checkpoint.search(query, limit, first), *self._since.search(query, limit, second)]
