@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from index.search import Weights, search
-from qa.config import load_config
+from index.retrieval.search import Weights, search
+from qa.configuration.config import load_config
 from qa.engine import Engine
 from qa.evaluation.evaluate import EvalQuestion, load_questions, squeeze
-from qa.question import Question
+from qa.understanding.question import Question
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results" / "ablation.json"

@@ -1,4 +1,4 @@
-"""Fit the confidence of answers (qa/confidence.py) and show what it is worth.
+"""Fit the confidence of answers (qa/answering/confidence.py) and show what it is worth.
 
     python benchmarks/calibrate.py ../shared/data/eval/drcd_dev.json ../shared/data/eval/cmrc_trial.json
 
@@ -22,12 +22,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from index.encoder import Encoder, load_encoder
-from index.search import encode_wordings, search
+from index.retrieval.search import encode_wordings, search
 from index.store.local import LocalStore
-from qa.answer import read
-from qa.confidence import FEATURES, features
+from qa.answering.answer import read
+from qa.answering.confidence import FEATURES, features
 from qa.evaluation.evaluate import load_questions, squeeze
-from qa.question import Question
+from qa.understanding.question import Question
 
 ROOT = Path(__file__).parent.parent
 PER_FILE = 600

@@ -32,10 +32,10 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from qa.doctor import examine
+from qa.cli.doctor import examine
 from qa.engine import Engine
 
-QA = [sys.executable, "-c", "from qa.cli import main; main()"]
+QA = [sys.executable, "-c", "from qa.cli.main import main; main()"]
 QUESTION = "一共有多少件"
 _CLIENTS = 3
 _CHECKED_HITS = 10

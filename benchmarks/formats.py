@@ -12,10 +12,10 @@ import json
 import tempfile
 from pathlib import Path
 
-from qa.config import load_config
+from qa.configuration.config import load_config
 from qa.engine import Engine
 from qa.evaluation.evaluate import evaluate, load_questions
-from tests.index.readers.seeds import FORMATS, write_seeds
+from tests.index.parsing.seeds import FORMATS, write_seeds
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "formats.json"

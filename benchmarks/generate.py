@@ -29,7 +29,7 @@ from typing import Any
 
 import httpx
 
-from qa.config import Config, load_config
+from qa.configuration.config import Config, load_config
 from qa.engine import Engine
 from qa.schemas import AskResponse, Delta
 from tests.qa.sse import events

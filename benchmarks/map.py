@@ -23,7 +23,7 @@ from index.store.opening import open_store, writing
 from index.store.rows import Units
 from index.types import Document, Section
 from qa.api.overview import map_of
-from qa.overview import Overview
+from qa.exploring.overview import Overview
 
 DIM = 256
 UNITS = 3

@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from index.build import sync
 from index.encoder import Encoder, load_encoder
-from index.search import Weights, encode_wordings, search
+from index.indexing.build import sync
+from index.retrieval.search import Weights, encode_wordings, search
 from index.store.local import LocalStore
 from index.types import Hit
-from qa.answer import read
-from qa.question import Question
+from qa.answering.answer import read
+from qa.understanding.question import Question
 
 RESULTS = Path(__file__).parent / "results" / "quality.json"
 # Enough passages that ten different documents are among them.

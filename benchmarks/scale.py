@@ -29,7 +29,7 @@ from recombined import Recombined
 from served import memory_mb
 from sync import size_mb
 
-from index.search import DENSE_CANDIDATES, best_cosines, encode_wordings
+from index.retrieval.search import DENSE_CANDIDATES, best_cosines, encode_wordings
 from index.store.codes import cosines
 from index.types import Filters
 from qa.engine import Engine

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).parent.parent
-QA = [sys.executable, "-c", "from qa.cli import main; main()"]
+QA = [sys.executable, "-c", "from qa.cli.main import main; main()"]
 KEY = "measured-0123456789abcdef0123456789abcdef"  # of a server that lives as long as the script
 _END_S = 60
 

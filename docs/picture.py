@@ -13,8 +13,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from qa import terminal
-from qa.config import load_config
+from qa.cli import terminal
+from qa.configuration.config import load_config
 from qa.engine import Engine
 from qa.schemas import EXAMPLE_QUESTION
 

@@ -19,7 +19,7 @@ from playwright.sync_api import Page, expect
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from qa.config import load_config  # noqa: E402 - the tests' helpers are found from the root
+from qa.configuration.config import load_config  # noqa: E402 - the tests' helpers are found from the root
 from qa.schemas import EXAMPLE_QUESTION  # noqa: E402
 from tests.qa.browsing import PHONE, asking, chromium, opened  # noqa: E402
 from tests.qa.servers import serving  # noqa: E402

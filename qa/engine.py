@@ -10,23 +10,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from index.build import sync
 from index.encoder import Encoder, load_encoder
 from index.errors import ConfigError, DocumentNotFoundError, IndexMismatchError, IndexMissingError, QueryError
-from index.lexicon import Synonyms, read_dictionary, read_synonyms
-from index.report import IndexReport, SyncReport, report_of
-from index.reranker import Reranker
-from index.search import encode_wordings, search
-from index.segmenter import PLAIN, Segmenter
+from index.indexing.build import sync
+from index.indexing.report import IndexReport, SyncReport, report_of
+from index.retrieval.reranker import Reranker
+from index.retrieval.search import encode_wordings, search
 from index.store import Store
 from index.store.local import Settings
+from index.text.lexicon import Synonyms, read_dictionary, read_synonyms
+from index.text.segmenter import PLAIN, Segmenter
 from index.types import Document, DocumentInfo, Filters, Progress
-from qa.answer import Reading, read
-from qa.asking import Asked, found, quoted, whole
-from qa.config import Config, load_config
-from qa.conversation import Turn, interpret
-from qa.question import Question
-from qa.reranking import reordered
+from qa.answering.answer import Reading, read
+from qa.answering.reranking import reordered
+from qa.answering.responses import Asked, found, quoted, whole
+from qa.answering.why_not import find_document, why_not
+from qa.configuration.config import Config, load_config
 from qa.schemas import (
     DEFAULT_TOP_K,
     MAX_QUERY_CHARS,
@@ -38,7 +37,8 @@ from qa.schemas import (
     Sources,
     WhyNotResponse,
 )
-from qa.why_not import find_document, why_not
+from qa.understanding.conversation import Turn, interpret
+from qa.understanding.question import Question
 
 if TYPE_CHECKING:
     from qa.llm.model import Model
@@ -122,7 +122,7 @@ class Engine:
         progress: Progress | None = None,
         ray: str | None = None,
     ) -> SyncReport:
-        """Bring the index in step with the corpus and the dictionary; see `index.build.sync`."""
+        """Bring the index in step with the corpus and the dictionary; see `index.indexing.build.sync`."""
         self._read_lexicon()
         self._opened, report = sync(
             self.config.corpus_folders, self.config.index_dir, self.encoder,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from index.encoder import Vectors
-from index.fold import fold_text
+from index.text.fold import fold_text
 
 ROOT = Path(__file__).parent.parent
 SEEDS = ROOT / "seeds"

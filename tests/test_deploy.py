@@ -19,7 +19,7 @@ import yaml
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
-from qa.config import Config
+from qa.configuration.config import Config
 from tests.conftest import CANONICAL, ROOT, require
 from tests.qa.conftest import seeds_config  # noqa: F401 - a fixture
 from tests.qa.servers import serving, wait_until
@@ -48,7 +48,7 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
 def test_the_command_lines_exist() -> None:
     from typer.main import get_command
 
-    from qa.cli import app
+    from qa.cli.main import app
 
     commands = get_command(app).commands  # type: ignore[attr-defined]
     described = (*DEPLOY.iterdir(), *(ROOT / "docs").glob("service*.md"))

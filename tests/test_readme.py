@@ -10,8 +10,8 @@ import typer
 import yaml
 
 from qa.api.app import create_app
-from qa.cli import app
-from qa.config import Config, _variable_names, load_config
+from qa.cli.main import app
+from qa.configuration.config import Config, _variable_names, load_config
 from tests.conftest import CANONICAL, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -26,7 +26,7 @@ from sentence_transformers import SentenceTransformer  # with torch; the same ve
 vectors = SentenceTransformer(folder).encode(texts)
 ```
 
-Text was folded before training (NFKC, Simplified characters, lower case): fold yours with `index.fold.fold_text`.
+Text was folded before training (NFKC, Simplified characters, lower case): fold yours with `index.text.fold.fold_text`.
 Vectors have length 1; text without a known letter or digit is all zeros.
 
 ## How it is made
@@ -58,8 +58,8 @@ were looked at when choosing between settings. {held} % of the DRCD and CMRC art
 ## Figures
 Dense retrieval alone, brute force, nDCG@10 unless said. A passage's score: of its whole vector; of its best sentence;
 the mean of both. Questions on unions: whether the best sentence, or one of the best five, of all holds the evidence;
-"in line" by the mean of the sentence's and its line's score; "passages" as `index.build.embed` makes vectors, each
-clause with a share of its passage and heading.
+"in line" by the mean of the sentence's and its line's score; "passages" as `index.indexing.build.embed` makes vectors,
+each clause with a share of its passage and heading.
 
 {table}
 ## Limits

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from index.embeddings import Advance, Embedder
-from index.fold import fold_text
-from index.passages import split as passages_of
+from index.chunking.passages import split as passages_of
+from index.indexing.embeddings import Advance, Embedder
+from index.indexing.units import embed
 from index.store.codes import decode
-from index.units import embed
+from index.text.fold import fold_text
 from training.sources import held_out
 
 Vectors = npt.NDArray[np.float32]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from index.fold import fold_text
+from index.text.fold import fold_text
 
 # Measuring only: a model trained on these would be measured on what it has seen.
 EVALUATION_ONLY = re.compile(r"^(xquad\..*\.json|union_questions\.jsonl)$")

@@ -1,6 +1,6 @@
 """The tokenizer: the likeliest cut of each run of letters and digits into pieces of the vocabulary (Unigram).
 
-What `index.fold` does not leave as letters, marks or digits is dropped, and so is, by its zero vector, a letter
+What `index.text.fold` does not leave as letters, marks or digits is dropped, and so is, by its zero vector, a letter
 that is not in the vocabulary. Folded text passes the normalizer unchanged; it is there for text that is not folded.
 """
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import rjieba
 
-from index.fold import fold_text
+from index.text.fold import fold_text
 from training import sources
 
 log = logging.getLogger(__name__)

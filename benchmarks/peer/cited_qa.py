@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-from index.passages import split
+from index.chunking.passages import split
 from peer import Found, Hit, Passage, Server
 from qa.engine import Engine
 

@@ -19,7 +19,7 @@ from index.encoder.prompts import Prompts
 from index.encoder.stretches import Ids, Stretches, flat
 from index.encoder.tensors import mapped
 from index.errors import EncoderError
-from index.fold import fold_text
+from index.text.fold import fold_text
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.encoder.pieces import Pieces
-from index.fold import SPECIAL, code_points, fold_codes, fold_text, text_of
+from index.text.fold import SPECIAL, code_points, fold_codes, fold_text, text_of
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from index.encoder import Vectors
-from index.segmenter import Segmenter
 from index.store.rows import PassageVectors, Units
+from index.text.segmenter import Segmenter
 from index.types import Document, DocumentInfo, Filters, KnownFile, Passage, Progress, Section, Skipped
 
 if TYPE_CHECKING:
+    from index.indexing.workers import Workers
     from index.store.local import Settings
-    from index.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)

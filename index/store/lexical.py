@@ -1,7 +1,7 @@
 """tantivy: BM25 over our own tokens, derived from the database.
 
 Two of these serve a store: one over passages, one over whole articles. tantivy is given text that is already cut into
-tokens, so that it matches exactly what `index.tokens` says.
+tokens, so that it matches exactly what `index.text.tokens` says.
 """
 
 from __future__ import annotations

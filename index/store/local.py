@@ -21,20 +21,20 @@ from pathlib import Path
 
 import numpy as np
 
+from index.dedup.clusters import Clusters
 from index.encoder import Vectors
 from index.errors import IndexDamagedError
-from index.segmenter import PLAIN, Segmenter
+from index.indexing.workers import Workers
 from index.store import Terms, codes, vectors
-from index.store.admitted import Admission
-from index.store.clusters import Clusters
 from index.store.database import FORMAT, Database
-from index.store.kept import Kept
+from index.store.filters import Admission
+from index.store.lexical_pair import Words
 from index.store.records import Records
+from index.store.row_cache import Kept
 from index.store.rows import PassageVectors
 from index.store.vectors import Admitted, Stamp, VectorIndex
-from index.store.words import Words
+from index.text.segmenter import PLAIN, Segmenter
 from index.types import Document, DocumentInfo, Filters, Passage, Progress, Section, Skipped
-from index.workers import Workers
 
 logger = logging.getLogger(__name__)
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from index.errors import IndexBusyError, IndexDamagedError, IndexMismatchError, IndexMissingError, IndexUnusableError
-from index.segmenter import Segmenter
+from index.indexing.workers import Workers
 from index.store.database import Database
 from index.store.local import LocalStore, Settings, current_folder
+from index.text.segmenter import Segmenter
 from index.types import Progress
-from index.workers import Workers
 
 logger = logging.getLogger(__name__)
 

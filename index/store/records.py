@@ -7,8 +7,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from index.fold import fold_text
-from index.passages import clean
+from index.chunking.passages import clean
+from index.store.compression import Pieces, unpack
 from index.store.rows import (
     INFO,
     PASSAGE,
@@ -24,7 +24,7 @@ from index.store.rows import (
     strings_of,
 )
 from index.store.sqlite import SqliteFile
-from index.store.texts import Pieces, unpack
+from index.text.fold import fold_text
 from index.types import Document, DocumentInfo, Filters, KnownFile, Passage, Section, Skipped
 
 # A row of vectors or text has 1 to 3 kB: of pages of 4 kB a fifth would be empty.

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index.errors import IndexMissingError, ReadError
-from index.segmenter import PLAIN, Segmenter
 from index.store.database import FORMAT, Database
 from index.store.local import LocalStore, Settings, current_folder
 from index.store.opening import writing
+from index.text.segmenter import PLAIN, Segmenter
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from index.errors import ConfigError
 from qa.api.problems import FOREIGN_ORIGIN, UNAUTHORIZED, WRONG_HOST, problem
-from qa.config import Config
-from qa.keys import ApiKey, Role, parse_keys, read_keys
-from qa.settings import ServerConfig
+from qa.configuration.config import Config
+from qa.configuration.keys import ApiKey, Role, parse_keys, read_keys
+from qa.configuration.settings import ServerConfig
 
 logger = logging.getLogger(__name__)
 

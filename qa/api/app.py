@@ -19,19 +19,19 @@ from qa.api.limits import Admission, RateLimit
 from qa.api.logs import AccessLog
 from qa.api.metrics import Metrics
 from qa.api.middleware import REQUEST_ID, Envelope
+from qa.api.observability import Recording
 from qa.api.problems import add_handlers
-from qa.api.recording import Recording
 from qa.api.records import Found, note
 from qa.api.startup import Startup
 from qa.api.tracing import make_tracer
 from qa.chat import dify, mcp_http, openai_routes
 from qa.chat.errors import ErrorDialects
 from qa.chat.mcp_http import mcp_sessions
-from qa.config import Config
+from qa.configuration.config import Config
+from qa.configuration.settings import ServerConfig
 from qa.editing.changes import Changes
 from qa.editing.worker import Worker
-from qa.overview import Overview
-from qa.settings import ServerConfig
+from qa.exploring.overview import Overview
 
 _SPARE_THREADS = 8
 _METHODS = ["GET", "POST", "DELETE"]

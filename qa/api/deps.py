@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from qa.api.startup import Startup
-from qa.config import Config
+from qa.configuration.config import Config
 from qa.editing.changes import Changes
 from qa.engine import Engine
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qa.links import passage_link
+from qa.answering.links import passage_link
 from qa.schemas import EXAMPLE_QUESTION, AnswerOut, AskResponse, Citation, HitOut, IndexOut
 
 _DOCUMENT = "08a5526a5db351bb"

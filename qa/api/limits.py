@@ -21,8 +21,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from qa.api.bodies import has_body, has_two_lengths, limit_pauses, limit_size, read_whole
 from qa.api.problems import AMBIGUOUS, OVERLOADED, SLOW_BODY, TIMED_OUT, TOO_LARGE, TOO_MANY, problem
 from qa.api.records import reject
+from qa.configuration.settings import ServerConfig
 from qa.errors import Meaning
-from qa.settings import ServerConfig
 
 # Whoever watches the server must see it when it is busiest, too.
 _WATCHED = frozenset({"/healthz", "/readyz", "/metrics"})

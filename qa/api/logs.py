@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from qa.api.records import Record
+from qa.configuration.settings import ServerConfig
 from qa.schemas import AskResponse
-from qa.settings import ServerConfig
 
 _access = logging.getLogger("qa.access")
 _MAX_PATH_CHARS = 200

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Query, Request
 
-from index.outline import headings, pages
+from index.chunking.outline import headings, pages
 from qa.api.deps import ENGINE_PROBLEMS, ReadyEngine
 from qa.api.documents import DocumentId
 from qa.api.models import (
@@ -21,7 +21,7 @@ from qa.api.models import (
     WhyNotRequest,
 )
 from qa.api.problems import documented
-from qa.overview import Dot, Overview, Picture
+from qa.exploring.overview import Dot, Overview, Picture
 from qa.schemas import WhyNotResponse
 
 router = APIRouter(prefix="/v1")

@@ -9,15 +9,15 @@ from fastapi import APIRouter, Body, Query
 from fastapi.responses import Response
 
 from index.types import Filters
+from qa.answering.responses import whole
 from qa.api.deps import ENGINE_PROBLEMS, ReadyEngine
 from qa.api.examples import EXAMPLE_RESPONSE
 from qa.api.models import AskParams
 from qa.api.problems import Responses, documented
 from qa.api.sse import EVENTS_CONTENT, as_json, event_stream, patient_response
-from qa.asking import whole
-from qa.conversation import Turn
 from qa.engine import Engine
 from qa.schemas import AskRequest, AskResponse, SearchRequest, SearchResponse
+from qa.understanding.conversation import Turn
 
 router = APIRouter(prefix="/v1", tags=["questions"])
 

@@ -17,14 +17,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from index.errors import ConfigError
+from qa.answering.links import address
 from qa.api import logs, workers
 from qa.api.access import is_loopback, keys_of
 from qa.api.allocator import share_heaps
 from qa.api.app import create_app
 from qa.api.connections import BoundedProtocol
 from qa.api.docs import DOCS
-from qa.config import Config
-from qa.links import address
+from qa.configuration.config import Config
 
 logger = logging.getLogger(__name__)
 

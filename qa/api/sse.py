@@ -19,8 +19,8 @@ from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
 from index.errors import CitedQAError
+from qa.answering.responses import Part
 from qa.api.problems import INTERNAL, problem_body
-from qa.asking import Part
 from qa.errors import MEANINGS, meaning
 from qa.schemas import AskResponse, Delta, Sources
 

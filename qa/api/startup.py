@@ -10,10 +10,10 @@ from index.errors import CitedQAError, IndexDamagedError, IndexMissingError, Ind
 from index.store import Store
 from qa.api.records import Found
 from qa.api.watched import Listener, WatchedEngine
-from qa.config import Config
+from qa.cli.selftest import self_test
+from qa.configuration.config import Config
 from qa.engine import Engine
 from qa.schemas import EXAMPLE_QUESTION
-from qa.selftest import self_test
 
 logger = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from qa.answering.responses import Part
 from qa.api.records import Found
-from qa.asking import Part
-from qa.config import Config
+from qa.configuration.config import Config
 from qa.engine import Engine
 from qa.schemas import AskResponse, SearchResponse
 

@@ -26,7 +26,7 @@ from qa.api import logs
 from qa.api.allocator import share_heaps
 from qa.api.app import create_app
 from qa.api.metrics import SHARED_FOLDER
-from qa.config import Config
+from qa.configuration.config import Config
 
 
 class SharedListener(socket.socket):

@@ -19,11 +19,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO
 
-from index.build import files_in, shown_path
 from index.errors import ConfigError, IndexDamagedError, ReadError
+from index.indexing.build import files_in, shown_path
 from index.store.snapshot import copy_database, database_file, inspect
 from qa.archives.manifest import NAME, Collection, Entry, Header, Role, check_store
-from qa.config import Config
+from qa.configuration.config import Config
 
 _CHUNK_BYTES = 1 << 20
 

@@ -25,7 +25,7 @@ from qa.archives.manifest import Header, check_store
 from qa.archives.portable import dump, portable
 from qa.archives.restore import restore
 from qa.archives.wheel import build_wheel
-from qa.config import Config
+from qa.configuration.config import Config
 from qa.schemas import EXAMPLE_QUESTION
 
 _ARCHIVES = {".zip": "zip", ".tar.gz": "gztar", ".tgz": "gztar"}

@@ -11,7 +11,7 @@ from typing import IO, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from index.errors import ConfigError, ReadError
-from qa.config import Config
+from qa.configuration.config import Config
 
 NAME = "manifest.jsonl"
 # A line holds one path at most; a longer one is no line of ours.

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index.errors import CitedQAError, ConfigError, ReadError
-from index.lexicon import read_dictionary
-from index.segmenter import PLAIN, Segmenter
 from index.store.snapshot import Moved, adopting
+from index.text.lexicon import read_dictionary
+from index.text.segmenter import PLAIN, Segmenter
 from qa.archives.backup import shown_folder
 from qa.archives.manifest import NAME, Entry, Header, check_store, entries, opened
 from qa.archives.portable import dump, portable, read_values
-from qa.config import DEFAULT_FILE, Config, load_config
+from qa.configuration.config import DEFAULT_FILE, Config, load_config
 from qa.engine import Engine
 
 _CHUNK_BYTES = 1 << 20

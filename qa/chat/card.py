@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from qa.chat.words import CHINESE, ENGLISH, Words, words_for
-from qa.links import absolute, passage_link
+from qa.answering.links import absolute, passage_link
+from qa.chat.phrases import CHINESE, ENGLISH, Words, words_for
 from qa.schemas import AskResponse, Citation, HitOut, Place
 
 # What a reader is shown where there is no answer.

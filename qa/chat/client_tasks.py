@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from qa.chat.openai_models import Message
-from qa.question import Question
+from qa.understanding.question import Question
 
 _TITLE_CHARS = 50
 _SUMMARY_CHARS = 400

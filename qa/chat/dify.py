@@ -12,13 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from index.errors import QueryError
 from index.types import DocumentInfo, Filters
+from qa.answering.links import passage_link
 from qa.api.deps import ENGINE_PROBLEMS, BaseUrl, Configured, ReadyEngine
 from qa.api.problems import documented, problem
 from qa.chat.errors import KNOWLEDGE_NOT_FOUND
-from qa.config import Config
+from qa.configuration.config import Config
 from qa.engine import Engine
 from qa.errors import EXIT_USAGE, Meaning
-from qa.links import passage_link
 from qa.schemas import EXAMPLE_QUESTION, MAX_TOP_K, HitOut
 
 router = APIRouter(tags=["chat"])

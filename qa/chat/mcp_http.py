@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from qa.api.startup import Startup
 from qa.chat.mcp_server import mcp_server
-from qa.config import Config
+from qa.configuration.config import Config
 
 router = APIRouter()
 

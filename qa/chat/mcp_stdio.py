@@ -10,11 +10,11 @@ import anyio
 from mcp.server.stdio import stdio_server
 
 from index.errors import CitedQAError, IndexMissingError, IndexUnusableError
+from qa.answering.links import server_url
 from qa.api.startup import Startup
 from qa.chat.mcp_server import mcp_server
-from qa.config import Config
+from qa.configuration.config import Config
 from qa.engine import Engine
-from qa.links import server_url
 
 # A client gives up on a call after about a minute; before that it should be told how far the indexing is.
 _PATIENCE_S = 40.0

@@ -12,12 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from index.errors import DocumentNotFoundError, QueryError
 from index.types import Document, DocumentInfo, Filters
+from qa.answering.links import absolute, passage_link
 from qa.chat.card import card_of
 from qa.chat.dialects import plain
-from qa.conversation import Turn
 from qa.engine import Engine
-from qa.links import absolute, passage_link
 from qa.schemas import EXAMPLE_QUESTION, MAX_QUERY_CHARS, MAX_TURNS, Citation, HitOut, Reason
+from qa.understanding.conversation import Turn
 
 # About what fits a model's context beside the rest; longer documents are read piece by piece.
 MAX_FETCHED_CHARS = 20_000

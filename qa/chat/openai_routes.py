@@ -20,10 +20,10 @@ from qa.chat.errors import MODEL_NOT_FOUND
 from qa.chat.openai_models import PLAIN_MODEL, ChatRequest, Completion, Message, Model, ModelList
 from qa.chat.openai_writer import EVENTS_CONTENT, Writer, started_at
 from qa.chat.reply import Reply, reply_parts
-from qa.config import Config
-from qa.conversation import Turn
+from qa.configuration.config import Config
 from qa.errors import EXIT_USAGE, Meaning
 from qa.schemas import MAX_ANSWER_CHARS, MAX_QUERY_CHARS, MAX_TURNS
+from qa.understanding.conversation import Turn
 
 router = APIRouter(prefix="/v1", tags=["chat"])
 

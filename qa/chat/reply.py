@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from qa.asking import Part
+from qa.answering.links import absolute
+from qa.answering.responses import Part
 from qa.chat.card import beginning, card_of, ending, marked, written
 from qa.chat.dialects import MARKDOWN
-from qa.links import absolute
 from qa.schemas import AskResponse, Citation, Delta, Sources
 
 # A mark of ours; brackets of documents are escaped.

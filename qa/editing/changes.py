@@ -18,9 +18,9 @@ from typing import BinaryIO
 from filelock import FileLock, Timeout
 
 from index.errors import CitedQAError, ConflictError, DiskError, IndexDamagedError, QueryError
-from index.readers.kinds import check_suffix
+from index.parsing.formats import check_suffix
 from index.types import DocumentInfo
-from qa.config import Config
+from qa.configuration.config import Config
 from qa.editing.corpus import Corpus, identity, perform, taken
 from qa.editing.filenames import check_name
 from qa.editing.jobs import Job, Jobs, Kind, Step

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from index.build import shown_path
 from index.errors import ConfigError, ConflictError, QueryError
-from index.intake import document_id
+from index.indexing.build import shown_path
+from index.indexing.ingest import document_id
 from index.types import DocumentInfo
-from qa.config import Config
+from qa.configuration.config import Config
 from qa.editing.filenames import check_folder
 from qa.editing.jobs import Step
 from qa.editing.staging import make_folders, sync_folder

@@ -21,7 +21,7 @@ from index.errors import (
     IndexMismatchError,
     IndexUnusableError,
 )
-from index.report import SyncReport
+from index.indexing.report import SyncReport
 from index.store import Store
 from index.types import Progress
 from qa.editing.changes import Changes

@@ -17,7 +17,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from index.errors import QueryError
 from index.types import Progress
-from qa.config import Config
+from qa.configuration.config import Config
 from qa.engine import Engine
 from qa.evaluation.evaluate import EvalQuestion, load_questions
 

@@ -12,10 +12,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from index.errors import QueryError
-from index.fold import fold_text
-from qa.conversation import Turn
+from index.text.fold import fold_text
 from qa.engine import Engine
 from qa.schemas import AskResponse, HitOut
+from qa.understanding.conversation import Turn
 
 POOL = 10
 # Enough passages that ten different documents are among them.

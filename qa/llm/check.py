@@ -7,17 +7,17 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
-from index.fold import fold_text
-from index.passages import clean
-from index.segmenter import Segmenter
-from index.sentences import clauses
-from index.tokens import FUNCTION_WORDS, HAN, tokenize
+from index.chunking.passages import clean
+from index.chunking.sentences import clauses
+from index.text.fold import fold_text
+from index.text.names import proper_names
+from index.text.segmenter import Segmenter
+from index.text.tokens import FUNCTION_WORDS, HAN, tokenize
 from index.types import Passage, Span
 from qa.llm.figures import Figures
 from qa.llm.marks import Sentence, without_marks
-from qa.names import proper_names
-from qa.question import Question
 from qa.schemas import Doubt, Unsupported
+from qa.understanding.question import Question
 
 _HAN = re.compile(f"[{HAN}]")
 _LETTER = re.compile("[^\\W\\d_]")

@@ -1,6 +1,6 @@
 """Which figures of a sentence stand in a source, whatever way either writes them: 1,097, １０９７, 一千零九十七.
 
-Works on folded text (`index.fold`).
+Works on folded text (`index.text.fold`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from qa.quantities import Quantity, differ, number, quantities
+from index.text.quantities import Quantity, differ, number, quantities
 
 _HAN = "零〇○一二两三四五六七八九十百千万亿"
 # Numerals that are no quantity with a unit: codes, and Han numerals too long to be a word.

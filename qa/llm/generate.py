@@ -9,20 +9,20 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 
-from index.fold import fold, fold_text
+from index.text.fold import fold, fold_text
 from index.types import Passage
-from qa.answer import Answer, NoAnswer
-from qa.asking import Asked, Part, quoted, quoted_sources, respond, rounded
-from qa.conversation import Turn
+from qa.answering.answer import Answer, NoAnswer
+from qa.answering.lists import Quote
+from qa.answering.render import Source as Freshness
+from qa.answering.render import citations
+from qa.answering.responses import Asked, Part, quoted, quoted_sources, respond, rounded
 from qa.llm.check import Checker, Source
 from qa.llm.figures import Figures
 from qa.llm.marks import Sentence, Writer, without_marks
 from qa.llm.model import Model, ModelError
 from qa.llm.prompt import SENTINEL, messages
-from qa.parts import Quote
-from qa.render import Source as Freshness
-from qa.render import citations
 from qa.schemas import AnswerOut, AskResponse, Delta, Fallback, Sources
+from qa.understanding.conversation import Turn
 
 # Reasoning models may think aloud first, between these.
 _THINKING, _THOUGHT = "<think>", "</think>"

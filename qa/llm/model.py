@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI, AsyncStream
     from openai.types.chat import ChatCompletionChunk
 
-    from qa.settings import LlmConfig
+    from qa.configuration.settings import LlmConfig
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 
-from qa.conversation import Turn
 from qa.llm.check import Source
 from qa.llm.model import Message
+from qa.understanding.conversation import Turn
 
 # What the model is to write when the passages don't answer.
 SENTINEL = "NO_ANSWER"

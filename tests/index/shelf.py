@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from index.build import sync
-from index.report import SyncReport
-from index.search import search
+from index.indexing.build import sync
+from index.indexing.report import SyncReport
+from index.retrieval.search import search
 from index.store import Place, Store, Writer
 from index.store.local import Settings
 from index.types import Filters, Hit

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 SCRIPT = Path(sys.executable).with_name("qa")
-COMMAND = [str(SCRIPT)] if SCRIPT.exists() else [sys.executable, "-c", "from qa.cli import main; main()"]
+COMMAND = [str(SCRIPT)] if SCRIPT.exists() else [sys.executable, "-c", "from qa.cli.main import main; main()"]
 
 
 def environment(**variables: str) -> dict[str, str]:

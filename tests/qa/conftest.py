@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from qa.config import Config
+from qa.configuration.config import Config
 from qa.engine import Engine
 from tests.qa.servers import make_corpus, serving
 

@@ -13,7 +13,7 @@ import httpx
 from fastapi import FastAPI
 
 from qa.api.server import listen, make_server
-from qa.config import Config, load_config
+from qa.configuration.config import Config, load_config
 
 SEEDS = Path(__file__).parents[2] / "seeds"
 

@@ -17,7 +17,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from openai import OpenAI
 
-from qa.config import Config
+from qa.configuration.config import Config
 from tests.conftest import CANONICAL
 from tests.qa.chat.bots.every import NAMES, configured, make_platform
 from tests.qa.chat.bots.platforms import running

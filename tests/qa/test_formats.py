@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from qa.config import load_config
+from qa.configuration.config import load_config
 from qa.engine import Engine
 from qa.evaluation.evaluate import load_questions, squeeze
 from tests.conftest import CANONICAL, ROOT
-from tests.index.readers.seeds import FORMATS, write_seeds
+from tests.index.parsing.seeds import FORMATS, write_seeds
 
 QUESTIONS = [
     question

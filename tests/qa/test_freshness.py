@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from index.types import DocumentInfo
-from qa.config import load_config
+from qa.answering.render import has_changed
+from qa.configuration.config import load_config
 from qa.engine import Engine
-from qa.render import has_changed
 from tests.qa.commands import run_qa
 
 QUESTION = "植物园种了多少株杜鹃"

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from index.errors import DocumentNotFoundError
-from qa.config import Config, load_config
+from qa.configuration.config import Config, load_config
 from qa.engine import Engine
 from tests.qa.commands import COMMAND, environment
 from tests.qa.servers import make_corpus, serving

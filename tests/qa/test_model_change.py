@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from index.errors import IndexMismatchError
-from qa.config import load_config
+from qa.configuration.config import load_config
 from qa.engine import Engine
 from qa.errors import EXIT_FAILURE, EXIT_INDEX, EXIT_USAGE
 from tests.conftest import CANONICAL

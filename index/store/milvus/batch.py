@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
-from index.digest import article_words
-from index.passages import clean
-from index.segmenter import Segmenter
+from index.chunking.passages import clean
+from index.indexing.digest import article_words
 from index.store.codes import decode
 from index.store.milvus.codes import Pieces, Sparse, codes_text, weigh
 from index.store.milvus.connection import Row
 from index.store.milvus.rows import document_row, moved, passage_data, visible_of
 from index.store.rows import PassageText, Units
+from index.text.segmenter import Segmenter
 from index.types import Document, Section, Skipped
 
 

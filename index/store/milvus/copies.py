@@ -2,7 +2,7 @@
 
 Passages that say the same have one `leader`, which is a name for them and no more. Of each such cluster one passage
 holds the keys of its sketch, as a sparse vector, so that the server finds for a new passage those that share most keys
-with it; the sketches then decide, as in `index.store.clusters`.
+with it; the sketches then decide, as in `index.dedup.clusters`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from index.duplicates import Sketch, keys, shared, sketches
+from index.dedup.duplicates import Sketch, keys, shared, sketches
 from index.store.milvus.codes import NOTHING, sketch_vector
 from index.store.milvus.connection import Row, among
 from index.store.milvus.reading import Tables

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from index.segmenter import Segmenter
+from index.indexing.workers import Workers
 from index.store.local import Settings
 from index.store.milvus import MilvusOptions
 from index.store.milvus.connection import Server
@@ -15,8 +15,8 @@ from index.store.milvus.published import Made, Notes, State
 from index.store.milvus.reading import Tables
 from index.store.milvus.store import MilvusStore
 from index.store.milvus.writer import MilvusChanges
+from index.text.segmenter import Segmenter
 from index.types import Progress
-from index.workers import Workers
 
 
 class MilvusWriter:

@@ -9,13 +9,13 @@ from fnmatch import translate
 from functools import cached_property
 
 from index.errors import QueryError
-from index.fold import fold_text
-from index.store.kept import Kept
 from index.store.milvus import rows as made
 from index.store.milvus.codes import codes_of, pieces_of, whole
 from index.store.milvus.connection import MAX_ROWS, Row, Server, Table, among, literal
 from index.store.milvus.schema import KINDS
+from index.store.row_cache import Kept
 from index.store.rows import PassageVectors
+from index.text.fold import fold_text
 from index.types import Document, DocumentInfo, Filters, Passage
 
 # What questions come back to; about 40 MB.

@@ -6,11 +6,11 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from index.fold import fold_text
-from index.passages import clean
+from index.chunking.passages import clean
 from index.store.milvus.codes import MAX_BYTES, Pieces
 from index.store.milvus.connection import Row
 from index.store.rows import Units
+from index.text.fold import fold_text
 from index.types import Document, DocumentInfo, KnownFile, Notice, Passage, Section, Span
 
 # What a listing needs; a text is read with its document.

@@ -7,18 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from index.encoder import Vectors
 from index.errors import IndexUnusableError
-from index.segmenter import Segmenter
 from index.store import Terms
 from index.store.local import Settings
 from index.store.milvus import MilvusOptions
 from index.store.milvus.connection import MAX_ROWS, Server
-from index.store.milvus.notes import skipped_in
 from index.store.milvus.published import Made, Notes, Published, State, missing
 from index.store.milvus.reading import Reading, Tables
 from index.store.milvus.rows import INFO, section_of
 from index.store.milvus.schema import search_parameters
+from index.store.milvus.skipped import skipped_in
 from index.store.milvus.words import Frequencies, Words
 from index.store.rows import PassageVectors
+from index.text.segmenter import Segmenter
 from index.types import Document, DocumentInfo, Filters, Passage, Section, Skipped
 
 # A newer generation is looked for this often.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from index.search import inverse_frequency
+from index.retrieval.search import inverse_frequency
 from index.store import AnyOf, Terms
 from index.store.milvus.codes import Sparse, dimension
 from index.store.milvus.connection import MAX_ROWS, Table

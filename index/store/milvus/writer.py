@@ -7,18 +7,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from index.segmenter import Segmenter
 from index.store.milvus.batch import Batch
 from index.store.milvus.connection import among, literal
 from index.store.milvus.copies import assign_leaders, hand_on
-from index.store.milvus.counting import Counting
+from index.store.milvus.frequencies import Counting
 from index.store.milvus.lease import Lease
-from index.store.milvus.notes import note_skipped, skipped_in
 from index.store.milvus.published import Made, Notes, Published
 from index.store.milvus.reading import Tables
 from index.store.milvus.rows import known_file_of
 from index.store.milvus.schema import SCHEMA
+from index.store.milvus.skipped import note_skipped, skipped_in
 from index.store.rows import Units
+from index.text.segmenter import Segmenter
 from index.types import Document, KnownFile, Section, Skipped
 
 # Ids are reserved in blocks of so many; what a process that ended had left of its block is never used.

@@ -17,11 +17,11 @@ from dingtalk_stream import (
     DingTalkStreamClient,
 )
 
-from qa.chat.bots.fitting import fitted, markdown
-from qa.chat.bots.room import Question, Room
-from qa.chat.bots.waiting import until
+from qa.chat.bots.card_limits import fitted, markdown
+from qa.chat.bots.dispatcher import Question, Room
+from qa.chat.bots.retry import until
 from qa.chat.card import Card, one_line
-from qa.config import Config
+from qa.configuration.config import Config
 
 logger = logging.getLogger(__name__)
 

@@ -15,12 +15,12 @@ from lark_oapi.api.im.v1 import EventMessage, P2ImMessageReceiveV1, ReplyMessage
 from lark_oapi.core.exception import ObtainAccessTokenException
 
 from index.errors import ConfigError
+from qa.chat.bots.card_limits import Run, fitted, marked, runs
+from qa.chat.bots.dispatcher import Question, Room
 from qa.chat.bots.feishu_transports import listen, take_calls
-from qa.chat.bots.fitting import Run, fitted, marked, runs
-from qa.chat.bots.room import Question, Room
-from qa.chat.bots.waiting import patiently
+from qa.chat.bots.retry import patiently
 from qa.chat.card import Card
-from qa.config import Config
+from qa.configuration.config import Config
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 from index.errors import ConfigError
 from qa.api.server import listen as bound
-from qa.config import Config
+from qa.configuration.config import Config
 
 logger = logging.getLogger(__name__)
 

@@ -16,11 +16,11 @@ from pydantic import BaseModel, SecretStr
 
 from index.errors import ConfigError
 from qa.api.logs import configure
-from qa.config import ENV_PREFIX, Config
+from qa.configuration.config import ENV_PREFIX, Config
 from qa.engine import Engine
 
 if TYPE_CHECKING:
-    from qa.chat.bots.room import Room
+    from qa.chat.bots.dispatcher import Room
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def run(serve: Serve, engine: Engine) -> None:
         ConfigError: the vendor refuses what is configured.
         Exception: whatever else ended the bot.
     """
-    from qa.chat.bots.room import Room  # whose packages come with the extras
+    from qa.chat.bots.dispatcher import Room  # whose packages come with the extras
 
     configure(engine.config.server)
     for handler in logging.getLogger().handlers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from qa.chat.card import Card
-from qa.chat.words import words_for
+from qa.chat.phrases import words_for
 from qa.schemas import MAX_QUERY_CHARS
 
 Sentence = Literal["too_often", "busy", "no_text", "too_long", "failed", "searching"]

@@ -17,11 +17,11 @@ from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 from slack_sdk.models.blocks import RichTextBlock, RichTextElementParts, RichTextSectionElement
 
 from index.errors import ConfigError
-from qa.chat.bots.fitting import fitted, marked, runs
-from qa.chat.bots.room import Question, Room
-from qa.chat.bots.waiting import patiently
+from qa.chat.bots.card_limits import fitted, marked, runs
+from qa.chat.bots.dispatcher import Question, Room
+from qa.chat.bots.retry import patiently
 from qa.chat.card import Card
-from qa.config import Config
+from qa.configuration.config import Config
 
 logger = logging.getLogger(__name__)
 

@@ -17,13 +17,13 @@ with warnings.catch_warnings():
     from aibot import WSClient, WSClientOptions, generate_req_id
 
 from index.errors import CitedQAError, ConfigError
-from qa.chat.bots.fitting import fitted, markdown
-from qa.chat.bots.room import Question, Room
+from qa.chat.bots.card_limits import fitted, markdown
+from qa.chat.bots.dispatcher import Question, Room
+from qa.chat.bots.retry import until
 from qa.chat.bots.sentences import say
-from qa.chat.bots.waiting import until
 from qa.chat.card import Card
-from qa.config import Config
-from qa.settings import WecomConfig
+from qa.configuration.config import Config
+from qa.configuration.settings import WecomConfig
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from index.store.local import current_folder
 from qa.archives.backup import backup
 from qa.archives.manifest import NAME
 from qa.archives.restore import restore
-from qa.config import Config, load_config
+from qa.configuration.config import Config, load_config
 from qa.engine import Engine
 from qa.errors import EXIT_FAILURE, EXIT_USAGE
 from tests.conftest import CANONICAL

@@ -16,7 +16,7 @@ import yaml
 from index.errors import ConfigError, IndexMissingError
 from qa.archives.bundle import bundle
 from qa.archives.wheel import build_wheel
-from qa.config import Config, load_config
+from qa.configuration.config import Config, load_config
 from qa.engine import Engine
 from tests.conftest import CANONICAL
 from tests.index.models import MINILM
@@ -31,7 +31,7 @@ def alone(folder: Path, tmp_path: Path, *arguments: str) -> str:
         wheel.extractall(program)
     can_unshare = subprocess.run(["unshare", "--net", "true"], capture_output=True).returncode == 0
     places = [str(program), *(place for place in sys.path if place.endswith("site-packages"))]
-    script = f"import qa; assert qa.__file__.startswith({str(program)!r}); from qa.cli import main; main()"
+    script = f"import qa; assert qa.__file__.startswith({str(program)!r}); from qa.cli.main import main; main()"
     done = subprocess.run(
         [*(["unshare", "--net"] if can_unshare else []), "env", "-i", f"PYTHONPATH={os.pathsep.join(places)}",
          sys.executable, "-c", script, *arguments],

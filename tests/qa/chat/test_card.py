@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 
 from qa.chat.card import card_of, render
 from qa.chat.dialects import MARKDOWN, escape_markdown, escape_plain, markdown, plain
-from qa.chat.words import CHINESE, ENGLISH, words_for
+from qa.chat.phrases import CHINESE, ENGLISH, words_for
 from qa.schemas import AnswerOut, AskResponse, Citation, HitOut, IndexOut
 
 PLACE = {"document_id": "d1", "path": "seeds/a.txt", "title": "标题", "heading_path": [], "page": None, "paragraph": 4}

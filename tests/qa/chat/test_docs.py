@@ -8,7 +8,7 @@ import shlex
 
 import pytest
 
-from qa.cli import app
+from qa.cli.main import app
 from tests.conftest import ROOT
 
 

@@ -13,7 +13,7 @@ from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.exceptions import MCPError
 
 from qa.chat.mcp_tools import MAX_FETCHED_CHARS
-from qa.config import Config
+from qa.configuration.config import Config
 from tests.conftest import CANONICAL
 from tests.qa.commands import COMMAND, assert_fails, environment, run_qa
 from tests.qa.servers import make_corpus, serving

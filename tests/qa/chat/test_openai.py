@@ -11,7 +11,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from qa.config import Config
+from qa.configuration.config import Config
 from tests.conftest import CANONICAL
 from tests.qa.llm.model_server import KEY, MODEL, ModelServer, dying_half_way, refusing, serving_model, truth
 from tests.qa.servers import make_corpus, serving

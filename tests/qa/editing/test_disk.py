@@ -10,12 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from qa.config import Config
+from qa.configuration.config import Config
+from tests.qa.api.test_api_errors import assert_problem
 from tests.qa.commands import run_qa
 from tests.qa.editing.test_jobs import delete, listed
 from tests.qa.editing.test_uploads import finished, send
 from tests.qa.servers import make_corpus, serving, wait_until
-from tests.qa.test_api_errors import assert_problem
 
 Mount = Callable[[Path, str], None]
 

@@ -13,16 +13,16 @@ import httpx
 import pytest
 from filelock import FileLock
 
-from qa.config import Config, load_config
+from qa.configuration.config import Config, load_config
 from qa.editing.changes import Changes
 from qa.editing.corpus import identity
 from qa.editing.jobs import Job, Jobs, Outcome, Step
 from qa.editing.worker import Worker
 from qa.engine import Engine
+from tests.qa.api.test_api_errors import assert_problem
 from tests.qa.commands import run_qa
 from tests.qa.editing.test_uploads import finished, send
 from tests.qa.servers import make_corpus, serving, wait_until
-from tests.qa.test_api_errors import assert_problem
 
 
 @pytest.fixture

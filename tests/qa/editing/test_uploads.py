@@ -14,9 +14,9 @@ import httpx
 import pytest
 from filelock import FileLock
 
-from qa.config import Config, load_config
+from qa.configuration.config import Config, load_config
+from tests.qa.api.test_api_errors import assert_problem
 from tests.qa.servers import make_corpus, serving, wait_until
-from tests.qa.test_api_errors import assert_problem
 
 TOWER = "钟楼建于1384年。\n"
 

@@ -63,7 +63,7 @@ def squad_file(tmp_path: Path) -> Path:
 
 
 def measured(file: Path, config: Path | None = None) -> Evaluation:
-    from qa.config import load_config
+    from qa.configuration.config import load_config
 
     dataset = load_dataset(file)
     with engine_over(dataset.documents, load_config(config)) as engine:

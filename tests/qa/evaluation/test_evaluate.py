@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from index.errors import QueryError
-from qa.config import Config, load_config
+from qa.configuration.config import Config, load_config
 from qa.engine import Engine
 from qa.evaluation.evaluate import EvalQuestion, Evaluation, Figures, evaluate, load_questions
 from qa.evaluation.gate import make_gate

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from index.lexicon import Synonyms
-from index.segmenter import PLAIN
+from index.text.lexicon import Synonyms
+from index.text.segmenter import PLAIN
 from index.types import Passage
 from qa.llm.check import Checker, Source, latin_names
 from qa.llm.marks import Writer
-from qa.question import Question
+from qa.understanding.question import Question
 
 LANZHOU = Passage(
     id="a-1", row=1, document_id="a", collection="c", path="a.txt", title="兰州市总工会纪实",

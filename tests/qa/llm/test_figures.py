@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.fold import fold_text
+from index.text.fold import fold_text
 from qa.llm.figures import Figures
 
 SOURCE = (

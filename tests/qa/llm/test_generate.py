@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from index.errors import QueryError
-from qa.config import Config
-from qa.conversation import Turn
+from qa.configuration.config import Config
+from qa.configuration.settings import LlmConfig
 from qa.engine import Engine
 from qa.schemas import MAX_ANSWER_CHARS, AskResponse, Delta, Sources
-from qa.settings import LlmConfig
+from qa.understanding.conversation import Turn
 from tests.conftest import CANONICAL
 from tests.qa.llm import model_server as models
 from tests.qa.llm.model_server import KEY, MODEL, ModelServer, serving_model

@@ -15,19 +15,19 @@ import httpx
 import pytest
 from rich.console import Console
 
-from qa.config import Config
-from qa.doctor import examine
+from qa.cli.doctor import examine
+from qa.cli.terminal import follow
+from qa.configuration.config import Config
 from qa.engine import Engine
 from qa.schemas import AskResponse
-from qa.terminal import follow
 from tests.conftest import CANONICAL
+from tests.qa.api.test_api_errors import assert_problem
 from tests.qa.commands import COMMAND, assert_fails, environment, run_qa
 from tests.qa.llm import model_server as models
 from tests.qa.llm.model_server import KEY, MODEL, ModelServer, serving_model
 from tests.qa.llm.test_generate import FAILURES, TOO_LONG_S, with_model
 from tests.qa.servers import serving, wait_until
 from tests.qa.sse import events, text_of
-from tests.qa.test_api_errors import assert_problem
 
 LIE = models.saying("资助了9999名学生[1]。")
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.segmenter import PLAIN
-from qa.conversation import Turn
+from index.text.segmenter import PLAIN
 from qa.llm.check import Source
 from qa.llm.prompt import harmless, messages
+from qa.understanding.conversation import Turn
 from tests.qa.llm.model_server import Prompt
 from tests.qa.llm.test_check import LANZHOU
 

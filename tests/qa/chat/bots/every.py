@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from qa.config import Config
+from qa.configuration.config import Config
 from tests.qa.chat.bots.dingtalk import Dingtalk
 from tests.qa.chat.bots.feishu import Feishu, FeishuCallback
 from tests.qa.chat.bots.platforms import Platform

@@ -18,9 +18,9 @@ from markdown_it import MarkdownIt
 from websockets.sync.server import Server, ServerConnection
 from websockets.sync.server import serve as serve_sockets
 
-from qa.chat.bots.room import Room
+from qa.chat.bots.dispatcher import Room
 from qa.chat.bots.run import find_bot
-from qa.config import Config
+from qa.configuration.config import Config
 from qa.engine import Engine
 from tests.qa.servers import wait_until
 

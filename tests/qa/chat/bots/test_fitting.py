@@ -3,11 +3,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa.chat.bots.fitting import Run, fitted, markdown, marked, runs, utf8_size
+from qa.chat.bots.card_limits import Run, fitted, markdown, marked, runs, utf8_size
 from qa.chat.bots.sentences import _SENTENCES, say
 from qa.chat.card import Card, Source
 from qa.chat.dialects import escape_plain
-from qa.chat.words import CHINESE
+from qa.chat.phrases import CHINESE
 
 URL = "https://docs.example/documents/d?start=1&end=2"
 SHORT = st.text(max_size=60)

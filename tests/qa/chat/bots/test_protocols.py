@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from qa.config import Config
+from qa.configuration.config import Config
 from qa.engine import Engine
 from qa.schemas import AskResponse
 from tests.conftest import CANONICAL

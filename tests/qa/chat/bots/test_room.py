@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from qa.chat.bots.room import Question, Room
+from qa.chat.bots.dispatcher import Question, Room
 from qa.chat.card import Card
-from qa.config import Config
-from qa.conversation import Turn
+from qa.configuration.config import Config
 from qa.engine import Engine
 from qa.schemas import MAX_QUERY_CHARS, AskResponse
+from qa.understanding.conversation import Turn
 from tests.conftest import CANONICAL
 from tests.qa.servers import wait_until
 

@@ -11,7 +11,7 @@ import pytest
 
 from index.errors import ConfigError
 from qa.chat.bots.run import PACKAGES, Hidden, find_bot
-from qa.config import Config
+from qa.configuration.config import Config
 from tests.conftest import CANONICAL
 from tests.qa.chat.bots.dingtalk import SECRET, SESSION, TICKET, Dingtalk
 from tests.qa.chat.bots.every import BASE

@@ -1,0 +1,165 @@
+"""Lines of text to paragraphs: wrapped lines and sentences cut by a page or column are put together again. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from index.chunking.cuts import MAX_SHORT_LINE_CHARS, hyphen, is_cut, joins_words, opens
+from index.chunking.furniture import furniture, is_furniture
+from index.chunking.numbering import INNER_STOP, TERMINATED, heading_level
+from index.text.fold import fold_aligned
+from index.types import Span
+
+MAX_WRAP_COLUMNS = 130
+# Newspaper columns of Han text are as narrow as this; shorter lines of equal length are verse or lists.
+MIN_HAN_COLUMNS = 11
+# Lines of one width are this share of the widest at least, the last of a paragraph apart.
+_FULL_LINE = 0.75
+_HAN_FULL_LINE = 0.85
+_INDENT_CHARS = 2
+# So far round a break the same words are looked for elsewhere.
+_NEARBY_CHARS = 20_000
+_HAN = re.compile("[\u4e00-\u9fff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A paragraph's span in the document. `level` is set for headings only (1 is outermost).
+
+    `hidden` are the line breaks inside it, and page furniture; `is_furniture` when it
+    holds nothing else. `gap` is the number of blank lines above.
+    """
+
+    start: int
+    end: int
+    text: str
+    gap: int = 0
+    level: int | None = None
+    hidden: tuple[Span, ...] = ()
+    is_furniture: bool = False
+    is_indented: bool = False
+
+
+def lines(text: str) -> Iterator[Paragraph]:
+    """The lines of `text` that are not blank, their page furniture hidden."""
+    gap = position = 0
+    aligned = fold_aligned(text)
+    for line in text.splitlines(keepends=True):
+        if stripped := line.strip():
+            indent = line.index(stripped[0])
+            start = position + indent
+            spans = furniture(stripped, aligned[start : start + len(stripped)])
+            alone = is_furniture(stripped, spans)
+            hidden = [(0, len(stripped))] if alone else spans
+            yield Paragraph(
+                start, start + len(stripped), stripped, gap, is_furniture=alone, is_indented=indent > 0,
+                hidden=tuple((start + first, start + last) for first, last in hidden),
+            )  # fmt: skip
+        gap = 0 if stripped else gap + 1
+        position += len(line)
+
+
+def join(found: Iterator[Paragraph], text: str) -> Iterator[Paragraph]:
+    """Put together what the page cut. Furniture between the two halves of a sentence goes with them."""
+    current: Paragraph | None = None
+    between: list[Paragraph] = []
+    for line in _unwrap(list(found), text):
+        if line.is_furniture and current is not None:
+            between.append(line)
+        elif current is not None and _goes_on(current, line, text):
+            current = _merge([current, line], text, is_interrupted=bool(between))
+            between = []
+        else:
+            yield from [current] if current is not None else []
+            yield from between
+            current, between = line, []
+    yield from [current] if current is not None else []
+    yield from between
+
+
+def _goes_on(line: Paragraph, following: Paragraph, text: str) -> bool:
+    if line.hidden and line.hidden[-1][1] == line.end:
+        return False  # what ends in furniture was not cut
+    nearby = text[max(0, line.start - _NEARBY_CHARS) : following.end + _NEARBY_CHARS]
+    return is_cut(line.text, following.text, nearby)
+
+
+def _merge(piece: list[Paragraph], text: str, *, is_interrupted: bool = False) -> Paragraph:
+    """One paragraph of several lines; `is_interrupted` when furniture stands between them."""
+    hidden = list(piece[0].hidden)
+    for above, line in pairwise(piece):
+        hidden += [*_break(above, line, text, is_interrupted=is_interrupted), *line.hidden]
+    start, end = piece[0].start, piece[-1].end
+    return replace(piece[0], end=end, text=text[start:end], hidden=tuple(hidden))
+
+
+def _break(above: Paragraph, line: Paragraph, text: str, *, is_interrupted: bool) -> list[Span]:
+    """What to hide between two lines of a sentence: the line break, with its hyphen and furniture."""
+    end = above.end - hyphen(above.text, line.text, text)
+    if is_interrupted and end == above.end and not joins_words(above.text, line.text):
+        # The first line break apart from the furniture: a hidden line break between Western words is a space.
+        return [(end, end + 1), (end + 1, line.start)]
+    return [(end, line.start)]
+
+
+def _unwrap(found: list[Paragraph], text: str) -> Iterator[Paragraph]:
+    """Rejoin paragraphs that were wrapped at a fixed width: runs of lines as long as each other, the last shorter."""
+    block: list[Paragraph] = []
+    for line in [*found, None]:
+        if line is None or line.is_furniture or (block and line.gap):
+            yield from _unwrap_block(block, text)
+            block = []
+        if line is not None and line.is_furniture:
+            yield line
+        elif line is not None:
+            block.append(line)
+
+
+def _unwrap_block(block: list[Paragraph], text: str) -> Iterator[Paragraph]:
+    widest = max((len(line.text) for line in block), default=0)
+    may_wrap = len(block) > 1 and MIN_HAN_COLUMNS <= widest <= MAX_WRAP_COLUMNS
+    is_han = may_wrap and sum(len(_HAN.findall(line.text)) for line in block) > 0.5 * sum(
+        len(line.text) for line in block
+    )
+    if not may_wrap or (not is_han and widest < 0.7 * MAX_SHORT_LINE_CHARS):
+        yield from block
+        return
+    full = (_HAN_FULL_LINE if is_han and widest < 0.7 * MAX_SHORT_LINE_CHARS else _FULL_LINE) * widest
+    for piece in _wrapped_pieces(block, full):
+        if _is_wrapped(piece, widest):
+            yield _merge(piece, text)
+        else:
+            yield from piece
+
+
+def _wrapped_pieces(block: list[Paragraph], full: float) -> Iterator[list[Paragraph]]:
+    """Cut a block where a paragraph ends: below a line that is not full, above an indented or opening line."""
+    piece: list[Paragraph] = []
+    for line in block:
+        starts = (line.is_indented and not all(one.is_indented for one in block)) or _opens_alone(line)
+        if piece and (starts or _opens_alone(piece[-1]) or _width(piece[-1]) < full):
+            yield piece
+            piece = []
+        piece.append(line)
+    yield piece
+
+
+def _width(line: Paragraph) -> int:
+    return len(line.text) + (_INDENT_CHARS if line.is_indented else 0)
+
+
+def _opens_alone(line: Paragraph) -> bool:
+    return line.level is not None or opens(line.text) or heading_level(line.text) is not None
+
+
+def _is_wrapped(piece: list[Paragraph], widest: int) -> bool:
+    if len(piece) < 2 or all(TERMINATED.search(line.text) for line in piece):
+        return False
+    if widest >= 0.7 * MAX_SHORT_LINE_CHARS:
+        return True
+    # Narrow lines are a column only where sentences run on through them.
+    whole = "".join(line.text for line in piece)
+    return len(piece) > 2 and bool(INNER_STOP.search(whole[:-1]) or "," in whole or "，" in whole or "、" in whole)

@@ -1,0 +1,103 @@
+"""The lines round an article's text: titles, bylines, dates, salutations above it, signatures below. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from index.chunking.cuts import MAX_SHORT_LINE_CHARS
+from index.chunking.lines import Paragraph
+from index.chunking.numbering import TERMINATED, bare, is_piece
+from index.text.fold import fold_text
+
+_SUBTITLE = re.compile("(?:——|--|—|－－)\\S")
+# Words that stand alone on a line as names do.
+_NO_NAME = "(?!目录|前言|引言|序言|摘要|导语|结语|后记|附录|附件|正文|通知|公告|编者按)"
+_COMPOUND = "(?:欧阳|司马|诸葛|上官|司徒|夏侯|皇甫|尉迟|公孙|慕容|令狐|宇文|长孙|东方|端木|独孤|南宫)"
+_HAN_NAME = f"{_NO_NAME}(?:{_COMPOUND}[\u4e00-\u9fff]{{1,2}}|[\u4e00-\u9fff]{{2,3}})"
+NAME = re.compile(_HAN_NAME)
+_OFFICE = (
+    "书记|主席|主任|市长|省长|县长|区长|镇长|部长|厅长|局长|处长|会长|院长|校长|记者|教授|委员|代表|经理|总裁|作者|编辑"
+    "|通讯员|研究员|董事长|秘书长|总理|总统|大使"
+)
+_MONTH = "(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*\\.?"
+# All of these match folded text.
+DATE = re.compile(
+    "(?:[12][0-9]{3}|[一二三四五六七八九〇○零]{4})\\s*[年./-]\\s*[0-9一二三四五六七八九十]{1,3}"
+    "(?:\\s*[月./-]\\s*[0-9一二三四五六七八九十]{1,3}\\s*日?|\\s*月)?"
+    f"|(?:[0-9]{{1,2}} )?{_MONTH} (?:[0-9]{{1,2}}(?:st|nd|rd|th)?,? )?[12][0-9]{{3}}"
+    "|(?:令和|平成|昭和)[0-9元]{1,2}年[0-9]{1,2}月[0-9]{1,2}日"
+)
+DATE_LINE = re.compile(f"[(\\[]?\\s*(?:{DATE.pattern}).{{0,12}}[)\\]]?")
+_BYLINE = re.compile(
+    "[□■◎●◇]\\s?\\S.*|(?:文|撰稿|by)[/: ].+|(?:本?报)?(?:记者|通讯员|特约记者) .+"
+    f"|.{{0,40}}(?:{_OFFICE}) +{_HAN_NAME}|{_HAN_NAME}"
+)
+_LABELLED = re.compile(
+    "[\\[(]?(?:新闻|文章|信息)?(?:作者|记者|来源|译者|摄影|编辑|责任编辑|单位|主讲人?|报告人|发言人|演讲人|日期|时间|地点"
+    "|(?:添加|发布|更新|发文)(?:时间|日期)|文号|发文字号|发文机关|索引号|作成日|発行日|日付|日時|場所|著者|author|date|source|speaker|place|published|updated)\\s?:.*"
+)
+_DOCUMENT_NUMBER = re.compile("[\u4e00-\u9fff]{1,12}\\s?[〔\\[(【]?[12][0-9]{3}[〕\\])】]?\\s?(?:年第?)?[0-9]{1,5}号")
+_SALUTATION = re.compile("[^。!?,]{1,18}:|各[^。!?]{1,70}:|dear .{1,40}[,:]|(?:ladies and gentlemen|各位.{1,30})[,:]")
+_ORGANISATION = re.compile(
+    "[(]?[^,。;:]{1,30}(?:局|厅|部|委|(?<![大例晚议])会|院|府|处|室|所|社|公司|集团|校|大学|中心|组|署|ministry|office|committee)[)]?"
+)
+_REMARK = re.compile("[(](?:此件.{1,20}|完|全文完|未完待续)[)]")
+_MAX_FRONT_CHARS = 80
+
+
+def opens_article(block: Sequence[Paragraph]) -> bool:
+    """Whether a run of short lines reads like the top of an article: a title, then a subtitle, byline or date."""
+    if any(is_piece(line.text) for line in block):
+        return True
+    block = [line for line in block if not line.is_furniture]
+    return len(block) > 1 and any(is_front_matter(line) or _SUBTITLE.match(bare(line.text)) for line in block[1:])
+
+
+def is_front_matter(line: Paragraph) -> bool:
+    """A byline, a name, a date, a document number, a salutation, furniture: in a title block, but no title."""
+    return line.is_furniture or _is_front_text(line.text)
+
+
+def is_formula(line: Paragraph) -> bool:
+    """Whether a line says nothing of its article: it addresses the readers, or allows publication."""
+    folded = fold_text(line.text)
+    return bool(_SALUTATION.fullmatch(folded) or _REMARK.fullmatch(folded))
+
+
+@lru_cache(maxsize=4096)
+def _is_front_text(text: str) -> bool:
+    if len(text) > _MAX_FRONT_CHARS:
+        return False
+    folded = fold_text(text)
+    if _SALUTATION.fullmatch(folded) or _LABELLED.fullmatch(folded):
+        return True
+    short = (_BYLINE, DATE_LINE, _DOCUMENT_NUMBER, _REMARK)
+    return len(text) <= MAX_SHORT_LINE_CHARS and any(pattern.fullmatch(folded) for pattern in short)
+
+
+def is_short(line: Paragraph) -> bool:
+    """Whether a line could stand in a title block."""
+    if line.level is not None or is_front_matter(line):
+        return True
+    return len(line.text) <= MAX_SHORT_LINE_CHARS and not TERMINATED.search(line.text)
+
+
+def signature(block: Sequence[Paragraph], *, ends_text: bool) -> int:
+    """How many lines at the top of a run of short lines sign what stands above: who signs, then the date.
+
+    A title over a date looks alike, so either nothing follows the run (`ends_text`), or a title follows the date.
+    """
+    count = 0
+    for line in block[:4]:
+        folded = fold_text(line.text)
+        is_date = bool(DATE_LINE.fullmatch(folded))
+        if not is_date and not any(pattern.fullmatch(folded) for pattern in (_ORGANISATION, _BYLINE, _REMARK)):
+            break
+        count += 1
+        if is_date:
+            has_title = any(not is_front_matter(line) for line in block[count:])
+            return count if has_title or (ends_text and count == len(block)) else 0
+    is_bracketed = count == len(block) == 1 and block[0].text[0] in "(（"
+    return count if ends_text and (is_bracketed or (count == len(block) and len(block) == 1)) else 0

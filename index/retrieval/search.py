@@ -1,0 +1,193 @@
+"""Hybrid search over a store: BM25 of the passage, BM25 of its article, and nearness in meaning, added up.
+
+The weights were chosen on benchmarks/union_questions.jsonl, DRCD and CMRC; `benchmarks/quality.py` shows what each
+part gives.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from index.encoder import Encoder, Vectors
+from index.store import AnyOf, Store, Term, Terms, codes
+from index.text.fold import fold_text
+from index.text.lexicon import Synonyms
+from index.text.pinyin import MARK, reading
+from index.text.tokens import is_name, query_tokens
+from index.types import Filters, Hit, Scores
+
+LEXICAL_CANDIDATES = 200
+ARTICLE_CANDIDATES = 100
+DENSE_CANDIDATES = 200
+NAME_WEIGHT = 3.0
+# A best passage with this share of the query's words, by weight, makes lexical scores fully comparable with others.
+TRUSTED_SHARE = 0.2
+# What a match of a synonym counts for beside one of the question's own word.
+SYNONYM_WEIGHT = 0.9
+# So many copies of a hit are named; a page's furniture may stand in ten thousand files.
+MAX_COPIES = 20
+
+# A passage with its score, less than nothing so that the best sorts first, its row, and the score's three parts.
+_Scored = tuple[float, int, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What each part of a score counts for."""
+
+    lexical: float = 1.0
+    article: float = 1.0
+    dense: float = 1.5
+
+
+def search(
+    store: Store,
+    encoder: Encoder,
+    query: str,
+    *,
+    top_k: int = 5,
+    filters: Filters = Filters(),  # noqa: B008 - frozen
+    weights: Weights = Weights(),
+    names: Sequence[str] = (),
+    synonyms: Synonyms = Synonyms(),  # noqa: B008 - frozen
+    wordings: Vectors | None = None,
+) -> list[Hit]:
+    """The `top_k` passages that fit `query` best; fewer when fewer share a word or a meaning with it.
+
+    `names` are folded words of the query that say which article is meant; they count more in finding it.
+    `synonyms` are looked for in the place of the query's own words. `wordings` are the query's vectors, see
+    `encode_wordings`, where the caller has them already.
+    """
+    folded = fold_text(query)
+    terms = _terms(store, folded, synonyms)
+    naming = {token for name in names for token in known_tokens(store, name)}
+    if wordings is None:
+        wordings = encode_wordings(encoder, [query, *synonyms.wordings(folded)[1:]])
+    lexical = dict(store.search_passages(terms, LEXICAL_CANDIDATES, filters))
+    articles = dict(store.search_articles([_weighted(term, naming) for term in terms], ARTICLE_CANDIDATES, filters))
+    dense = {
+        row for vector in wordings if vector.any() for row, _ in store.search_vectors(vector, DENSE_CANDIDATES, filters)
+    }
+    candidates = store.vectors(sorted(lexical.keys() | dense))
+    nearest = best_cosines([candidate.codes for candidate in candidates], wordings)
+    best_lexical, best_article = max(lexical.values(), default=1.0), max(articles.values(), default=1.0)
+    trust = _trust(store, terms, best_lexical)
+    scored: list[_Scored] = []
+    for candidate, cosine in zip(candidates, nearest, strict=True):
+        word = trust * lexical.get(candidate.row, 0.0) / best_lexical
+        article = trust * articles.get(candidate.article, 0.0) / best_article
+        total = weights.lexical * word + weights.dense * cosine + weights.article * article
+        scored.append((-total, candidate.row, word, cosine, article))
+    scored.sort()
+    return _hits(store, scored, top_k, filters)
+
+
+def known_tokens(store: Store, folded: str) -> list[str]:
+    """The tokens of a question, where names that stand nowhere in the store are replaced by their pinyin.
+
+    What only looks like pinyin is left out unless something in the store reads so.
+    """
+    found = []
+    tokens = query_tokens(folded, store.segmenter)
+    store.expect(tokens)
+    for token in tokens:
+        if is_name(token, store.segmenter) and not store.document_frequency(token):
+            found.append(reading(token))
+        elif not token.startswith(MARK) or store.document_frequency(token):
+            found.append(token)
+    return found
+
+
+def _trust(store: Store, terms: Terms, best: float) -> float:
+    """How far the lexical parts can be trusted, 0 to 1.
+
+    They are relative to the best match, which is worth little when even that holds next to none of the query's words,
+    as when the query is in another language. A passage of ordinary length that holds every word once has the sum of
+    their inverse document frequencies for its BM25 score.
+    """
+    ideal = sum(
+        min(_ideal(store, way) for way in term.ways) if isinstance(term, AnyOf) else _ideal(store, [term])
+        for term in terms
+    )
+    return min(1.0, best / (TRUSTED_SHARE * ideal)) if ideal else 0.0
+
+
+def _ideal(store: Store, terms: Iterable[tuple[str, float]]) -> float:
+    """The sum of the terms' inverse document frequencies."""
+    passages = store.counts()[1]
+    counts = (store.document_frequency(token) for token, _ in terms)
+    return sum(inverse_frequency(count, passages) for count in counts)
+
+
+def inverse_frequency(count: int, passages: int) -> float:
+    """BM25's inverse document frequency of a token that `count` of `passages` hold."""
+    return math.log(1 + (passages - count + 0.5) / (count + 0.5))
+
+
+def _terms(store: Store, folded: str, synonyms: Synonyms) -> list[Term]:
+    """What BM25 looks for: the query's tokens, and for a word that has synonyms whichever of them fits best."""
+    concepts: list[Term] = []
+    own: set[str] = set()
+    for start, end in synonyms.find(folded):
+        first, *others = ([(t, 1.0) for t in known_tokens(store, way)] for way in synonyms.ways(folded[start:end]))
+        worth = _ideal(store, first)
+        ways = [tuple(first)]
+        for other in others:
+            # Another way that is made of more or of rarer tokens must not be worth more than the query's own.
+            weight = SYNONYM_WEIGHT * min(1.0, worth / (_ideal(store, other) or 1.0))
+            ways.append(tuple((token, weight) for token, _ in other))
+        concepts.append(AnyOf(tuple(ways)))
+        own.update(token for token, _ in first)
+    return [*((token, 1.0) for token in known_tokens(store, folded) if token not in own), *concepts]
+
+
+def _weighted(term: Term, naming: set[str]) -> Term:
+    """A term as articles are searched for it: names count more."""
+    if not isinstance(term, AnyOf):
+        return term[0], term[1] * (NAME_WEIGHT if term[0] in naming else 1.0)
+    factor = NAME_WEIGHT if any(token in naming for token, _ in term.ways[0]) else 1.0
+    return AnyOf(tuple(tuple((token, weight * factor) for token, weight in way) for way in term.ways))
+
+
+def encode_wordings(encoder: Encoder, wordings: Sequence[str]) -> Vectors:
+    """Vectors of a question in several wordings, `(len(wordings), dim)`."""
+    return np.stack([encoder.encode_query(wording) for wording in wordings])
+
+
+def best_cosines(groups: Sequence[bytes], wordings: Vectors) -> list[float]:
+    """For the codes of each group of vectors, the cosine of the one nearest to any of `wordings`, at least 0."""
+    filled = [group for group in groups if group]
+    if not filled:
+        return [0.0] * len(groups)
+    nearest = codes.cosines(filled, wordings).max(axis=1)
+    size = codes.width(wordings.shape[1])
+    starts = np.cumsum([0, *(len(group) // size for group in filled[:-1])])
+    best = iter(np.maximum(np.maximum.reduceat(nearest, starts), 0.0).tolist())
+    return [next(best) if group else 0.0 for group in groups]
+
+
+def _hits(store: Store, scored: Sequence[_Scored], top_k: int, filters: Filters) -> list[Hit]:
+    """The best `top_k` passages, each standing for all that say the same."""
+    best: dict[int, tuple[int, Scores]] = {}
+    # More than `top_k` are looked at only where some say the same.
+    for start in range(0, len(scored), top_k):
+        some = scored[start : start + top_k]
+        leaders = store.clusters(row for _, row, *_ in some)
+        for negative, row, word, cosine, article in some:
+            if leaders[row] not in best:
+                best[leaders[row]] = row, Scores(word, cosine, article, -negative)
+        if len(best) >= top_k:
+            break
+    best = dict(islice(best.items(), top_k))
+    passages = store.passages(row for row, _ in best.values())
+    copies = store.copies({row: leader for leader, (row, _) in best.items()}, MAX_COPIES, filters)
+    kept = [(passages[row], scores) for row, scores in best.values() if row in passages]
+    return [
+        Hit(rank, scores.total, passage, scores, tuple(copies[passage.row]))
+        for rank, (passage, scores) in enumerate(kept, start=1)
+    ]

@@ -1,0 +1,1 @@
+"""Folding, segmentation, names and figures: what is known about text itself."""

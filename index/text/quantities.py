@@ -1,0 +1,275 @@
+"""Numbers, sums, dates and shares in folded text, Chinese and Western, with what they count.
+
+Works on folded text (`index.text.fold`): full-width digits, Traditional characters and stray spaces are already gone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from index.types import Span
+
+Kind = Literal["count", "money", "share", "date", "time", "duration", "ordinal"]
+
+_DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"〇": 0, "○": 0, "两": 2}
+_SCALES = {"十": 10, "百": 100, "千": 1000}
+_ENGLISH_SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9}
+_HAN_DIGITS = "零〇○一二三四五六七八九"
+_HAN = f"{_HAN_DIGITS}两十百千"
+_ARABIC = "[0-9]+(?:,[0-9]{3})*(?:\\.[0-9]+)?"
+_DIGITS_OR_HAN = f"(?:{_ARABIC}|[几数][十百千]+|[{_HAN}]+)"
+# 3亿2000万, 二千三百万六千: a larger scale inside a number, something behind it.
+_NUMBER = f"(?:{_DIGITS_OR_HAN}(?:[万亿]{_DIGITS_OR_HAN})*)"
+_MORE = "[多余来几]"
+_LATER = "(?: ?(?:以上|以下|左右|以内|多))?"
+_TO = " ?(?:-|~|–|—{1,2}|至|到) ?"
+_RANGE = f"(?:{_NUMBER}[万亿]?{_TO}(?={_NUMBER}))?"
+
+MONEY_UNITS = "元|块钱|块|美元|欧元|港元|人民币|日元|英镑"
+COUNT_UNITS = (
+    "人次|人|名|位|口|个百分点|个|家|户|件\\(次\\)|件|项|场次|场\\(次\\)|场|次|期|篇|份|条|种|类|所|座|间|台|辆|套|本|部门|部"
+    "|起|宗|例|支|批|届|班次|班|对|只|头|株|棵|亩|公顷|公里|千米|平方公里|平方米|立方米|米|厘米|毫米|吨|公斤|千克|毫克|克"
+    "|毫升|升(?![级至到高任职旗])|岁|层|级|档|处|回|趟|遍|张|幅|册|枚|艘|架|列|节|门|道|点|分|秒|页|字|句|首|面(?![积对向临前上下子试貌部料条粉包])|颗|块|片|粒|根|栋|幢|桌|席"
+    "|斤|盏|双(?![方向边休语重轨拥创])|箱|袋|瓶|盒|桶|卷|集(?![中体合团成聚资结])|款|匹|尾|朵|具(?![有体备])|平米|海里|英里|学时|课时"
+    "|票|倍|周岁|摄氏度|度|千瓦时|千瓦|瓦|伏|万|亿"
+)
+_LATIN_UNITS = "kwh|kw|kg|mg|ml|km|cm|mm|gb|mb|tb|kb|mah|ah|khz|mhz|ghz|hz|mpa|kpa|rpm|db|°c|°f|v|w|l|m|g"
+_PEOPLE = frozenset("人次 人 名 位 口".split())
+_THINGS = frozenset("个 项 件 件(次) 条 份 篇 种 类 部 部门 套 本 点 处".split())
+_EVENTS = frozenset("次 回 场 场次 场(次) 期 届 趟 遍 人次 班次 班".split())
+_BODIES = frozenset("个 家 户 所 座 间 处 部门".split())
+_UNIT_FAMILIES = (_PEOPLE, _THINGS, _EVENTS, _BODIES, frozenset({"天", "日"}), frozenset({"岁", "周岁"}))
+_DURATION_UNITS = (
+    "个半?(?:小时|月|星期|学期|季度|工作日|自然日|交易日)|工作日|自然日|年半|年|天半|天|小时|分钟|周|星期|日"
+)
+_MONTH_DAY = f"(?:[0-9]{{1,2}}|[{_HAN}]{{1,3}})月(?:份|底|初|末|中旬|上旬|下旬|(?:[0-9]{{1,2}}|[{_HAN}]{{1,3}})[日号])?"
+_ERAS = (
+    "民国|宣统|光绪|同治|咸丰|道光|嘉庆|乾隆|雍正|康熙|顺治|崇祯|天启|万历|隆庆|嘉靖|正德|弘治|成化|宣德|永乐|洪武|至正|至元"
+    "|绍兴|靖康|宣和|元丰|熙宁|庆历|天宝|开元|贞观"
+)
+_YEAR = f"(?:(?:19|20)[0-9]{{2}}|[一二][{_HAN_DIGITS}]{{3}})"
+# Years long past are told from spans of years by what stands around them: 距今1300年, 1500年历史.
+_OLD_YEAR = "(?<!距今)(?<!已有)(?<!长达)1[0-8][0-9]{2}年(?!的?历史|以上|左右|之久|[来内间多])"
+_ENGLISH_NUMBER = (
+    "(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen"
+    "|nineteen|(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[ -](?:one|two|three|four|five|six|seven"
+    "|eight|nine))?)"
+)
+_ENGLISH_DURATIONS = {"minute": "分钟", "hour": "小时", "day": "天", "week": "周", "month": "月", "year": "年"}
+_MONTH = "(?:january|february|march|april|may|june|july|august|september|october|november|december)"
+_PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
+    (
+        "date",
+        re.compile(
+            f"公元前?{_NUMBER}年(?:{_MONTH_DAY})?|(?:{_ERAS})(?:元|{_NUMBER})年(?:{_MONTH_DAY})?"
+            f"|(?:公元前?)?(?<!第){_NUMBER}世纪(?:[{_HAN}0-9]{{1,2}}年代)?(?:初期?|末期?|中叶|中期|后期)?"
+            f"|(?:[0-9]0|[{_HAN_DIGITS}][十零])年代(?:初期?|末期?|中期|后期)?"
+        ),
+    ),
+    ("ordinal", re.compile(f"(?:第|(?<!午)前){_NUMBER}(?:名|位|届|次|批|个|期|章|条|节|篇)?")),
+    (
+        "date",
+        re.compile(
+            f"(?:{_YEAR}年?{_TO})?{_YEAR}年(?:{_MONTH_DAY}|底|初|末|代)?(?![来内间多])"
+            f"|{_OLD_YEAR}(?:{_MONTH_DAY}|底|初|末)?"
+            f"|(?:19|20)[0-9]{{2}}[-/.][0-9]{{1,2}}[-/.][0-9]{{1,2}}(?:\\s?[0-9]{{1,2}}:[0-9]{{2}}(?::[0-9]{{2}})?)?"
+            f"|(?:今|去|前|明|当)年(?:{_MONTH_DAY}|底|初|末)|{_MONTH_DAY}"
+            f"|[0-9]{{1,2}}(?:st|nd|rd|th)?\\s(?:of )?{_MONTH}(?:,?\\s[12][0-9]{{3}})?"
+            f"|{_MONTH}\\s(?:[0-9]{{1,2}}(?:st|nd|rd|th)?(?:,?\\s[12][0-9]{{3}})?(?![0-9])|[12][0-9]{{3}})"
+            "|(?<![0-9.,-])(?:1[5-9]|20)[0-9]{2}(?![0-9%-]|[.,][0-9]|[a-z\u4e00-\u9fff])"
+        ),
+    ),
+    (
+        "time",
+        re.compile(
+            f"(?:[上下]午|午[前后]|中午|晚上?|早上?|凌晨)[{_HAN}0-9]{{1,3}}[点时](?:[{_HAN}0-9]{{1,3}}分|半|整)?"
+            f"|[{_HAN}0-9]{{1,3}}[点时](?:[{_HAN}0-9]{{1,3}}分|半|整)|(?<![0-9:])[0-9]{{1,2}}:[0-9]{{2}}(?![0-9:])"
+        ),
+    ),
+    (
+        "share",
+        re.compile(
+            f"(?:{_ARABIC}[%‰]?{_TO})?{_ARABIC}(?:%|‰| ?percent){_LATER}|[{_HAN}0-9]+分之[{_HAN}0-9点.]+{_LATER}"
+            f"|(?<![几数])(?:[{_HAN}]|[0-9.]+)成(?![为立功员果本就长年交效份绩都语人])"
+        ),
+    ),
+    (
+        "money",
+        re.compile(
+            f"{_RANGE}{_NUMBER}{_MORE}?[万亿千百]*{_MORE}?(?:{MONEY_UNITS}){_LATER}"
+            f"|(?:[$€£¥]|\\b(?:rmb|cny|usd|eur)) ?{_ARABIC}[万亿]?(?: ?(?:million|billion|thousand))?"
+            f"|{_ARABIC} ?(?:million|billion)? ?(?:dollars|yuan|euros|pounds)"
+        ),
+    ),
+    (
+        "duration",
+        re.compile(
+            f"{_RANGE}(?:{_NUMBER}{_MORE}?|(?<![上下])半)(?:{_DURATION_UNITS})(?![级度份底初月岁]){_LATER}"
+            f"|\\b(?:{_ARABIC}|an?|one|half an?|{_ENGLISH_NUMBER})[ -](?:{'|'.join(_ENGLISH_DURATIONS)})s?\\b"
+        ),
+    ),
+    (
+        "count",
+        re.compile(
+            "(?<![0-9-])(?:0[0-9]{2,3}-[0-9]{3,4}-?[0-9]{4}(?:-[0-9]{1,5})?|[48]00-[0-9]{3}-?[0-9]{4})(?![0-9])"
+        ),
+    ),
+    (
+        "count",
+        re.compile(
+            f"{_RANGE}{_NUMBER}{_MORE}?[万亿]*{_MORE}?(?:{COUNT_UNITS}){_LATER}"
+            f"|{_ARABIC} ?(?:{_LATIN_UNITS})(?![a-z0-9])"
+            f"|{_ARABIC}[万亿]?(?: ?(?:million|billion|thousand|hundred))?"
+            f"|\\b{_ENGLISH_NUMBER}(?: (?:million|billion|thousand|hundred))?\\b"
+        ),
+    ),
+)
+_NUMERAL = re.compile(f"({_NUMBER})({_MORE}?)([万亿千百]*)")
+_ENGLISH_SCALE = re.compile(" ?(hundred|thousand|million|billion)")
+_IS_RANGE = re.compile(f"{_NUMBER}[万亿%‰]?{_TO}{_NUMBER}")
+_FRACTION = re.compile(f"([{_HAN}0-9]+)分之([{_HAN}0-9点.]+)")
+_UNIT = re.compile(f"(?:{COUNT_UNITS}|{MONEY_UNITS}|{_DURATION_UNITS}|(?<![a-z])(?:{_LATIN_UNITS}))(?={_LATER}$)")
+# What looks like a quantity at its first characters and is a word or a slogan.
+_IDIOM = re.compile(
+    "十分(?!钟)|一起(?![\u4e00-\u9fff]{0,6}(?:案|事故|火灾|纠纷))|一次性|一度|一道(?!题|菜|门)|一块(?!钱)|一点|一条龙|百年大计|百分(?!之)"
+    "|一年一度|十[一二三四五]五|[三五]个(?:代表|一工程)|两个(?:维护|一百年|确立)|四个(?:意识|自信|全面)|[两二三四五六七八九十]位一体"
+    "|八项规定|一分为|三言两语|一日三餐"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A quantity in a text.
+
+    `value` is in units: 1.2万 is 12000, and a share is in per cent; None for a date or time, a range, and 几百.
+    `unit` is empty for a bare number and a time.
+    """
+
+    span: Span
+    text: str
+    kind: Kind
+    unit: str
+    value: float | None
+
+
+@lru_cache(maxsize=8192)
+def quantities(folded: str) -> tuple[Quantity, ...]:
+    """The quantities of a folded text in order; where two readings overlap, the more specific one is kept.
+
+    Remembered, because question after question reads the same clauses.
+    """
+    taken: list[Quantity] = []
+    for kind, pattern in _PATTERNS:
+        for match in pattern.finditer(folded):
+            if any(match.start() < other.span[1] and other.span[0] < match.end() for other in taken):
+                continue
+            if _is_word_part(folded, match.span()) or _IDIOM.match(folded, match.start()):
+                continue
+            taken.append(_quantity(match, kind))
+    return tuple(sorted(taken, key=lambda quantity: quantity.span))
+
+
+def number(text: str) -> float | None:
+    """The number that a text begins with: 1,234; 1.2万; 一千二百余; 二〇一九. None when there is none, or 几百."""
+    match = _NUMERAL.match(text)
+    if not match or match[0][0] in "几数":
+        return None
+    return _numeral(match[1].replace(",", "") + match[3])
+
+
+def _numeral(text: str) -> float | None:
+    """What a numeral without commas stands for, None where it only sketches: 七八 is about seven or eight."""
+    if not text:
+        return None
+    for mark, scale in (("亿", 1e8), ("万", 1e4)):
+        if mark in text:
+            left, _, right = text.rpartition(mark)
+            upper, lower = _numeral(left), _numeral(right or "0")
+            return None if upper is None or lower is None else upper * scale + lower
+    digits = text.rstrip("十百千") if text[0] in "0123456789" else text
+    value = float(digits) if digits[0] in "0123456789" else _han_number(digits)
+    if value is not None:
+        for scale_char in text[len(digits) :]:
+            value *= _SCALES[scale_char]
+    return value
+
+
+def _quantity(match: re.Match[str], kind: Kind) -> Quantity:
+    text = match.group()
+    found = _UNIT.search(text)
+    unit = found.group() if found and kind != "time" and found.group() not in ("万", "亿") else ""
+    if kind == "duration" and not unit:
+        unit = next((name for word, name in _ENGLISH_DURATIONS.items() if word in text), "")
+    return Quantity(match.span(), text, kind, unit, None if kind in ("date", "time") else _value(text, kind))
+
+
+def _value(text: str, kind: Kind) -> float | None:
+    if _IS_RANGE.match(text):
+        return None
+    if fraction := _FRACTION.match(text):
+        whole, part = number(fraction[1]), _decimal(fraction[2])
+        return part / whole * 100 if whole and part is not None else None
+    bare = re.sub("^(?:[第前$€£¥]|rmb|cny|usd|eur)? ?", "", text)
+    if bare.startswith("半"):
+        return 0.5
+    value = number(bare)
+    if value is not None and (scale := _ENGLISH_SCALE.search(bare)):
+        value *= _ENGLISH_SCALES[scale[1]]
+    return value * 10 if value is not None and kind == "share" and "成" in text else value
+
+
+def _decimal(text: str) -> float | None:
+    """八十五点五 is 85.5."""
+    whole, _, places = text.partition("点")
+    value = number(whole)
+    if value is None or not places:
+        return value
+    digits = "".join(str(_DIGITS[char]) if char in _DIGITS else char for char in places)
+    return float(f"{int(value)}.{digits}") if digits.isdigit() else None
+
+
+def _is_word_part(folded: str, span: Span) -> bool:
+    """Whether a match is a piece of a code, a longer number or an idiom rather than a quantity of its own."""
+    before, after = folded[: span[0]][-1:], folded[span[1] :][:1]
+    text = folded[slice(*span)]
+    if text[0] in "0123456789" and before and before.isascii() and (before.isalnum() or before in "._"):
+        return True
+    if text[0] in "0123456789" and re.search("[a-z]-$", folded[max(0, span[0] - 2) : span[0]]):
+        return True
+    if text[-1].isascii() and text[-1].isalnum() and after and after.isascii() and after.isalnum():
+        return True
+    if text[-1] in "0123456789" and re.match("\\.[0-9]", folded[span[1] :]):
+        return True
+    return bool(before) and before in _HAN and text[0] in _HAN
+
+
+def _han_number(text: str) -> float | None:
+    if not any(char in _SCALES for char in text):
+        is_sketch = len(text) in (2, 3) and not set(text) & set("零〇○")
+        return None if is_sketch else float("".join(str(_DIGITS[char]) for char in text))
+    total = current = 0
+    for char in text:
+        if char in _DIGITS:
+            current = _DIGITS[char]
+        else:
+            total += (current or 1) * _SCALES[char]
+            current = 0
+    return float(total + current)
+
+
+def counts_in(asked: str, unit: str) -> bool:
+    """Whether a figure in `unit` answers a question that asks in `asked`: 人次 answers 多少名, all answer 多少个."""
+    if asked == unit:
+        return True
+    if asked == "个":
+        return unit in _PEOPLE | _THINGS | _BODIES
+    return any(asked in family and unit in family for family in _UNIT_FAMILIES)
+
+
+def differ(one: str, other: str) -> bool:
+    """Whether two units surely count different things: 名 and 次 do, 名 and 人 don't, and of 户 and 米 nobody knows."""
+    known = all(any(unit in family for family in _UNIT_FAMILIES) for unit in (one, other))
+    return known and not counts_in(one, other) and not counts_in(other, one)

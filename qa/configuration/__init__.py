@@ -1,0 +1,1 @@
+"""config.yaml and the environment, read in one place."""

@@ -1,0 +1,1 @@
+"""What a corpus holds: overview, examples to ask, the map."""

@@ -1,0 +1,1 @@
+"""A question, alone or after others, to what it asks for."""

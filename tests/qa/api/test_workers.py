@@ -1,0 +1,194 @@
+"""`qa serve` as real processes: several workers, and the end of each."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from qa.configuration.config import Config
+from qa.schemas import EXAMPLE_QUESTION
+from tests.qa.api.test_metrics import figures
+from tests.qa.commands import COMMAND, environment
+from tests.qa.servers import make_corpus, wait_until
+
+SLOW = """
+import sys, time
+from fastapi.responses import StreamingResponse
+from qa.api import server
+from qa.configuration.config import load_config
+
+def parts():
+    for _ in range(10):
+        yield b"x"
+        time.sleep(0.1)
+
+def extended(config, listener, make=server.make_server):
+    made = make(config, listener)
+    made.config.app.add_api_route("/slow", lambda: time.sleep(1))
+    made.config.app.add_api_route("/stuck", lambda: time.sleep(60))
+    made.config.app.add_api_route("/stream", lambda: StreamingResponse(parts()))
+    return made
+
+server.make_server = extended
+server.serve(load_config(sys.argv[1]), port=0)
+"""
+
+
+class Served:
+    """A server process, what it wrote so far, and a client of it."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.log = ""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        wait_until(lambda: "answers questions" in self.log or process.poll() is not None)
+        self.address = re.search(r"http://127\.0\.0\.1:\d+", self.log).group()
+        self.client = httpx.Client(base_url=self.address, timeout=60)
+
+    def _read(self) -> None:
+        for line in self.process.stderr:
+            self.log += line
+
+    def workers(self) -> list[int]:
+        """The processes that were started by this one and answer."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+    def end(self, kind: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(kind)
+        code = self.process.wait(30)
+        self._reader.join(10)
+        return code
+
+
+@contextmanager
+def served(command: Sequence[str | Path], **variables: str) -> Iterator[Served]:
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(**variables))
+    with process:
+        try:
+            found = Served(process)
+            with found.client:
+                yield found
+        finally:
+            process.terminate()
+            try:
+                process.wait(30)
+            finally:
+                process.kill()
+
+
+def file_of(config: Config) -> Path:
+    return config.base / "config.yaml"
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Two workers over the seeds, which they index themselves."""
+    folder = tmp_path_factory.mktemp("workers")
+    make_corpus(folder, "seeds")
+    with served([*COMMAND, "serve", "--workers", "2", "--port", "0", "--config", folder / "config.yaml"]) as found:
+        yield found
+
+
+class TestWorkers:
+    def test_index_once_and_tell_the_address_once(self, two):
+        assert two.log.count("indexing 5 files") == 1
+        assert two.log.count("answers questions") == 1
+        assert len(two.workers()) == 2
+
+    def test_share_the_work_and_count_it_together(self, two):
+        def ask(_: int) -> str:
+            response = httpx.post(f"{two.address}/v1/ask", json={"query": EXAMPLE_QUESTION}, timeout=60)
+            return response.json()["answer"]["value"]
+
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(ask, range(40))) == {"1097名"}
+        found = figures(two.client)
+        assert found["cited_qa_requests_total method=POST route=/v1/ask status=200"] == 40
+        assert found["cited_qa_answers_total kind=extractive reason= status=answered"] == 40
+        assert found["cited_qa_workers"] == 2
+
+    def test_one_that_is_killed_is_replaced(self, two):
+        before = two.workers()
+        os.kill(before[0], signal.SIGKILL)
+        wait_until(lambda: len(two.workers()) == 2 and before[0] not in two.workers())
+        assert before[1] in two.workers()
+
+        def are_both_ready() -> bool:
+            answers = [httpx.get(f"{two.address}/readyz").status_code for _ in range(10)]
+            return set(answers) == {200} and figures(two.client)["cited_qa_workers"] == 2
+
+        wait_until(are_both_ready)
+        found = figures(two.client)
+        assert found["cited_qa_requests_total method=POST route=/v1/ask status=200"] == 40
+        assert two.log.count("answers questions") == 1
+
+    def test_end_with_their_supervisor(self, two):
+        workers = two.workers()
+        two.client.close()
+        assert two.end() == 0
+        assert not any(is_alive(pid) for pid in workers)
+        assert "Traceback" not in two.log
+
+
+def test_workers_end_when_their_supervisor_is_killed(seeds_config):
+    with served([*COMMAND, "serve", "--workers", "2", "--port", "0", "--config", file_of(seeds_config)]) as found:
+        workers = found.workers()
+        found.process.kill()
+        wait_until(lambda: not any(is_alive(pid) for pid in workers))
+
+
+@pytest.fixture
+def slow(seeds_config: Config) -> Iterator[Served]:
+    with served([sys.executable, "-c", SLOW, file_of(seeds_config)], QA_SERVER_GRACE_S="3") as found:
+        yield found
+
+
+class TestEnd:
+    @pytest.mark.parametrize(("path", "text"), [("/slow", "null"), ("/stream", "x" * 10)])
+    def test_what_runs_is_finished_and_nothing_new_begins(self, slow, path, text):
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(slow.client.get, path)
+            wait_until(lambda: figures(slow.client)["cited_qa_requests_running"] == 2)
+            slow.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: not self._is_taken(slow))
+            assert slow.process.poll() is None
+            assert running.result().text == text
+        assert slow.end() == 0
+        assert "Traceback" not in slow.log
+
+    def _is_taken(self, slow: Served) -> bool:
+        try:
+            return httpx.get(f"{slow.address}/healthz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def test_what_does_not_end_is_left(self, slow):
+        with ThreadPoolExecutor(1) as pool:
+            stuck = pool.submit(slow.client.get, "/stuck")
+            wait_until(lambda: figures(slow.client)["cited_qa_requests_running"] == 2)
+            started = time.monotonic()
+            assert slow.end() == 0
+            assert time.monotonic() - started < 3 + 5
+            assert stuck.exception() or stuck.result().status_code == 500
