@@ -123,8 +123,14 @@ def _move_one(folder: Path, version: int, chance: random.Random, versions: dict[
 def _duration(folder: Path, *options: str) -> float:
     """How long `qa index` takes, in seconds; what it says goes to our stderr when it fails."""
     started = time.monotonic()
-    subprocess.run([*QA, "index", *options], cwd=folder, env=environment(), check=bool(not options),
-                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # fmt: skip
+    subprocess.run(
+        [*QA, "index", *options],
+        cwd=folder,
+        env=environment(),
+        check=bool(not options),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
     return time.monotonic() - started
 
 
@@ -197,9 +203,12 @@ class Client(threading.Thread):
     def _upload(self, name: str, content: str) -> int:
         body = (
             b'--x\r\nContent-Disposition: form-data; name="replace"\r\n\r\ntrue\r\n'
-            b'--x\r\nContent-Disposition: form-data; name="file"; filename="' + name.encode() + b'"\r\n\r\n'
-            + content.encode() + b"\r\n--x--\r\n"
-        )  # fmt: skip
+            b'--x\r\nContent-Disposition: form-data; name="file"; filename="'
+            + name.encode()
+            + b'"\r\n\r\n'
+            + content.encode()
+            + b"\r\n--x--\r\n"
+        )
         headers = {"Content-Type": "multipart/form-data; boundary=x"}
         return _send(urllib.request.Request(f"{self._address}/v1/documents", body, headers))[0]
 

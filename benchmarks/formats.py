@@ -34,9 +34,12 @@ def main() -> None:
             report = engine.index()
             total = evaluate(engine, questions).total
         rows[name] = {
-            "documents": report.documents, "passages": report.passages, "hit@1": round(total.hit_at_1 or 0, 4),
-            "hit@5": round(total.hit_at_5 or 0, 4), "answer": round(total.answer_accuracy or 0, 4),
-        }  # fmt: skip
+            "documents": report.documents,
+            "passages": report.passages,
+            "hit@1": round(total.hit_at_1 or 0, 4),
+            "hit@5": round(total.hit_at_5 or 0, 4),
+            "answer": round(total.answer_accuracy or 0, 4),
+        }
         print(f"{name:10} {rows[name]}", flush=True)
     RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
 

@@ -57,15 +57,33 @@ def fuzz(address: str, folder: Path, cases: int, phases: str, seed: int | None) 
     report = folder / "report.json"
     subprocess.run(
         [
-            sys.executable, "-m", "schemathesis.cli", "run", f"{address}/openapi.json", "--continue-on-failure",
-            "--header", f"Authorization: Bearer {KEY}",
-            "--exclude-checks", NOT_CHECKED, "--max-examples", str(max(1, cases // CASES_PER_EXAMPLE)),
-            "--phases", phases,
-            "--request-timeout", str(TIMEOUT_S), "--report", "json", "--report-json-path", str(report), "--no-color",
+            sys.executable,
+            "-m",
+            "schemathesis.cli",
+            "run",
+            f"{address}/openapi.json",
+            "--continue-on-failure",
+            "--header",
+            f"Authorization: Bearer {KEY}",
+            "--exclude-checks",
+            NOT_CHECKED,
+            "--max-examples",
+            str(max(1, cases // CASES_PER_EXAMPLE)),
+            "--phases",
+            phases,
+            "--request-timeout",
+            str(TIMEOUT_S),
+            "--report",
+            "json",
+            "--report-json-path",
+            str(report),
+            "--no-color",
             *(["--seed", str(seed)] if seed is not None else []),
         ],
-        cwd=folder, stdout=sys.stderr, check=False,
-    )  # fmt: skip
+        cwd=folder,
+        stdout=sys.stderr,
+        check=False,
+    )
     found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
     return found
 

@@ -173,9 +173,12 @@ def measure(ask: Callable[[str], Times | None], pipe: Connection, questions: lis
         ends.append(after)
         totals.append((times.done - times.asked - (last - received)) * 1000 - times.search_ms)
     named = {
-        "to the first word": firsts, "after the last word": ends, "in all": totals,
-        "of the processor": worked, "(a search)": searched,
-    }  # fmt: skip
+        "to the first word": firsts,
+        "after the last word": ends,
+        "in all": totals,
+        "of the processor": worked,
+        "(a search)": searched,
+    }
     return {
         name: {"median_ms": round(median(found), 2), "p95_ms": round(quantiles(found, n=20)[-1], 2)}
         for name, found in named.items()

@@ -57,9 +57,14 @@ TASK_S = 3600
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS")
 # Nothing may be fetched or sent while measuring.
 QUIET = {
-    "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "true", "DO_NOT_TRACK": "1",
-    "ANONYMIZED_TELEMETRY": "False", "HAYSTACK_TELEMETRY_ENABLED": "False", "LANGCHAIN_TRACING_V2": "false",
-}  # fmt: skip
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "true",
+    "DO_NOT_TRACK": "1",
+    "ANONYMIZED_TELEMETRY": "False",
+    "HAYSTACK_TELEMETRY_ENABLED": "False",
+    "LANGCHAIN_TRACING_V2": "false",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +84,29 @@ PEERS = {
         "Haystack", ("haystack-ai", "sentence-transformers-haystack", "hayhooks"), ("haystack-ai", "hayhooks")
     ),
     "llamaindex": Measured(
-        "LlamaIndex", ("llama-index-core", "llama-index-retrievers-bm25", "sentence-transformers"),
+        "LlamaIndex",
+        ("llama-index-core", "llama-index-retrievers-bm25", "sentence-transformers"),
         ("llama-index-core", "llama-index-retrievers-bm25"),
     ),
     "langchain": Measured(
         "LangChain, FAISS and BM25",
-        ("langchain-classic", "langchain-community", "langchain-huggingface", "langchain-text-splitters",
-         "sentence-transformers", "faiss-cpu", "rank_bm25", "jieba"),
+        (
+            "langchain-classic",
+            "langchain-community",
+            "langchain-huggingface",
+            "langchain-text-splitters",
+            "sentence-transformers",
+            "faiss-cpu",
+            "rank_bm25",
+            "jieba",
+        ),
         ("langchain-core", "langchain-community", "faiss-cpu", "rank-bm25"),
     ),
     "chroma": Measured(
         "Chroma, dense only", ("chromadb", "sentence-transformers", "langchain-text-splitters"), ("chromadb",)
     ),
     "bm25s": Measured("bm25s, lexical only", ("bm25s", "jieba"), ("bm25s",), with_torch=False),
-}  # fmt: skip
+}
 
 
 class TaskError(Exception):
@@ -210,8 +224,11 @@ class Run:
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [python(self.folder / name), "-P", *map(str, command)],
-                env=environment(threads), cwd=self.folder / name, stdout=output, stderr=output,
-            )  # fmt: skip
+                env=environment(threads),
+                cwd=self.folder / name,
+                stdout=output,
+                stderr=output,
+            )
         peak = Peak(process.pid)
         try:
             process.wait(TASK_S)

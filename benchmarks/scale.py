@@ -41,17 +41,28 @@ WARM_UP, ROUNDS, CHANGES, CLIENTS = 20, 3, 5, 8
 HTTP_QUESTIONS = 800
 _LOOK_S = 1.0
 ROWS = (
-    ("passages", "passages"), ("vectors", "vectors"), ("load before the run", "load"),
+    ("passages", "passages"),
+    ("vectors", "vectors"),
+    ("load before the run", "load"),
     ("first index, passages/s, wall", "build_passages_per_s"),
     ("first index, passages/s of processor time", "build_passages_per_processor_s"),
-    ("first index, all processes, MB (PSS, mapped files too)", "build_pss_mb"), ("disk, MB", "disk_mb"),
-    ("open and first answer, s", "first_answer_s"), ("ask p50, ms", "ask_p50_ms"), ("ask p99, ms", "ask_p99_ms"),
-    ("ask p50, processor ms", "ask_processor_p50_ms"), ("ask p99, processor ms", "ask_processor_p99_ms"),
-    ("questions/s over HTTP, 8 clients", "http_per_s"), ("HTTP p50, ms, one client", "http_p50_ms"),
-    ("HTTP p99, ms, one client", "http_p99_ms"), ("memory of the server, MB (PSS)", "server_pss_mb"),
-    ("dense recall@10", "dense_recall_at_10"), ("planted: hit@1", "hit_at_1"), ("planted: value right", "value_right"),
-    ("add one document until it answers, s", "add_s"), ("remove it, s", "remove_s"),
-)  # fmt: skip
+    ("first index, all processes, MB (PSS, mapped files too)", "build_pss_mb"),
+    ("disk, MB", "disk_mb"),
+    ("open and first answer, s", "first_answer_s"),
+    ("ask p50, ms", "ask_p50_ms"),
+    ("ask p99, ms", "ask_p99_ms"),
+    ("ask p50, processor ms", "ask_processor_p50_ms"),
+    ("ask p99, processor ms", "ask_processor_p99_ms"),
+    ("questions/s over HTTP, 8 clients", "http_per_s"),
+    ("HTTP p50, ms, one client", "http_p50_ms"),
+    ("HTTP p99, ms, one client", "http_p99_ms"),
+    ("memory of the server, MB (PSS)", "server_pss_mb"),
+    ("dense recall@10", "dense_recall_at_10"),
+    ("planted: hit@1", "hit_at_1"),
+    ("planted: value right", "value_right"),
+    ("add one document until it answers, s", "add_s"),
+    ("remove it, s", "remove_s"),
+)
 
 
 def main() -> None:
@@ -273,9 +284,11 @@ def plot(figures: Sequence[dict[str, object]], path: Path) -> None:
     from matplotlib import pyplot
 
     shown = [
-        ("ask, ms", ("ask_p50_ms", "ask_p99_ms")), ("MB", ("disk_mb", "server_pss_mb", "build_pss_mb")),
-        ("one document, s", ("add_s", "remove_s")), ("passages/s", ("build_passages_per_s",)),
-    ]  # fmt: skip
+        ("ask, ms", ("ask_p50_ms", "ask_p99_ms")),
+        ("MB", ("disk_mb", "server_pss_mb", "build_pss_mb")),
+        ("one document, s", ("add_s", "remove_s")),
+        ("passages/s", ("build_passages_per_s",)),
+    ]
     figure, axes = pyplot.subplots(1, len(shown), figsize=(14, 3.2), layout="constrained")
     for axis, (title, keys) in zip(axes, shown, strict=True):
         for key in keys:

@@ -181,9 +181,10 @@ def measured(workers: int) -> dict[str, object]:
 def main() -> None:
     """Measure, print and keep."""
     result: dict[str, object] = {
-        "load": round(os.getloadavg()[0], 1), "client": "wrk" if shutil.which("wrk") else "httpx",
+        "load": round(os.getloadavg()[0], 1),
+        "client": "wrk" if shutil.which("wrk") else "httpx",
         "python": sys.version.split()[0],
-    }  # fmt: skip
+    }
     for workers in WORKERS:
         result[f"{workers} workers"] = measured(workers)
     print(json.dumps(result, indent=1))

@@ -60,9 +60,13 @@ def serving(folder: Path, *options: str, settings: str = "") -> Iterator[Served]
     shutil.copytree(ROOT / "seeds", folder / "seeds", dirs_exist_ok=True)
     (folder / "config.yaml").write_text(f"corpus: [seeds]\n{settings}", encoding="utf-8")
     process = subprocess.Popen(
-        [*QA, "serve", "--port", "0", *options], cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True,
+        [*QA, "serve", "--port", "0", *options],
+        cwd=folder,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
         encoding="utf-8",
-    )  # fmt: skip
+    )
     assert process.stderr is not None
     try:
         with (folder / "serve.log").open("w", encoding="utf-8") as log:

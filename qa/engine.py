@@ -125,10 +125,18 @@ class Engine:
         """Bring the index in step with the corpus and the dictionary; see `index.indexing.build.sync`."""
         self._read_lexicon()
         self._opened, report = sync(
-            self.config.corpus_folders, self.config.index_dir, self.encoder,
-            base=self.config.base, segmenter=self._segmenter, only=only or (),
-            may_be_gone=may_be_gone, rebuild=rebuild, progress=progress, ray=ray, place=self.config.place,
-        )  # fmt: skip
+            self.config.corpus_folders,
+            self.config.index_dir,
+            self.encoder,
+            base=self.config.base,
+            segmenter=self._segmenter,
+            only=only or (),
+            may_be_gone=may_be_gone,
+            rebuild=rebuild,
+            progress=progress,
+            ray=ray,
+            place=self.config.place,
+        )
         return report
 
     def index_if_missing(self, progress: Progress | None = None) -> SyncReport | None:
@@ -225,11 +233,19 @@ class Engine:
         store = self.store
         question = self._question(interpreted, store)
         return Asked(
-            id=uuid.uuid4().hex, query=query, interpreted=interpreted, question=question,
-            reading=self._read(question, store, top_k, filters), store=store, encoder=self.encoder,
-            base=self.config.base, public_url=self.config.server.public_url or "", top_k=top_k, explain=explain,
+            id=uuid.uuid4().hex,
+            query=query,
+            interpreted=interpreted,
+            question=question,
+            reading=self._read(question, store, top_k, filters),
+            store=store,
+            encoder=self.encoder,
+            base=self.config.base,
+            public_url=self.config.server.public_url or "",
+            top_k=top_k,
+            explain=explain,
             started=started,
-        )  # fmt: skip
+        )
 
     def _question(self, text: str, store: Store) -> Question:
         return Question.of(text, store.segmenter, self._synonyms)

@@ -31,10 +31,24 @@ def milvus(folder: Path, port: int = 0) -> Iterator[str]:
     port = port or free_port()
     with (folder / "server.log").open("ab") as log:
         server = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "milvus_lite", "server", "--host", "127.0.0.1", "--port", str(port),
-             "--data-dir", str(folder / "milvus")],
-            stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-W",
+                "ignore",
+                "-m",
+                "milvus_lite",
+                "server",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(port),
+                "--data-dir",
+                str(folder / "milvus"),
+            ],
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
     try:
         _wait_for(port, server)
         yield f"http://127.0.0.1:{port}"

@@ -85,8 +85,24 @@ def free_port() -> int:
 def nginx(folder: Path, upstream: int) -> Iterator[httpx.Client]:
     """A client of a real nginx with the shipped site, its names and ports exchanged for those of this test."""
     port, name = free_port(), "qa.example.org"
-    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", f"/CN={name}", "-addext",
-        f"subjectAltName=DNS:{name}", "-keyout", folder / "site.key", "-out", folder / "site.crt")  # fmt: skip
+    run(
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "1",
+        "-subj",
+        f"/CN={name}",
+        "-addext",
+        f"subjectAltName=DNS:{name}",
+        "-keyout",
+        folder / "site.key",
+        "-out",
+        folder / "site.crt",
+    )
     site = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
     for old, new in (
         ("127.0.0.1:8000", f"127.0.0.1:{upstream}"),

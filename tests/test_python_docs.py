@@ -42,11 +42,24 @@ def test_the_code_is_typed_from_outside(tmp_path: Path) -> None:
     # No name of ours is of these, and reading them takes most of the time.
     (tmp_path / "mypy.ini").write_text("[mypy]\n[mypy-numpy.*,openai.*]\nfollow_imports = skip\n")
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--config-file", "mypy.ini",
-         "--cache-dir", ROOT / ".mypy_cache/outside", "--python-executable",
-         tmp_path / "venv/bin/python", "program.py"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=280,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--strict",
+            "--config-file",
+            "mypy.ini",
+            "--cache-dir",
+            ROOT / ".mypy_cache/outside",
+            "--python-executable",
+            tmp_path / "venv/bin/python",
+            "program.py",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
     said = done.stdout.splitlines()
     assert done.returncode == 0, done.stdout + done.stderr
     assert 'Revealed type is "qa.schemas.AskResponse"' in said[0]

@@ -67,8 +67,11 @@ def test_settings_are_all_described_in_chinese() -> None:
 
 def test_settings_that_are_named_exist(readme: str) -> None:
     assert set(re.findall(r"QA_[A-Z_]+", readme)) <= {f"QA_{name}" for name in _variable_names()}
-    settings = {f"{name}.{key}" for name, field in Config.model_fields.items()
-                for key in getattr(field.annotation, "model_fields", ())}  # fmt: skip
+    settings = {
+        f"{name}.{key}"
+        for name, field in Config.model_fields.items()
+        for key in getattr(field.annotation, "model_fields", ())
+    }
     assert set(re.findall(r"`((?:encoder|llm|reranker|server|bots)\.[a-z_]+)`", readme)) <= settings
 
 

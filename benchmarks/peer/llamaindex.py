@@ -74,11 +74,13 @@ class Adapter:
     def build(self, folder: Path, passages: Sequence[Passage]) -> None:
         nodes = [
             TextNode(
-                text=passage.text, metadata={"document": passage.document},
-                excluded_embed_metadata_keys=["document"], excluded_llm_metadata_keys=["document"],
+                text=passage.text,
+                metadata={"document": passage.document},
+                excluded_embed_metadata_keys=["document"],
+                excluded_llm_metadata_keys=["document"],
             )
             for passage in passages
-        ]  # fmt: skip
+        ]
         self.index = VectorStoreIndex(nodes)
         self.lexical = BM25Retriever.from_defaults(nodes=nodes, token_pattern=TOKENS, skip_stemming=True, language="zh")
         self.index.storage_context.persist(str(folder / "vectors"))

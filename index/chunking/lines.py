@@ -55,9 +55,14 @@ def lines(text: str) -> Iterator[Paragraph]:
             alone = is_furniture(stripped, spans)
             hidden = [(0, len(stripped))] if alone else spans
             yield Paragraph(
-                start, start + len(stripped), stripped, gap, is_furniture=alone, is_indented=indent > 0,
+                start,
+                start + len(stripped),
+                stripped,
+                gap,
+                is_furniture=alone,
+                is_indented=indent > 0,
                 hidden=tuple((start + first, start + last) for first, last in hidden),
-            )  # fmt: skip
+            )
         gap = 0 if stripped else gap + 1
         position += len(line)
 

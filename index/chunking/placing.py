@@ -30,7 +30,7 @@ def place(sections: Iterable[Section], found: ReadText, damaged: Sequence[Span])
             damaged=tuple(within(damaged, section.start, section.end)),
         )
         for section in sections
-    ]  # fmt: skip
+    ]
 
 
 def _between(offsets: tuple[int, ...], start: int, end: int) -> tuple[int, ...]:

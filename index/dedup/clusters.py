@@ -179,9 +179,10 @@ class _Assignment:
             copies = {other: common for _, other in pairs if (common := self._shared(row, other, known))}
             # Leaders of this batch cover what comes after them.
             lasting = {
-                other: common for other, common in copies.items()
+                other: common
+                for other, common in copies.items()
                 if other not in stored or len(known[other].grams) >= _COVERS * len(known[row].grams)
-            }  # fmt: skip
+            }
             if lasting:
                 self._leader_of[row] = max(lasting, key=lambda leader: (lasting[leader], -leader))
             else:

@@ -79,7 +79,7 @@ class Batch:
         sorting = sorting[owners[sorting] >= 0]
         return cls(
             rows[order], keys.lengths[order], values[sorting], owners[sorting], sorting >= len(keys.values)
-        ), copies  # fmt: skip
+        ), copies
 
     def parts(self) -> Iterator[tuple[slice, range]]:
         """Ranges of keys, each with the buckets where they belong."""

@@ -176,9 +176,11 @@ class EndpointEncoder:
         if response.status_code in _TOO_MUCH:
             return _TooMuchError(str(self._error(f"refused the text with {said}")))
         hints = {
-            401: "set QA_ENCODER_API_KEY", 403: "check QA_ENCODER_API_KEY", 429: "wait, then run it again",
+            401: "set QA_ENCODER_API_KEY",
+            403: "check QA_ENCODER_API_KEY",
+            429: "wait, then run it again",
             404: "check encoder.model and encoder.base_url, which usually ends in /v1",
-        }  # fmt: skip
+        }
         return self._error(f"answered {said}", hints.get(response.status_code, "look at the server's log"))
 
     def _error(self, problem: str, hint: str = "use a server and a model that keep to OpenAI's API") -> EncoderError:

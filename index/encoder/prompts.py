@@ -27,9 +27,14 @@ _PUBLISHED = (
 # The names that models give to their prompts, the first that is there counts.
 _QUERY_NAMES = ("query", "retrieval.query", "Retrieval-query", "search_query", "s2p_query")
 _DOCUMENT_NAMES = (
-    "document", "passage", "corpus", "retrieval.passage", "retrieval.document", "Retrieval-document",
+    "document",
+    "passage",
+    "corpus",
+    "retrieval.passage",
+    "retrieval.document",
+    "Retrieval-document",
     "search_document",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,9 +92,13 @@ class TransformerEncoder:
         model = self._model
         with self._one_at_a_time, _one_line(f"{self._name!r} failed", "try a smaller encoder.batch_size"):
             vectors = model.encode(
-                texts, prompt=prompt.text, task=task, batch_size=self.batch_size, convert_to_numpy=True,
+                texts,
+                prompt=prompt.text,
+                task=task,
+                batch_size=self.batch_size,
+                convert_to_numpy=True,
                 show_progress_bar=False,
-            )  # fmt: skip
+            )
         return np.asarray(vectors, dtype=np.float32)
 
     @cached_property
@@ -108,9 +112,11 @@ class TransformerEncoder:
 
         with _one_line(f"cannot load {self._name!r} with sentence-transformers", _HOW):
             model = SentenceTransformer(
-                self._name, device=self._options.device, local_files_only=is_local,
+                self._name,
+                device=self._options.device,
+                local_files_only=is_local,
                 trust_remote_code=self._options.trust_remote_code,
-            )  # fmt: skip
+            )
         folder = local_folder(self._name)
         if folder and not (folder / "modules.json").is_file():
             logger.warning(

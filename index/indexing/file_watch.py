@@ -64,9 +64,16 @@ def _ticks(folders: Iterable[Path], stop: Event, is_polling: bool | None) -> Ite
             yield []
         return
     for found in watch(
-        *watched, watch_filter=None, debounce=_LONGEST_MS, step=_QUIET_MS, stop_event=stop, rust_timeout=_TICK_MS,
-        yield_on_timeout=True, force_polling=is_polling, ignore_permission_denied=True,
-    ):  # fmt: skip
+        *watched,
+        watch_filter=None,
+        debounce=_LONGEST_MS,
+        step=_QUIET_MS,
+        stop_event=stop,
+        rust_timeout=_TICK_MS,
+        yield_on_timeout=True,
+        force_polling=is_polling,
+        ignore_permission_denied=True,
+    ):
         yield [Path(path) for _, path in found]
 
 

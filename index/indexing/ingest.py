@@ -182,10 +182,19 @@ class Intake:
 
     def _put(self, id: str, file: File, shown: str, found: ReadText, record: Skipped, digest: Digest) -> None:
         document = Document(
-            id=id, file=file.id, collection=file.collection, path=shown, title=digest.sections[0].title,
-            text=found.text, sha256=record.sha256, size=record.size, mtime_ns=record.mtime_ns, read_at=record.read_at,
-            encoding=found.encoding, notices=digest.notices,
-        )  # fmt: skip
+            id=id,
+            file=file.id,
+            collection=file.collection,
+            path=shown,
+            title=digest.sections[0].title,
+            text=found.text,
+            sha256=record.sha256,
+            size=record.size,
+            mtime_ns=record.mtime_ns,
+            read_at=record.read_at,
+            encoding=found.encoding,
+            notices=digest.notices,
+        )
         self._database.put(document, digest.sections, digest.units)
         self._report.remarks.extend(Remark(shown, notice) for notice in digest.notices)
 

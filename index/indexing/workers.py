@@ -92,9 +92,11 @@ class Workers:
         # -P: a folder named `index` where the user stands must not stand in for ours.
         path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "index.indexing.workers"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-P", "-m", "index.indexing.workers"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
-        )  # fmt: skip
+        )
         thread = threading.Thread(target=self._attend, args=(process,), daemon=True)
         self._processes.append(process)
         self._threads.append(thread)

@@ -12,19 +12,52 @@ from index.errors import FileTypeError
 TEXT_SUFFIXES = {".txt": "text", ".text": "text", ".md": "text", ".markdown": "text"}
 _SUFFIXES = {
     **TEXT_SUFFIXES,
-    ".html": "html", ".htm": "html", ".xhtml": "html",
-    ".docx": "docx", ".docm": "docx", ".dotx": "docx", ".pptx": "pptx", ".pptm": "pptx",
-    ".xlsx": "xlsx", ".xlsm": "xlsx",
-    ".csv": "csv", ".tsv": "csv", ".pdf": "pdf", ".epub": "epub", ".eml": "eml", ".zip": "zip",
-}  # fmt: skip
+    ".html": "html",
+    ".htm": "html",
+    ".xhtml": "html",
+    ".docx": "docx",
+    ".docm": "docx",
+    ".dotx": "docx",
+    ".pptx": "pptx",
+    ".pptm": "pptx",
+    ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".pdf": "pdf",
+    ".epub": "epub",
+    ".eml": "eml",
+    ".zip": "zip",
+}
 _IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp"}
 # Formats that are known but not read, and what to save them as.
 _ADVICE = {
-    ".doc": ".docx", ".wps": ".docx", ".wpt": ".docx", ".dot": ".docx", ".rtf": ".docx", ".odt": ".docx",
-    ".pages": ".docx", ".xls": ".xlsx", ".et": ".xlsx", ".ods": ".xlsx", ".ppt": ".pptx", ".dps": ".pptx",
-    ".odp": ".pptx", ".msg": ".eml", ".caj": ".pdf", ".ofd": ".pdf", ".djvu": ".pdf", ".mobi": ".epub",
-    ".azw3": ".epub", ".mht": ".html", ".mhtml": ".html", ".rar": ".zip", ".7z": ".zip", ".tar": ".zip", ".gz": ".zip",
-}  # fmt: skip
+    ".doc": ".docx",
+    ".wps": ".docx",
+    ".wpt": ".docx",
+    ".dot": ".docx",
+    ".rtf": ".docx",
+    ".odt": ".docx",
+    ".pages": ".docx",
+    ".xls": ".xlsx",
+    ".et": ".xlsx",
+    ".ods": ".xlsx",
+    ".ppt": ".pptx",
+    ".dps": ".pptx",
+    ".odp": ".pptx",
+    ".msg": ".eml",
+    ".caj": ".pdf",
+    ".ofd": ".pdf",
+    ".djvu": ".pdf",
+    ".mobi": ".epub",
+    ".azw3": ".epub",
+    ".mht": ".html",
+    ".mhtml": ".html",
+    ".rar": ".zip",
+    ".7z": ".zip",
+    ".tar": ".zip",
+    ".gz": ".zip",
+}
 # Every suffix that is worth opening: what is in the file may be something else than it says.
 SUFFIXES = frozenset({*_SUFFIXES, *_IMAGE_SUFFIXES, *_ADVICE})
 # Those of them that are read as what they say.

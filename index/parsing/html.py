@@ -21,17 +21,66 @@ _CHARSET_WITHIN = 4096
 # Browsers read these names so, and the larger set holds the smaller.
 _ALIASES = {"gb2312": "gb18030", "gbk": "gb18030", "big5": "big5hkscs", "iso-8859-1": "cp1252", "ascii": "utf-8"}
 _SKIPPED = {
-    "script", "style", "noscript", "template", "nav", "aside", "iframe", "svg", "math", "select", "button", "object",
-    "canvas", "audio", "video", "head", "textarea", "datalist", "dialog",
-}  # fmt: skip
+    "script",
+    "style",
+    "noscript",
+    "template",
+    "nav",
+    "aside",
+    "iframe",
+    "svg",
+    "math",
+    "select",
+    "button",
+    "object",
+    "canvas",
+    "audio",
+    "video",
+    "head",
+    "textarea",
+    "datalist",
+    "dialog",
+}
 _FURNITURE = {"header", "footer"}
 _FURNITURE_ROLES = {"navigation", "banner", "contentinfo", "complementary", "search", "menu"}
 _LINES = {"br", "li", "dd", "dt", "option"}
 _BLOCKS = {
-    "p", "div", "section", "article", "main", "ul", "ol", "dl", "table", "tr", "td", "th", "blockquote", "pre", "hr",
-    "h1", "h2", "h3", "h4", "h5", "h6", "figure", "figcaption", "caption", "center", "form", "fieldset", "address",
-    "body", "header", "footer", "details", "summary", "tbody", "thead",
-}  # fmt: skip
+    "p",
+    "div",
+    "section",
+    "article",
+    "main",
+    "ul",
+    "ol",
+    "dl",
+    "table",
+    "tr",
+    "td",
+    "th",
+    "blockquote",
+    "pre",
+    "hr",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "figure",
+    "figcaption",
+    "caption",
+    "center",
+    "form",
+    "fieldset",
+    "address",
+    "body",
+    "header",
+    "footer",
+    "details",
+    "summary",
+    "tbody",
+    "thead",
+}
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _LINK_LISTS = {"ul", "ol", "dl", "table", "div", "p", "section", "td"}
 _MIN_LINKS = 3

@@ -95,9 +95,11 @@ class Reader:
             path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "index.parsing.worker"],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": path},
-            )  # fmt: skip
+            )
         return self._process
 
     def _stop(self) -> None:
@@ -151,7 +153,10 @@ def _found(answer: dict[str, Any]) -> Found:
     if answer["kind"] == "unread":
         return Unread(answer["reason"], answer["member"])
     return ReadText(
-        text=answer["text"], encoding=answer["encoding"], member=answer["member"], pages=tuple(answer["pages"]),
+        text=answer["text"],
+        encoding=answer["encoding"],
+        member=answer["member"],
+        pages=tuple(answer["pages"]),
         captions=tuple(Caption(**caption) for caption in answer["captions"]),
         notices=tuple(Notice(**notice) for notice in answer["notices"]),
-    )  # fmt: skip
+    )

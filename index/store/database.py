@@ -110,13 +110,29 @@ class Database(Records):
             connection.execute(
                 f"INSERT INTO main.documents VALUES ({_places(21)})",
                 (
-                    state.last_document + 1, document.id, document.file, document.collection, document.path,
-                    document.title, document.sha256, document.size, document.mtime_ns, document.read_at,
-                    document.encoding, json.dumps([asdict(notice) for notice in document.notices], ensure_ascii=False),
-                    state.generation, None, sum(len(unit.spans) for unit in units), state.last_article + 1,
-                    len(articles), first, len(sections), piece, len(cuts),
+                    state.last_document + 1,
+                    document.id,
+                    document.file,
+                    document.collection,
+                    document.path,
+                    document.title,
+                    document.sha256,
+                    document.size,
+                    document.mtime_ns,
+                    document.read_at,
+                    document.encoding,
+                    json.dumps([asdict(notice) for notice in document.notices], ensure_ascii=False),
+                    state.generation,
+                    None,
+                    sum(len(unit.spans) for unit in units),
+                    state.last_article + 1,
+                    len(articles),
+                    first,
+                    len(sections),
+                    piece,
+                    len(cuts),
                 ),
-            )  # fmt: skip
+            )
             connection.executemany("INSERT INTO articles VALUES (?, ?, ?, ?, ?)", articles.values())
             connection.executemany(
                 "INSERT INTO texts VALUES (?, ?, ?)",
@@ -129,12 +145,15 @@ class Database(Records):
                 f"INSERT INTO passages VALUES ({_places(13)})",
                 (
                     (
-                        row, state.last_document + 1, rows[section.article],
-                        piece - 1 + bisect_right(starts, section.start), *_columns(section, unit),
+                        row,
+                        state.last_document + 1,
+                        rows[section.article],
+                        piece - 1 + bisect_right(starts, section.start),
+                        *_columns(section, unit),
                     )
                     for row, (section, unit) in enumerate(own, first)
                 ),
-            )  # fmt: skip
+            )
             connection.executemany(
                 "INSERT INTO vectors VALUES (?, ?, ?)",
                 ((row, rows[section.article], unit.codes) for row, (section, unit) in enumerate(own, first)),
@@ -234,8 +253,11 @@ class Database(Records):
             for row, *ranges in gone:
                 articles, passages, texts = zip(ranges[::2], ranges[1::2], strict=True)
                 for table, (first, count) in (
-                    ("articles", articles), ("passages", passages), ("vectors", passages), ("texts", texts)
-                ):  # fmt: skip
+                    ("articles", articles),
+                    ("passages", passages),
+                    ("vectors", passages),
+                    ("texts", texts),
+                ):
                     connection.execute(f"DELETE FROM {table} WHERE row BETWEEN ? AND ?", (first, first + count - 1))
                 connection.execute("DELETE FROM main.documents WHERE row = ?", (row,))
 
@@ -247,10 +269,16 @@ def _places(count: int) -> str:
 def _columns(section: Section, unit: Units) -> tuple[object, ...]:
     """A passage's columns from `page` on."""
     return (
-        section.page, section.paragraph, section.start, section.end, strings(section.heading_path),
-        spans(section.hidden, section.start), spans(unit.spans), integers(section.page_breaks, section.start),
+        section.page,
+        section.paragraph,
+        section.start,
+        section.end,
+        strings(section.heading_path),
+        spans(section.hidden, section.start),
+        spans(unit.spans),
+        integers(section.page_breaks, section.start),
         spans(section.damaged, section.start),
-    )  # fmt: skip
+    )
 
 
 def _articles(sections: Sequence[Section], state: _State) -> dict[int, tuple[int, str, str, int, int]]:

@@ -162,8 +162,10 @@ class Records(SqliteFile):
         return self._passages(
             f"SELECT {PASSAGE} FROM documents d {_OF_DOCUMENT} {_AROUND} WHERE d.id = ?1"
             " AND p.row >= d.first_passage + ?2 AND p.row < d.first_passage + ?2 + ?3",
-            document_id, after, limit,
-        )  # fmt: skip
+            document_id,
+            after,
+            limit,
+        )
 
     def article_passages(self, articles: Iterable[int]) -> list[Passage]:
         """All passages of these articles, in reading order."""
@@ -231,11 +233,17 @@ class Records(SqliteFile):
             ).fetchall()
         return [
             Section(
-                article, title, strings_of(headings), page, paragraph, start, end,
+                article,
+                title,
+                strings_of(headings),
+                page,
+                paragraph,
+                start,
+                end,
                 page_breaks=integers_of(breaks, start),
             )
             for article, title, headings, page, paragraph, start, end, breaks in found
-        ]  # fmt: skip
+        ]
 
     def removed_since(self, kind: str, generation: int) -> list[int]:
         """Row ids of `passages` or `articles` that went after `generation`."""

@@ -76,11 +76,25 @@ def passage_of(found: tuple[Any, ...], text: str) -> Passage:
     """A passage with what its document and article say of it."""
     row, document_id, number, collection, path, title, headings, article, page, paragraph, start, end, *rest = found
     return Passage(
-        id=f"{document_id}-{number}", row=row, document_id=document_id, collection=collection, path=path, title=title,
-        heading_path=strings_of(headings), article=article, page=page, paragraph=paragraph, start=start, end=end,
-        text=text, hidden=spans_of(rest[0], start), units=spans_of(rest[1]), page_breaks=integers_of(rest[2], start),
-        damaged=spans_of(rest[3], start), context=strings_of(rest[4]),
-    )  # fmt: skip
+        id=f"{document_id}-{number}",
+        row=row,
+        document_id=document_id,
+        collection=collection,
+        path=path,
+        title=title,
+        heading_path=strings_of(headings),
+        article=article,
+        page=page,
+        paragraph=paragraph,
+        start=start,
+        end=end,
+        text=text,
+        hidden=spans_of(rest[0], start),
+        units=spans_of(rest[1]),
+        page_breaks=integers_of(rest[2], start),
+        damaged=spans_of(rest[3], start),
+        context=strings_of(rest[4]),
+    )
 
 
 @lru_cache(maxsize=1 << 12)

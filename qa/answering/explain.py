@@ -22,11 +22,15 @@ def explained(question: Question, hit: Hit, reading: Reading, store: Store) -> S
     """The parts of a hit's score in a reading; the `points` add up to the hit's score."""
     matched, in_article, missing = terms_of(question, hit.passage, store)
     return ScoreParts(
-        lexical=hit.scores.lexical, dense=hit.scores.dense, article=hit.scores.article,
+        lexical=hit.scores.lexical,
+        dense=hit.scores.dense,
+        article=hit.scores.article,
         reranker=hit.scores.reranker,
         points={name: round(value, _DIGITS) for name, value in _points(hit, reading).items()},
-        matched=matched, in_article=in_article, missing=missing,
-    )  # fmt: skip
+        matched=matched,
+        in_article=in_article,
+        missing=missing,
+    )
 
 
 def terms_of(question: Question, passage: Passage, store: Store) -> tuple[list[str], list[str], list[str]]:

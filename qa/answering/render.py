@@ -50,17 +50,36 @@ def hit_out(hit: Hit, highlights: list[Span], source: Source, parts: ScoreParts 
     """A hit as the API shows it. `highlights` are spans of the document's text."""
     passage = hit.passage
     return HitOut(
-        rank=hit.rank, score=round(hit.score, 4), passage_id=passage.id, document_id=passage.document_id,
-        collection=passage.collection, path=passage.path, title=passage.title, heading_path=list(passage.heading_path),
-        page=passage.page, paragraph=passage.paragraph, start=passage.start, end=passage.end, text=passage.text,
-        read_at=source.read_at, stale=source.stale, highlights=highlights, damaged=list(passage.damaged),
+        rank=hit.rank,
+        score=round(hit.score, 4),
+        passage_id=passage.id,
+        document_id=passage.document_id,
+        collection=passage.collection,
+        path=passage.path,
+        title=passage.title,
+        heading_path=list(passage.heading_path),
+        page=passage.page,
+        paragraph=passage.paragraph,
+        start=passage.start,
+        end=passage.end,
+        text=passage.text,
+        read_at=source.read_at,
+        stale=source.stale,
+        highlights=highlights,
+        damaged=list(passage.damaged),
         explain=parts,
         also_in=[
-            Copy(passage_id=copy.id, document_id=copy.document_id, path=copy.path, paragraph=copy.paragraph,
-                 start=copy.start, end=copy.end)
+            Copy(
+                passage_id=copy.id,
+                document_id=copy.document_id,
+                path=copy.path,
+                paragraph=copy.paragraph,
+                start=copy.start,
+                end=copy.end,
+            )
             for copy in hit.also_in
         ],
-    )  # fmt: skip
+    )
 
 
 def highlights(hit: Hit, question: Question, cited: Sequence[Quote]) -> list[Span]:
@@ -78,9 +97,18 @@ def citations(numbered: Iterable[tuple[int, Quote]], fresh: Mapping[str, Source]
         first, last = passage.start + start, passage.start + end
         source = fresh[passage.document_id]
         yield Citation(
-            n=n, document_id=passage.document_id, path=passage.path, title=passage.title,
-            heading_path=list(passage.heading_path), page=passage.page_at(first), paragraph=passage.paragraph,
-            start=first, end=last, quote=passage.text[start:end],
-            damaged=within(passage.damaged, first, last), read_at=source.read_at, stale=source.stale,
+            n=n,
+            document_id=passage.document_id,
+            path=passage.path,
+            title=passage.title,
+            heading_path=list(passage.heading_path),
+            page=passage.page_at(first),
+            paragraph=passage.paragraph,
+            start=first,
+            end=last,
+            quote=passage.text[start:end],
+            damaged=within(passage.damaged, first, last),
+            read_at=source.read_at,
+            stale=source.stale,
             url=passage_link(passage.document_id, first, last, base_url),
-        )  # fmt: skip
+        )

@@ -76,9 +76,12 @@ def whole(parts: Iterable[Part]) -> AskResponse:
 def found(asked: Asked) -> SearchResponse:
     """The passages alone."""
     return SearchResponse(
-        id=asked.id, query=asked.query, hits=asked.hits(asked.fresh()), index=asked.index(),
+        id=asked.id,
+        query=asked.query,
+        hits=asked.hits(asked.fresh()),
+        index=asked.index(),
         timings_ms={"total": asked.elapsed_ms()},
-    )  # fmt: skip
+    )
 
 
 def quoted(asked: Asked, found: Answer | NoAnswer | None = None) -> Iterator[Part]:
@@ -97,9 +100,12 @@ def quoted_sources(asked: Asked, found: Answer | NoAnswer) -> Sources:
     quotes = found.quotes if isinstance(found, Answer) else ()
     fresh = asked.fresh(quotes)
     return Sources(
-        id=asked.id, query=asked.query, citations=list(citations(enumerate(quotes, start=1), fresh, asked.public_url)),
-        hits=asked.hits(fresh, quotes), index=asked.index(),
-    )  # fmt: skip
+        id=asked.id,
+        query=asked.query,
+        citations=list(citations(enumerate(quotes, start=1), fresh, asked.public_url)),
+        hits=asked.hits(fresh, quotes),
+        index=asked.index(),
+    )
 
 
 def respond(
@@ -114,13 +120,14 @@ def respond(
         found = AnswerOut(text=found.text, value=found.value, confidence=rounded(found.confidence), fallback=fallback)
     is_refusal = isinstance(found, NoAnswer)
     return AskResponse(
-        **dict(sources), interpreted_as=asked.interpreted if asked.interpreted != asked.query else None,
+        **dict(sources),
+        interpreted_as=asked.interpreted if asked.interpreted != asked.query else None,
         status="no_answer" if is_refusal else "answered",
         reason=found.reason if isinstance(found, NoAnswer) else None,
         missing_terms=list(found.missing_terms) if isinstance(found, NoAnswer) else [],
         answer=None if isinstance(found, NoAnswer) else found,
         timings_ms={**timings_ms, "total": asked.elapsed_ms()},
-    )  # fmt: skip
+    )
 
 
 def rounded(confidence: float) -> float:

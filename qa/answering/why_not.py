@@ -124,11 +124,20 @@ def _standing(question: Question, hit: Hit, rank: int | None, store: Store, word
     parts = explained(question, retrieved, read(question, [retrieved], store, wordings), store)
     passage = hit.passage
     return Standing(
-        rank=rank, score=round(sum(parts.points.values()), 4), passage_id=passage.id,
-        document_id=passage.document_id, path=passage.path, title=passage.title,
-        heading_path=list(passage.heading_path), page=passage.page, paragraph=passage.paragraph, start=passage.start,
-        end=passage.end, text=passage.text, explain=parts.model_copy(update={"reranker": hit.scores.reranker}),
-    )  # fmt: skip
+        rank=rank,
+        score=round(sum(parts.points.values()), 4),
+        passage_id=passage.id,
+        document_id=passage.document_id,
+        path=passage.path,
+        title=passage.title,
+        heading_path=list(passage.heading_path),
+        page=passage.page,
+        paragraph=passage.paragraph,
+        start=passage.start,
+        end=passage.end,
+        text=passage.text,
+        explain=parts.model_copy(update={"reranker": hit.scores.reranker}),
+    )
 
 
 def _reasons(

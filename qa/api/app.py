@@ -77,9 +77,15 @@ def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> Fa
         await to_thread.run_sync(close_tracer)
 
     app = Api(
-        title="cited-qa", version=version("cited-qa"), description=DESCRIPTION, openapi_tags=TAGS, lifespan=lifespan,
-        docs_url=None, redoc_url=None, generate_unique_id_function=_operation_id,
-    )  # fmt: skip
+        title="cited-qa",
+        version=version("cited-qa"),
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=_operation_id,
+    )
     app.state.startup, app.state.metrics, app.state.changes = startup, metrics, changes
     app.state.config, app.state.overview = config, Overview()
     for routes in (questions, documents, jobs, overview, openai_routes, dify, mcp_http, health, pages):
@@ -105,9 +111,12 @@ def _wrap(app: FastAPI, server: ServerConfig, keys: Keys) -> None:
     app.add_middleware(Access, server=server, keys=keys)
     if server.cors_origins:
         app.add_middleware(
-            CORSMiddleware, allow_origins=server.cors_origins, allow_methods=_METHODS, allow_headers=_HEADERS,
+            CORSMiddleware,
+            allow_origins=server.cors_origins,
+            allow_methods=_METHODS,
+            allow_headers=_HEADERS,
             expose_headers=["ETag", "Location", "Retry-After", REQUEST_ID],
-        )  # fmt: skip
+        )
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -13,8 +13,15 @@ from qa.engine import Engine
 
 # What any route that uses the engine can answer instead; see `qa.errors`.
 ENGINE_PROBLEMS = (
-    "internal", "config", "encoder", "index-missing", "index-unusable", "index-mismatch", "index-damaged", "index-busy",
-)  # fmt: skip
+    "internal",
+    "config",
+    "encoder",
+    "index-missing",
+    "index-unusable",
+    "index-mismatch",
+    "index-damaged",
+    "index-busy",
+)
 
 
 async def _startup(request: Request) -> Startup:

@@ -141,15 +141,28 @@ def _unchanged(response: Response, if_none_match: str | None) -> Response | None
 
 def _passage(passage: Passage) -> PassageOut:
     return PassageOut(
-        passage_id=passage.id, title=passage.title, heading_path=list(passage.heading_path), page=passage.page,
-        paragraph=passage.paragraph, start=passage.start, end=passage.end, text=passage.text,
+        passage_id=passage.id,
+        title=passage.title,
+        heading_path=list(passage.heading_path),
+        page=passage.page,
+        paragraph=passage.paragraph,
+        start=passage.start,
+        end=passage.end,
+        text=passage.text,
         damaged=list(passage.damaged),
-    )  # fmt: skip
+    )
 
 
 def _document(info: DocumentInfo) -> DocumentOut:
     return DocumentOut(
-        id=info.id, collection=info.collection, path=info.path, title=info.title, sha256=info.sha256, size=info.size,
-        read_at=info.read_at, encoding=info.encoding,
-        warnings=[DocumentWarning(**asdict(notice)) for notice in info.notices], passages=info.passages,
-    )  # fmt: skip
+        id=info.id,
+        collection=info.collection,
+        path=info.path,
+        title=info.title,
+        sha256=info.sha256,
+        size=info.size,
+        read_at=info.read_at,
+        encoding=info.encoding,
+        warnings=[DocumentWarning(**asdict(notice)) for notice in info.notices],
+        passages=info.passages,
+    )

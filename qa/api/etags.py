@@ -10,9 +10,17 @@ from index.types import Document, DocumentInfo
 def etag_of(document: Document | DocumentInfo) -> str:
     """The tag of a document's description, its text and its passages: it changes whenever one of them does."""
     parts = (
-        document.id, document.path, document.title, document.sha256, document.size, document.mtime_ns,
-        document.read_at, document.encoding, document.notices, document.generation,
-    )  # fmt: skip
+        document.id,
+        document.path,
+        document.title,
+        document.sha256,
+        document.size,
+        document.mtime_ns,
+        document.read_at,
+        document.encoding,
+        document.notices,
+        document.generation,
+    )
     return f'"{hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]}"'
 
 

@@ -20,18 +20,38 @@ EXAMPLE_RESPONSE = AskResponse(
     answer=AnswerOut(text=_QUOTE, value="1097名", confidence=0.81),
     citations=[
         Citation(
-            n=1, document_id=_DOCUMENT, path=_PATH, title=_TITLE, heading_path=["拓展领域,真情服务"], page=None,
-            paragraph=41, start=_START, end=_END, quote=_QUOTE,
+            n=1,
+            document_id=_DOCUMENT,
+            path=_PATH,
+            title=_TITLE,
+            heading_path=["拓展领域,真情服务"],
+            page=None,
+            paragraph=41,
+            start=_START,
+            end=_END,
+            quote=_QUOTE,
             url=passage_link(_DOCUMENT, _START, _END),
         )
     ],
     hits=[
         HitOut(
-            rank=1, score=2.1181, passage_id=f"{_DOCUMENT}-37", document_id=_DOCUMENT, collection="seeds", path=_PATH,
-            title=_TITLE, heading_path=["拓展领域,真情服务"], page=None, paragraph=41, start=_START, end=_END,
-            text=_QUOTE, highlights=[(_START, _END)], also_in=[],
+            rank=1,
+            score=2.1181,
+            passage_id=f"{_DOCUMENT}-37",
+            document_id=_DOCUMENT,
+            collection="seeds",
+            path=_PATH,
+            title=_TITLE,
+            heading_path=["拓展领域,真情服务"],
+            page=None,
+            paragraph=41,
+            start=_START,
+            end=_END,
+            text=_QUOTE,
+            highlights=[(_START, _END)],
+            also_in=[],
         )
     ],
     index=IndexOut(generation=5, model="bundled", passages=250),
     timings_ms={"total": 3.1},
-)  # fmt: skip
+)

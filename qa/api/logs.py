@@ -74,10 +74,17 @@ class AccessLog:
             return
         path, took_ms = record.path[:_MAX_PATH_CHARS], round(1000 * record.duration_s, 1)
         fields: dict[str, Any] = {
-            "method": record.method, "route": record.route, "path": path, "status": record.status,
-            "duration_ms": took_ms, "bytes": record.sent_bytes, "client": record.client, "key": record.key,
-            "request_id": record.request_id, "rejected": record.rejected,
-        }  # fmt: skip
+            "method": record.method,
+            "route": record.route,
+            "path": path,
+            "status": record.status,
+            "duration_ms": took_ms,
+            "bytes": record.sent_bytes,
+            "client": record.client,
+            "key": record.key,
+            "request_id": record.request_id,
+            "rejected": record.rejected,
+        }
         if record.responses:
             fields |= self._answered(record)
         message = f"{record.method} {path} {record.status} {took_ms} ms"

@@ -25,10 +25,18 @@ from qa.schemas import (
 MAX_PAGE = 1000
 DEFAULT_PAGE = 100
 _JOB: dict[str, JsonValue] = {
-    "id": "0c1f5e0a5b6d4a6f9d7e3c2b1a098765", "kind": "upload", "status": "done", "progress": 1.0,
-    "message": "1 documents", "paths": ["seeds/2024/report.pdf"], "document_ids": ["08a5526a5db351bb"], "skipped": [],
-    "created_at": "2026-11-21T08:00:00+00:00", "finished_at": "2026-11-21T08:00:02+00:00", "generation": 6,
-}  # fmt: skip
+    "id": "0c1f5e0a5b6d4a6f9d7e3c2b1a098765",
+    "kind": "upload",
+    "status": "done",
+    "progress": 1.0,
+    "message": "1 documents",
+    "paths": ["seeds/2024/report.pdf"],
+    "document_ids": ["08a5526a5db351bb"],
+    "skipped": [],
+    "created_at": "2026-11-21T08:00:00+00:00",
+    "finished_at": "2026-11-21T08:00:02+00:00",
+    "generation": 6,
+}
 
 
 class _QuestionParams(BaseModel):
@@ -48,9 +56,13 @@ class AskParams(FilterSpec, _QuestionParams):
 
     def to_request(self) -> AskRequest:
         return AskRequest(
-            query=self.q, top_k=self.top_k, filters=self, explain=self.explain, answer=self.answer,
+            query=self.q,
+            top_k=self.top_k,
+            filters=self,
+            explain=self.explain,
+            answer=self.answer,
             history=list(self.history),
-        )  # fmt: skip
+        )
 
 
 class PageParams(BaseModel):

@@ -36,12 +36,16 @@ class Form:
             self._parser = MultipartParser(
                 options[b"boundary"],
                 {
-                    "on_part_begin": self._begin, "on_part_data": self._data, "on_part_end": self._end,
-                    "on_header_field": self._header_field, "on_header_value": self._header_value,
-                    "on_header_end": self._header_end, "on_headers_finished": self._headers_finished,
+                    "on_part_begin": self._begin,
+                    "on_part_data": self._data,
+                    "on_part_end": self._end,
+                    "on_header_field": self._header_field,
+                    "on_header_value": self._header_value,
+                    "on_header_end": self._header_end,
+                    "on_headers_finished": self._headers_finished,
                     "on_end": self._finished,
                 },
-            )  # fmt: skip
+            )
         except FormParserError as exc:
             raise _malformed(exc) from exc
 

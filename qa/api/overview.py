@@ -48,10 +48,8 @@ def examples(engine: ReadyEngine, overview: SharedOverview) -> Examples:
     "/why-not",
     tags=["questions"],
     summary="Why a document is not first",
-    responses=documented(
-        "malformed-json", "body-too-large", "invalid-request", "document-not-found", *ENGINE_PROBLEMS
-    ),
-)  # fmt: skip
+    responses=documented("malformed-json", "body-too-large", "invalid-request", "document-not-found", *ENGINE_PROBLEMS),
+)
 def why_not(engine: ReadyEngine, request: Annotated[WhyNotRequest, Body()]) -> WhyNotResponse:
     """Compare the best passage of a document, named by id, path or file name, with the first hit for a question."""
     return engine.why_not(request.document, request.query)
@@ -68,14 +66,15 @@ def outline(engine: ReadyEngine, document_id: DocumentId) -> Outline:
     text = engine.document(document_id).text
     sections = engine.store.sections(document_id)
     return Outline(
-        document_id=document_id, characters=len(text),
+        document_id=document_id,
+        characters=len(text),
         headings=[
             HeadingOut(title=found.title, level=found.level, start=found.start, page=found.page)
             for found in headings(sections, text)
         ],
         pages=[PageStart(page=page, start=start) for page, start in pages(sections)],
         passages=[(section.start, section.end) for section in sections],
-    )  # fmt: skip
+    )
 
 
 @router.get(
@@ -95,13 +94,14 @@ def corpus_map(engine: ReadyEngine, overview: SharedOverview, params: Annotated[
 def map_of(found: Picture) -> MapOut:
     """A map as the API shows it."""
     return MapOut(
-        generation=found.generation, total=found.total,
+        generation=found.generation,
+        total=found.total,
         documents=[
             MapDocument(id=info.id, title=info.title, path=info.path, collection=info.collection)
             for info in found.documents
         ],
         points=[_point(dot) for dot in found.dots],
-    )  # fmt: skip
+    )
 
 
 def _point(dot: Dot) -> MapPoint:
@@ -109,7 +109,12 @@ def _point(dot: Dot) -> MapPoint:
     if passage is None:
         return MapPoint(x=dot.x, y=dot.y, document=dot.document)
     return MapPoint(
-        x=dot.x, y=dot.y, document=dot.document, passage_id=passage.id, start=passage.start, end=passage.end,
+        x=dot.x,
+        y=dot.y,
+        document=dot.document,
+        passage_id=passage.id,
+        start=passage.start,
+        end=passage.end,
         heading=[passage.title, *passage.heading_path][-1],
         text=" ".join(passage.text[:_SNIPPET_CHARS].split()),
-    )  # fmt: skip
+    )

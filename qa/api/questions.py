@@ -35,9 +35,11 @@ _BODY_PROBLEMS = documented("malformed-json", "body-too-large", "invalid-request
 
 
 @router.post(
-    "/ask", summary="Answer a question", response_model=AskResponse,
+    "/ask",
+    summary="Answer a question",
+    response_model=AskResponse,
     responses={**_ANSWERED_OR_STREAMED, **_BODY_PROBLEMS},
-)  # fmt: skip
+)
 def ask(engine: ReadyEngine, request: Annotated[AskRequest, Body()]) -> Response:
     """Answer a question from the documents.
 
@@ -78,9 +80,14 @@ def _answered(engine: Engine, request: AskRequest) -> Response:
     history = [Turn(turn) if isinstance(turn, str) else Turn(turn.question, turn.answer) for turn in request.history]
     stop = Event()
     parts = engine.stream(
-        request.query, top_k=request.top_k, filters=_filters(request), explain=request.explain, history=history,
-        answer=request.answer, stop=stop,
-    )  # fmt: skip
+        request.query,
+        top_k=request.top_k,
+        filters=_filters(request),
+        explain=request.explain,
+        history=history,
+        answer=request.answer,
+        stop=stop,
+    )
     if request.stream:
         return event_stream(parts, stop)
     # What is quoted is there at once; a model takes its time.

@@ -43,9 +43,13 @@ _OPEN = (
 
 
 def serve(
-    config: Config, host: str | None = None, port: int | None = None, processes: int | None = None,
-    *, insecure: bool = False,
-) -> None:  # fmt: skip
+    config: Config,
+    host: str | None = None,
+    port: int | None = None,
+    processes: int | None = None,
+    *,
+    insecure: bool = False,
+) -> None:
     """Serve the API until SIGTERM or SIGINT; running requests are finished first.
 
     One line on stderr gives the address once questions can be asked. What is given goes before the configuration; port
@@ -101,11 +105,20 @@ def _settings(config: Config, app: FastAPI | Callable[[], FastAPI], *, factory: 
     server = config.server
     protocol = partial(BoundedProtocol, max_connections=server.max_connections, head_timeout_s=server.read_timeout_s)
     return uvicorn.Config(
-        app, factory=factory, workers=server.workers, backlog=1 if factory else _BACKLOG,
-        timeout_worker_healthcheck=_HEALTHCHECK_S, log_config=None, log_level=logging.WARNING, access_log=False,
-        ws="none", http=protocol,  # type: ignore[arg-type]
-        h11_max_incomplete_event_size=_MAX_HEAD_BYTES, timeout_graceful_shutdown=server.grace_s, server_header=False,
-    )  # fmt: skip
+        app,
+        factory=factory,
+        workers=server.workers,
+        backlog=1 if factory else _BACKLOG,
+        timeout_worker_healthcheck=_HEALTHCHECK_S,
+        log_config=None,
+        log_level=logging.WARNING,
+        access_log=False,
+        ws="none",
+        http=protocol,  # type: ignore[arg-type]
+        h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
+        timeout_graceful_shutdown=server.grace_s,
+        server_header=False,
+    )
 
 
 def bound_to(config: Config, listener: socket.socket) -> Config:

@@ -45,10 +45,14 @@ class Tracer:
 
         parent = extract(dict(Headers(scope=record.scope)))
         attributes: dict[str, str | int] = {
-            "http.request.method": record.method, "http.route": record.route, "url.path": record.path,
-            "http.response.status_code": record.status, "http.response.body.size": record.sent_bytes,
-            "client.address": record.client or "", "cited_qa.request_id": record.request_id or "",
-        }  # fmt: skip
+            "http.request.method": record.method,
+            "http.route": record.route,
+            "url.path": record.path,
+            "http.response.status_code": record.status,
+            "http.response.body.size": record.sent_bytes,
+            "client.address": record.client or "",
+            "cited_qa.request_id": record.request_id or "",
+        }
         span = self._tracer.start_span(
             f"{record.method} {record.route}", parent, SpanKind.SERVER, attributes, start_time=record.began_ns
         )

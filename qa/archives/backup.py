@@ -123,8 +123,12 @@ def _header(config: Config, snapshot: Path, documents: bool) -> Header:
     except ReadError as exc:
         raise IndexDamagedError(f"{config.index_dir}: {exc}; run: qa index --rebuild") from exc
     return Header(
-        cited_qa=version("cited-qa"), made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        settings=found.settings, generation=found.generation, documents=found.documents, passages=found.passages,
+        cited_qa=version("cited-qa"),
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        settings=found.settings,
+        generation=found.generation,
+        documents=found.documents,
+        passages=found.passages,
         with_documents=documents,
         collections={
             name: Collection(folder=config.corpus[name].as_posix(), shown=shown_folder(folder, config.base))
@@ -133,7 +137,7 @@ def _header(config: Config, snapshot: Path, documents: bool) -> Header:
         data_dir=config.data_dir.as_posix(),
         dictionary=config.dictionary.as_posix() if config.dictionary else None,
         synonyms=config.synonyms.as_posix() if config.synonyms else None,
-    )  # fmt: skip
+    )
 
 
 def shown_folder(folder: Path, base: Path) -> str:
@@ -145,8 +149,10 @@ def _sources(config: Config, folder: Path, report: BackupReport, documents: bool
     """What goes in, with entries that lack their size and sum."""
     yield folder / "index.sqlite", _entry("index.sqlite", "index")
     single: list[tuple[Role, Path | None]] = [
-        ("config", config.file), ("dictionary", config.dictionary_file), ("synonyms", config.synonyms_file),
-    ]  # fmt: skip
+        ("config", config.file),
+        ("dictionary", config.dictionary_file),
+        ("synonyms", config.synonyms_file),
+    ]
     for role, source in single:
         if source:
             yield source, _entry(f"{role}/{source.name}" if role != "config" else "config.yaml", role, path=source.name)

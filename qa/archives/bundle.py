@@ -185,10 +185,23 @@ def _fetch_wheels(wheel: Path) -> None:
     installed = {found.name: found.version.partition("+")[0] for found in distributions() if found.name}
     pins.write_text("".join(f"{name}=={number}\n" for name, number in sorted(installed.items()) if name != "cited-qa"))
     done = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--wheel-dir", wheel.parent,
-         "--constraint", pins, wheel],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--wheel-dir",
+            wheel.parent,
+            "--constraint",
+            pins,
+            wheel,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     pins.unlink()
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]

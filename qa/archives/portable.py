@@ -24,9 +24,11 @@ def portable(values: dict[str, Any], header: Header) -> dict[str, Any]:
     """Settings with every folder and file inside the configuration's own folder; unchanged where they are already."""
     folders = {name: _inside(it.folder, f"documents/{name}") for name, it in header.collections.items()}
     given = values.get("corpus")
-    is_same = isinstance(given, list) and given == list(folders.values()) and all(
-        Path(folder).name == name for name, folder in folders.items()
-    )  # fmt: skip
+    is_same = (
+        isinstance(given, list)
+        and given == list(folders.values())
+        and all(Path(folder).name == name for name, folder in folders.items())
+    )
     plain = {**values, "corpus": given if is_same or given == folders else folders}
     for key, wanted, fallback in (
         ("data_dir", header.data_dir, "data"),

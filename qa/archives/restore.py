@@ -211,9 +211,11 @@ def _place(entry: Entry, config: Config) -> Path | None:
     if entry.role == "document":
         return _document_place(entry, config)
     places = {
-        "index": config.index_dir / "index.sqlite", "config": None, "dictionary": config.dictionary_file,
+        "index": config.index_dir / "index.sqlite",
+        "config": None,
+        "dictionary": config.dictionary_file,
         "synonyms": config.synonyms_file,
-    }  # fmt: skip
+    }
     return places[entry.role]
 
 

@@ -117,9 +117,11 @@ class Retrieval(BaseModel):
 
 
 @router.post(
-    "/retrieval", summary="Retrieve for Dify", response_model=Retrieval,
+    "/retrieval",
+    summary="Retrieve for Dify",
+    response_model=Retrieval,
     responses=documented("malformed-json", "not-found", "body-too-large", "invalid-request", *ENGINE_PROBLEMS),
-)  # fmt: skip
+)
 def retrieve(
     request: Annotated[RetrievalRequest, Body()], engine: ReadyEngine, config: Configured, base_url: BaseUrl
 ) -> Retrieval | JSONResponse:
@@ -157,11 +159,19 @@ def _relevance(hit: HitOut, engine: Engine) -> float:
 
 def _record(hit: HitOut, score: float, base_url: str) -> Record:
     place = {
-        "path": hit.path, "collection": hit.collection, "document_id": hit.document_id, "passage_id": hit.passage_id,
-        "heading_path": hit.heading_path, "page": hit.page, "paragraph": hit.paragraph, "start": hit.start,
-        "end": hit.end, "url": passage_link(hit.document_id, hit.start, hit.end, base_url), "read_at": hit.read_at,
+        "path": hit.path,
+        "collection": hit.collection,
+        "document_id": hit.document_id,
+        "passage_id": hit.passage_id,
+        "heading_path": hit.heading_path,
+        "page": hit.page,
+        "paragraph": hit.paragraph,
+        "start": hit.start,
+        "end": hit.end,
+        "url": passage_link(hit.document_id, hit.start, hit.end, base_url),
+        "read_at": hit.read_at,
         "stale": hit.stale,
-    }  # fmt: skip
+    }
     known = {name: value for name, value in place.items() if value is not None}
     return Record(content=hit.text, score=score, title=hit.title, metadata=known)
 

@@ -61,24 +61,33 @@ def _as_json(run: Callable[[Engine, Any, str], BaseModel]) -> Callable[[Engine, 
 
 _TOOLS = {
     "ask": _Tool(
-        tools.AskArguments, tools.AskResult, tools.ask, "Ask the documents",
+        tools.AskArguments,
+        tools.AskResult,
+        tools.ask,
+        "Ask the documents",
         "Answer a question of fact from the user's documents, with the exact quotes it rests on and a link to each "
         "(根据用户的文档回答问题，并给出可核对的原文出处). Best for who, when, where, how many, what, in any language, "
         f"such as {EXAMPLE_QUESTION}. Pass the question on as the user put it. With status no_answer the documents "
         "hold no answer; the nearest passages are listed.",
     ),
     "search": _Tool(
-        tools.SearchArguments, tools.SearchResult, _as_json(tools.search), "Search the documents",
+        tools.SearchArguments,
+        tools.SearchResult,
+        _as_json(tools.search),
+        "Search the documents",
         "Find the passages of the user's documents that fit a question or keywords best, with the text of each and a "
         "link to it (在用户的文档中检索段落). Works by words and by meaning, across Simplified and Traditional Chinese "
         "and other languages. Pass the id of a result to fetch to read around it.",
     ),
     "fetch": _Tool(
-        tools.FetchArguments, tools.FetchResult, _as_json(tools.fetch), "Read a document",
+        tools.FetchArguments,
+        tools.FetchResult,
+        _as_json(tools.fetch),
+        "Read a document",
         "Read a document of the user's, or of a long one the part around a passage (读取文档全文或段落上下文), by the "
         f"id of a search result or citation. At most {tools.MAX_FETCHED_CHARS} characters at once.",
     ),
-}  # fmt: skip
+}
 _READ_ONLY = types.ToolAnnotations(
     read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
 )
@@ -91,10 +100,16 @@ def mcp_server(engine: Callable[[], Engine], base_url: str | None = None) -> Ser
     """
     handlers = _Handlers(engine, base_url)
     return Server(
-        "cited-qa", version=version("cited-qa"), title="cited-qa", instructions=_INSTRUCTIONS,
-        on_list_tools=handlers.list_tools, on_call_tool=handlers.call_tool, on_list_resources=handlers.list_resources,
-        on_list_resource_templates=handlers.list_templates, on_read_resource=handlers.read_resource,
-    )  # fmt: skip
+        "cited-qa",
+        version=version("cited-qa"),
+        title="cited-qa",
+        instructions=_INSTRUCTIONS,
+        on_list_tools=handlers.list_tools,
+        on_call_tool=handlers.call_tool,
+        on_list_resources=handlers.list_resources,
+        on_list_resource_templates=handlers.list_templates,
+        on_read_resource=handlers.read_resource,
+    )
 
 
 class _Handlers:
@@ -111,13 +126,16 @@ class _Handlers:
         return types.ListToolsResult(
             tools=[
                 types.Tool(
-                    name=name, title=tool.title, description=tool.description, annotations=_READ_ONLY,
+                    name=name,
+                    title=tool.title,
+                    description=tool.description,
+                    annotations=_READ_ONLY,
                     input_schema=tool.arguments.model_json_schema(),
                     output_schema=tool.result.model_json_schema(mode="serialization"),
                 )
                 for name, tool in _TOOLS.items()
             ]
-        )  # fmt: skip
+        )
 
     async def call_tool(self, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         tool = _TOOLS.get(params.name)
@@ -145,20 +163,26 @@ class _Handlers:
         page, following = await self._run(lambda: tools.list_documents(self._engine(), cursor, _PAGE))
         resources = [
             types.Resource(
-                uri=_SCHEME + info.id, name=info.path, title=info.title or None, mime_type="text/plain",
+                uri=_SCHEME + info.id,
+                name=info.path,
+                title=info.title or None,
+                mime_type="text/plain",
                 description=f"{info.collection}, read {info.read_at}",
             )
             for info in page
-        ]  # fmt: skip
+        ]
         return types.ListResourcesResult(resources=resources, next_cursor=following)
 
     async def list_templates(
         self, context: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListResourceTemplatesResult:
         template = types.ResourceTemplate(
-            uri_template=f"{_SCHEME}{{document_id}}", name="document", title="Document", mime_type="text/plain",
+            uri_template=f"{_SCHEME}{{document_id}}",
+            name="document",
+            title="Document",
+            mime_type="text/plain",
             description="The text of a document, by the document_id of a search result or citation",
-        )  # fmt: skip
+        )
         return types.ListResourceTemplatesResult(resource_templates=[template])
 
     async def read_resource(

@@ -41,9 +41,10 @@ class AskArguments(_Arguments):
         f"about, such as {EXAMPLE_QUESTION}"
     )
     history: list[Annotated[str, StringConstraints(max_length=MAX_QUERY_CHARS)]] = Field(
-        default=[], max_length=MAX_TURNS,
+        default=[],
+        max_length=MAX_TURNS,
         description="The user's earlier questions, oldest first, where the question leans on them (那武威呢)",
-    )  # fmt: skip
+    )
     collection: Collection
 
 
@@ -174,13 +175,20 @@ def fetch(engine: Engine, given: FetchArguments, base_url: str) -> FetchResult:
         raise QueryError(f"id: the document has {total} characters; take a place from a newer search")
     start, end = _window(total, span, given.start)
     return FetchResult(
-        id=given.id, title=document.title, text=document.text[start:end],
+        id=given.id,
+        title=document.title,
+        text=document.text[start:end],
         url=passage_link(document.id, *(span if span[1] else (start, end)), base_url),
         metadata={
-            "document_id": document.id, "collection": document.collection, "path": document.path,
-            "start": start, "end": end, "total_chars": total, "next_start": end if end < total else None,
+            "document_id": document.id,
+            "collection": document.collection,
+            "path": document.path,
+            "start": start,
+            "end": end,
+            "total_chars": total,
+            "next_start": end if end < total else None,
         },
-    )  # fmt: skip
+    )
 
 
 def list_documents(engine: Engine, cursor: str, limit: int) -> tuple[list[DocumentInfo], str | None]:
@@ -219,18 +227,35 @@ def _window(total: int, span: tuple[int, int], start: int | None) -> tuple[int, 
 
 def _found(hit: HitOut, base_url: str) -> Found:
     return Found(
-        id=_id(hit), title=hit.title, url=passage_link(hit.document_id, hit.start, hit.end, base_url), text=hit.text,
-        document_id=hit.document_id, collection=hit.collection, path=hit.path, page=hit.page, paragraph=hit.paragraph,
-        start=hit.start, end=hit.end,
-    )  # fmt: skip
+        id=_id(hit),
+        title=hit.title,
+        url=passage_link(hit.document_id, hit.start, hit.end, base_url),
+        text=hit.text,
+        document_id=hit.document_id,
+        collection=hit.collection,
+        path=hit.path,
+        page=hit.page,
+        paragraph=hit.paragraph,
+        start=hit.start,
+        end=hit.end,
+    )
 
 
 def _cited(citation: Citation, base_url: str) -> Cited:
     return Cited(
-        n=citation.n, id=_id(citation), title=citation.title, url=absolute(citation.url, base_url),
-        quote=citation.quote, document_id=citation.document_id, path=citation.path, page=citation.page,
-        paragraph=citation.paragraph, start=citation.start, end=citation.end, stale=citation.stale,
-    )  # fmt: skip
+        n=citation.n,
+        id=_id(citation),
+        title=citation.title,
+        url=absolute(citation.url, base_url),
+        quote=citation.quote,
+        document_id=citation.document_id,
+        path=citation.path,
+        page=citation.page,
+        paragraph=citation.paragraph,
+        start=citation.start,
+        end=citation.end,
+        stale=citation.stale,
+    )
 
 
 def _id(place: HitOut | Citation) -> str:

@@ -46,12 +46,14 @@ async def get_model(model: str, config: Configured) -> Model | JSONResponse:
 
 
 @router.post(
-    "/chat/completions", summary="Answer a chat", response_model=Completion,
+    "/chat/completions",
+    summary="Answer a chat",
+    response_model=Completion,
     responses={
         **_ANSWERED,
         **documented("malformed-json", "not-found", "body-too-large", "invalid-request", *ENGINE_PROBLEMS),
     },
-)  # fmt: skip
+)
 def complete(
     request: Annotated[ChatRequest, Body()], config: Configured, startup: ServerStartup, base_url: BaseUrl
 ) -> Completion | JSONResponse | StreamingResponse:

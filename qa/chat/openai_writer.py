@@ -58,9 +58,13 @@ class Writer:
         """The answer in one piece."""
         message = AssistantMessage(content=reply.content, annotations=_annotations(reply))
         return Completion(
-            id=self._id, created=self._created, model=self._model, choices=[Choice(message=message)],
-            usage=self._usage(reply.content), **_native(reply),
-        )  # fmt: skip
+            id=self._id,
+            created=self._created,
+            model=self._model,
+            choices=[Choice(message=message)],
+            usage=self._usage(reply.content),
+            **_native(reply),
+        )
 
     def stream(self, parts: Iterator[str | Reply], stop: Event) -> StreamingResponse:
         """The answer as it comes; `stop` is set when nobody reads it any more."""
@@ -95,10 +99,17 @@ class Writer:
         """One event. Only the last one, which has no choice, says what was used."""
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
         usage = {"usage": None} if self._has_usage else {}
-        return _event({
-            "id": self._id, "object": "chat.completion.chunk", "created": self._created, "model": self._model,
-            "choices": [] if delta is None else [choice], **usage, **more,
-        })  # fmt: skip
+        return _event(
+            {
+                "id": self._id,
+                "object": "chat.completion.chunk",
+                "created": self._created,
+                "model": self._model,
+                "choices": [] if delta is None else [choice],
+                **usage,
+                **more,
+            }
+        )
 
     def _usage(self, content: str) -> Usage:
         asked, said = self._prompt_tokens, len(content)

@@ -183,9 +183,14 @@ def why_not(
 
 
 for command in (
-    operations.serve, operations.mcp, operations.bot, operations.doctor, operations.backup, operations.restore,
+    operations.serve,
+    operations.mcp,
+    operations.bot,
+    operations.doctor,
+    operations.backup,
+    operations.restore,
     operations.bundle,
-):  # fmt: skip
+):
     app.command()(command)
 
 

@@ -112,8 +112,10 @@ def _explanation(parts: ScoreParts) -> Iterator[str]:
     yield f"lexical {parts.lexical:.2f} · dense {parts.dense:.2f} · article {parts.article:.2f}"
     yield "points: " + " · ".join(f"{name} {value:.2f}" for name, value in parts.points.items())
     for name, terms in (
-        ("matched", parts.matched), ("only elsewhere in its article", parts.in_article), ("missing", parts.missing)
-    ):  # fmt: skip
+        ("matched", parts.matched),
+        ("only elsewhere in its article", parts.in_article),
+        ("missing", parts.missing),
+    ):
         if terms:
             yield f"{name}: {'、'.join(terms)}"
 

@@ -127,10 +127,21 @@ CREATE INDEX IF NOT EXISTS jobs_status ON jobs (status);
             connection.execute(
                 f"INSERT INTO jobs ({_COLUMNS}, placed) VALUES ({', '.join('?' * 13)}, 0)",
                 (
-                    job.id, kind, job.status, job.progress, job.message, json.dumps(paths), "[]", "[]", job.created_at,
-                    None, None, rebuild, json.dumps([asdict(step) for step in steps]),
+                    job.id,
+                    kind,
+                    job.status,
+                    job.progress,
+                    job.message,
+                    json.dumps(paths),
+                    "[]",
+                    "[]",
+                    job.created_at,
+                    None,
+                    None,
+                    rebuild,
+                    json.dumps([asdict(step) for step in steps]),
                 ),
-            )  # fmt: skip
+            )
         return job
 
     def place(self, job_id: str) -> None:
@@ -185,12 +196,17 @@ CREATE INDEX IF NOT EXISTS jobs_status ON jobs (status);
                 " generation = ? WHERE id = ?",
                 (
                     (
-                        end.status, end.message, json.dumps(end.document_ids),
-                        json.dumps([asdict(found) for found in end.skipped]), _now(), generation, job.id,
+                        end.status,
+                        end.message,
+                        json.dumps(end.document_ids),
+                        json.dumps([asdict(found) for found in end.skipped]),
+                        _now(),
+                        generation,
+                        job.id,
                     )
                     for job, end in outcomes
                 ),
-            )  # fmt: skip
+            )
             connection.execute(
                 "DELETE FROM jobs WHERE number <= (SELECT number FROM jobs WHERE finished_at IS NOT NULL ORDER BY"
                 " number DESC LIMIT 1 OFFSET ?) AND finished_at IS NOT NULL",
@@ -248,11 +264,16 @@ CREATE INDEX IF NOT EXISTS jobs_status ON jobs (status);
 def _job(row: tuple[Any, ...]) -> Job:
     *first, paths, ids, skipped, created_at, finished_at, generation, rebuild, steps = row
     return Job(
-        *first, paths=tuple(json.loads(paths)), document_ids=tuple(json.loads(ids)),
-        skipped=tuple(Refusal(**found) for found in json.loads(skipped)), created_at=created_at,
-        finished_at=finished_at, generation=generation, rebuild=bool(rebuild),
+        *first,
+        paths=tuple(json.loads(paths)),
+        document_ids=tuple(json.loads(ids)),
+        skipped=tuple(Refusal(**found) for found in json.loads(skipped)),
+        created_at=created_at,
+        finished_at=finished_at,
+        generation=generation,
+        rebuild=bool(rebuild),
         steps=tuple(_step(found) for found in json.loads(steps)),
-    )  # type: ignore[misc]  # fmt: skip
+    )  # type: ignore[misc]
 
 
 def _step(stored: dict[str, Any]) -> Step:

@@ -168,14 +168,17 @@ def evaluate(
     return Evaluation(
         questions=len(questions),
         kinds=[_figures(kind, [pair for pair in pairs if pair[0].kind == kind]) for kind in kinds],
-        total=_figures("all", pairs), citations=len(exact), citations_exact=sum(exact),
+        total=_figures("all", pairs),
+        citations=len(exact),
+        citations_exact=sum(exact),
         latency_ms_p50=quantiles(latencies, n=100)[49] if len(latencies) > 1 else latencies[0],
         latency_ms_p99=quantiles(latencies, n=100)[98] if len(latencies) > 1 else latencies[0],
         reliability=reliability,
         calibration_error=sum(abs(tenth.said - tenth.was) * tenth.n for tenth in reliability) / answers
-        if answers else None,
+        if answers
+        else None,
         outcomes=outcomes,
-    )  # fmt: skip
+    )
 
 
 def squeeze(text: str) -> str:
@@ -196,15 +199,22 @@ def _outcome(question: EvalQuestion, response: AskResponse, names: Mapping[str, 
     accepted = [squeeze(part) for part in question.answers]
     found = [rank for rank, grade in enumerate(grades, start=1) if grade]
     return Outcome(
-        question=question.question, kind=question.kind, rank=found[0] if found else None, ndcg=_ndcg(grades, ideal),
+        question=question.question,
+        kind=question.kind,
+        rank=found[0] if found else None,
+        ndcg=_ndcg(grades, ideal),
         recall=min(1.0, len(found) / len(ideal)),
-        status=response.status, reason=response.reason, confidence=answer.confidence if answer else None,
-        answer=answer.text if answer else None, value=answer.value if answer else None,
+        status=response.status,
+        reason=response.reason,
+        confidence=answer.confidence if answer else None,
+        answer=answer.text if answer else None,
+        value=answer.value if answer else None,
         answer_right=_accepts(accepted, answer.text if answer else "", question.answers_mode) if accepted else None,
         value_right=any(part == squeeze(answer.value) for part in accepted)
-        if accepted and answer and answer.value else None,
+        if accepted and answer and answer.value
+        else None,
         is_answerable=question.is_answerable,
-    )  # fmt: skip
+    )
 
 
 def _document_grades(question: EvalQuestion, hits: Sequence[HitOut], names: Mapping[str, str] | None) -> list[int]:
@@ -254,7 +264,8 @@ def _figures(kind: str, pairs: Iterable[tuple[EvalQuestion, Outcome]]) -> Figure
     findable = [outcome for question, outcome in every if question.evidence or question.relevant]
     unanswerable = [outcome for question, outcome in every if not question.is_answerable]
     return Figures(
-        kind=kind, n=len(every),
+        kind=kind,
+        n=len(every),
         hit_at_1=_mean(outcome.rank == 1 for outcome in findable),
         hit_at_5=_mean(outcome.rank is not None and outcome.rank <= 5 for outcome in findable),
         mrr_at_10=_mean(1 / outcome.rank if outcome.rank else 0.0 for outcome in findable),
@@ -264,7 +275,7 @@ def _figures(kind: str, pairs: Iterable[tuple[EvalQuestion, Outcome]]) -> Figure
         value_accuracy=_mean(outcome.value_right for outcome in answerable if outcome.value_right is not None),
         refused_right=_mean(outcome.status == "no_answer" for outcome in unanswerable),
         refused_wrong=_mean(outcome.status == "no_answer" for outcome in answerable),
-    )  # fmt: skip
+    )
 
 
 def _mean(values: Iterable[float | bool]) -> float | None:

@@ -104,9 +104,12 @@ class _Draft:
         whole = [(n, (source.passage, (0, len(source.passage.text)))) for n, source in self.numbered.items()]
         asked = self._asked
         return Sources(
-            id=asked.id, query=asked.query, citations=list(citations(whole, self._fresh, asked.public_url)),
-            hits=asked.hits(self._fresh, self._found.quotes), index=asked.index(),
-        )  # fmt: skip
+            id=asked.id,
+            query=asked.query,
+            citations=list(citations(whole, self._fresh, asked.public_url)),
+            hits=asked.hits(self._fresh, self._found.quotes),
+            index=asked.index(),
+        )
 
     def finish(self) -> str:
         """What is still to be shown when the model has ended; raises ModelError where it wrote nothing."""
@@ -120,14 +123,19 @@ class _Draft:
         cited = dict(self._quotes())
         asked = self._asked
         sources = Sources(
-            id=asked.id, query=asked.query,
+            id=asked.id,
+            query=asked.query,
             citations=list(citations(cited.items(), self._fresh, asked.public_url)),
-            hits=asked.hits(self._fresh, list(cited.values())), index=asked.index(),
-        )  # fmt: skip
+            hits=asked.hits(self._fresh, list(cited.values())),
+            index=asked.index(),
+        )
         answer = AnswerOut(
-            text=self.writer.text, kind="generated", value=self._value(), confidence=rounded(self._found.confidence),
+            text=self.writer.text,
+            kind="generated",
+            value=self._value(),
+            confidence=rounded(self._found.confidence),
             unsupported=self.checker.unsupported,
-        )  # fmt: skip
+        )
         return respond(asked, sources, answer, timings_ms)
 
     def _quotes(self) -> Iterator[tuple[int, Quote]]:

@@ -222,10 +222,11 @@ class _Connection:
     async def _request(self, messages: Sequence[Message]) -> AsyncStream[ChatCompletionChunk]:
         given = {"max_tokens": self._options.max_tokens, "temperature": self._options.temperature}
         body = {
-            "model": self._options.model, "stream": True,
+            "model": self._options.model,
+            "stream": True,
             "messages": [{"role": message.role, "content": message.content} for message in messages],
             **{name: value for name, value in given.items() if value is not None},
-        }  # fmt: skip
+        }
         # As chat.completions.create sends it, which first looks through all messages for what it might convert.
         return await self._client.post(
             "/chat/completions", body=body, stream=True, cast_to=self._chunk, stream_cls=self._chunks

@@ -9,9 +9,21 @@ from typing import Literal
 from index.text.quantities import COUNT_UNITS
 
 Kind = Literal[
-    "count", "money", "share", "date", "time", "duration",
-    "person", "organisation", "place", "list", "yesno", "definition", "reason", "any",
-]  # fmt: skip
+    "count",
+    "money",
+    "share",
+    "date",
+    "time",
+    "duration",
+    "person",
+    "organisation",
+    "place",
+    "list",
+    "yesno",
+    "definition",
+    "reason",
+    "any",
+]
 
 PEOPLE = (
     "人|学生|职工|工人|员工|孩子|子女|儿童|会员|农民工|教师|老师|干部|党员|劳模|青年|妇女|老人|居民|村民|代表|委员"

@@ -30,16 +30,23 @@ class RayCluster:
         self.address = f"{HEAD}:{port}"
         self.client = f"ray://{HEAD}:{self._client_port}"
         self.environment = {
-            **os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": str(folder),
+            **os.environ,
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_TMPDIR": str(folder),
             # A node that is gone is noticed within seconds.
-            "RAY_health_check_period_ms": "500", "RAY_health_check_failure_threshold": "4",
-        }  # fmt: skip
+            "RAY_health_check_period_ms": "500",
+            "RAY_health_check_failure_threshold": "4",
+        }
 
     def start_head(self) -> None:
         self._start(
-            HEAD, "--head", f"--port={self.address.rpartition(':')[2]}", "--include-dashboard=false",
-            f"--ray-client-server-port={self._client_port}", f"--temp-dir={self._folder}",
-        )  # fmt: skip
+            HEAD,
+            "--head",
+            f"--port={self.address.rpartition(':')[2]}",
+            "--include-dashboard=false",
+            f"--ray-client-server-port={self._client_port}",
+            f"--temp-dir={self._folder}",
+        )
 
     @contextmanager
     def node(self, ip: str, **variables: str) -> Iterator[None]:
@@ -61,14 +68,24 @@ class RayCluster:
 
     def _start(self, ip: str, *options: str, **variables: str) -> None:
         command = [
-            str(_RAY), "start", *options, f"--node-ip-address={ip}", "--num-cpus=1", "--object-store-memory=80000000",
-            "--min-worker-port=0", "--max-worker-port=0",
-        ]  # fmt: skip
+            str(_RAY),
+            "start",
+            *options,
+            f"--node-ip-address={ip}",
+            "--num-cpus=1",
+            "--object-store-memory=80000000",
+            "--min-worker-port=0",
+            "--max-worker-port=0",
+        ]
         with tempfile.TemporaryFile() as said:
             code = subprocess.call(
-                command, env=self.environment | variables, stdout=said, stderr=said, timeout=_START_S,
+                command,
+                env=self.environment | variables,
+                stdout=said,
+                stderr=said,
+                timeout=_START_S,
                 cwd=self._folder,
-            )  # fmt: skip
+            )
             said.seek(0)
             assert code == 0, said.read().decode()
 

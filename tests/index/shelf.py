@@ -41,9 +41,14 @@ class Shelf:
     def sync(self, *, only: Iterable[Path] = (), rebuild: bool = False) -> SyncReport:
         folders = {name: self.base / name for name in ("docs", "more")}
         return sync(
-            folders, self.base / "data", self.encoder, base=self.base, only=tuple(only), rebuild=rebuild,
+            folders,
+            self.base / "data",
+            self.encoder,
+            base=self.base,
+            only=tuple(only),
+            rebuild=rebuild,
             place=self.place,
-        )[1]  # fmt: skip
+        )[1]
 
     def open(self) -> Store:
         return self.place.open(self.settings)
@@ -53,8 +58,12 @@ class Shelf:
 
     def hits(self, query: str, store: Store | None = None, **filters: object) -> list[Hit]:
         return search(
-            store or self.open(), self.encoder, query, top_k=5, filters=Filters(**filters),  # type: ignore[arg-type]
-        )  # fmt: skip
+            store or self.open(),
+            self.encoder,
+            query,
+            top_k=5,
+            filters=Filters(**filters),  # type: ignore[arg-type]
+        )
 
     def find(self, query: str, store: Store | None = None, **filters: object) -> list[str]:
         return [hit.passage.path for hit in self.hits(query, store, **filters)]

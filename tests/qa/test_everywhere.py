@@ -47,8 +47,9 @@ def curl(client: httpx.Client, config: Config) -> Told:
     body = json.dumps({"query": CANONICAL})
     done = subprocess.run(
         ["curl", "-sS", f"{client.base_url}/v1/ask", "-H", "Content-Type: application/json", "-d", body],
-        capture_output=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        check=True,
+    )
     found = json.loads(done.stdout)
     return told(found["answer"]["value"], found["citations"][0])
 
@@ -125,8 +126,15 @@ def bot(name: str) -> Callable[[httpx.Client, Config], Told]:
 
 
 WAYS: list[Callable[[httpx.Client, Config], Told]] = [
-    curl, command, openai_whole, openai_streamed, mcp_http, mcp_stdio, dify, *map(bot, NAMES),
-]  # fmt: skip
+    curl,
+    command,
+    openai_whole,
+    openai_streamed,
+    mcp_http,
+    mcp_stdio,
+    dify,
+    *map(bot, NAMES),
+]
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)

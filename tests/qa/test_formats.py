@@ -13,10 +13,8 @@ from tests.conftest import CANONICAL, ROOT
 from tests.index.parsing.seeds import FORMATS, write_seeds
 
 QUESTIONS = [
-    question
-    for question in load_questions(ROOT / "benchmarks" / "union_questions.jsonl")
-    if question.evidence
-][::3]  # fmt: skip
+    question for question in load_questions(ROOT / "benchmarks" / "union_questions.jsonl") if question.evidence
+][::3]
 
 
 def hits_at_1(base: Path, format_name: str) -> list[bool]:

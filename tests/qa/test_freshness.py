@@ -74,10 +74,19 @@ def test_a_member_of_an_archive_is_as_fresh_as_the_archive(tmp_path):
     archive.write_bytes(b"PK")
     status = archive.stat()
     info = DocumentInfo(
-        id="m", file="f", collection="docs", path="papers.zip/2019/report.txt", title="", sha256="",
+        id="m",
+        file="f",
+        collection="docs",
+        path="papers.zip/2019/report.txt",
+        title="",
+        sha256="",
         size=status.st_size,
-        mtime_ns=status.st_mtime_ns, read_at="2026-01-01T00:00:00+00:00", encoding=None, notices=(), passages=1,
-    )  # fmt: skip
+        mtime_ns=status.st_mtime_ns,
+        read_at="2026-01-01T00:00:00+00:00",
+        encoding=None,
+        notices=(),
+        passages=1,
+    )
     assert not has_changed(info, tmp_path)
     archive.write_bytes(b"PK PK")
     assert has_changed(info, tmp_path)

@@ -68,10 +68,14 @@ class RayWorkers(Workers):
         path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_gcs_rpc_server_reconnect_timeout_s": f"{self._patience_s:.0f}"}
         self._bridge = subprocess.Popen(
-            [sys.executable, "-P", "-m", "index.indexing.ray.bridge"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=self._said, cwd=Path(_ROOT.anchor), env={**os.environ, **quiet, "PYTHONPATH": path},
+            [sys.executable, "-P", "-m", "index.indexing.ray.bridge"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            cwd=Path(_ROOT.anchor),
+            env={**os.environ, **quiet, "PYTHONPATH": path},
             start_new_session=True,  # Ctrl-C is for this process, which then ends that one
-        )  # fmt: skip
+        )
         assert self._bridge.stdin is not None and self._bridge.stdout is not None
         self._requests, self._answers = self._bridge.stdin, self._bridge.stdout
         # Twice, for what each node does after the cluster has answered; the bridge itself should say what is wrong.

@@ -66,11 +66,16 @@ class Batch:
         """Take in a stored document with its rows at another place: its id, file, collection and path."""
         row = self._take(1)
         pieces = Pieces(row, row)
-        self.documents[row] = record | place | {
-            "row": row, "generation": self._generation,
-            "data": pieces.put(record["data"]),
-            "text": pieces.put(record["text"], apart=True),
-        }  # fmt: skip
+        self.documents[row] = (
+            record
+            | place
+            | {
+                "row": row,
+                "generation": self._generation,
+                "data": pieces.put(record["data"]),
+                "text": pieces.put(record["text"], apart=True),
+            }
+        )
         self.pieces += pieces.rows
         own = {"document": row, "generation": self._generation, "collection": place["collection"]}
         articles, passages = self._renumbered(rows["articles"]), self._renumbered(rows["passages"])
@@ -82,10 +87,16 @@ class Batch:
         for found in sorted(rows["passages"], key=lambda found: int(found["row"])):
             pieces = Pieces(passages[found["row"]], row)
             data = pieces.put(moved(found["data"], place["id"], place["path"]))
-            self.passages.append(found | own | {
-                "row": passages[found["row"]], "article": articles[found["article"]], "data": data,
-                "vectors": pieces.put(found["vectors"]),
-            })  # fmt: skip
+            self.passages.append(
+                found
+                | own
+                | {
+                    "row": passages[found["row"]],
+                    "article": articles[found["article"]],
+                    "data": data,
+                    "vectors": pieces.put(found["vectors"]),
+                }
+            )
             self.pieces += pieces.rows
             self.visible[passages[found["row"]]] = visible_of(self.passages[-1] | {"data": found["data"]})
 
@@ -121,11 +132,18 @@ class Batch:
     ) -> None:
         place = {"document": row, "generation": self._generation, "collection": document.collection}
         pieces = Pieces(passage, row)
-        self.passages.append({
-            "row": passage, **place, "article": article, "number": number, "leader": passage, "grams": 0,
-            "data": pieces.put(passage_data(document, section, unit)),
-            "vectors": pieces.put(codes_text(unit.codes)),
-        })  # fmt: skip
+        self.passages.append(
+            {
+                "row": passage,
+                **place,
+                "article": article,
+                "number": number,
+                "leader": passage,
+                "grams": 0,
+                "data": pieces.put(passage_data(document, section, unit)),
+                "vectors": pieces.put(codes_text(unit.codes)),
+            }
+        )
         self.pieces += pieces.rows
         vectors = decode(unit.codes, self._dim)
         first = self._take(len(vectors))
@@ -139,11 +157,18 @@ class Batch:
     ) -> None:
         texts = [
             PassageText(
-                first + place, record["row"], articles[section.article], section.title, section.heading_path,
-                section.context, document.text[section.start : section.end], section.start, section.hidden,
+                first + place,
+                record["row"],
+                articles[section.article],
+                section.title,
+                section.heading_path,
+                section.context,
+                document.text[section.start : section.end],
+                section.start,
+                section.hidden,
             )
             for place, section in enumerate(sections)
-        ]  # fmt: skip
+        ]
         self.visible |= {text.row: clean(text.text, text.start, text.hidden) for text in texts}
         # An article's passages stand together.
         groups = [list(own) for _, own in groupby(texts, key=lambda text: text.article)]
@@ -153,10 +178,14 @@ class Batch:
                 record["passage_tokens"] += len(self._tokens[entry.row])
             self._tokens[whole.row] = whole.tokens.split()
             record["article_tokens"] += len(self._tokens[whole.row])
-            self.articles.append({
-                "row": whole.row, "document": record["row"], "generation": self._generation,
-                "collection": document.collection,
-            })  # fmt: skip
+            self.articles.append(
+                {
+                    "row": whole.row,
+                    "document": record["row"],
+                    "generation": self._generation,
+                    "collection": document.collection,
+                }
+            )
 
     def averages(self) -> tuple[float, float]:
         """The tokens of a passage and of an article, on average."""

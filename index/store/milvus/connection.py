@@ -51,9 +51,11 @@ class Server:
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
         with self._told():
             client = MilvusClient(
-                self.options.uri, token=self.options.token, db_name=self.options.database,
+                self.options.uri,
+                token=self.options.token,
+                db_name=self.options.database,
                 timeout=self.options.timeout_s,
-            )  # fmt: skip
+            )
             self.version = str(client.get_server_version())
         self.is_lite = "lite" in self.version
         number = re.search(r"(\d+)\.(\d+)", self.version)
@@ -234,9 +236,14 @@ class Table:
     ) -> list[list[tuple[Row, float]]]:
         """For each query the rows with the highest inner products, highest first, as the server gives them."""
         found = self._asked(
-            "search", data=list(queries), anns_field=field, limit=min(limit, MAX_ROWS), filter=expression,
-            output_fields=list(fields), search_params={"metric_type": "IP", "params": dict(params)},
-        )  # fmt: skip
+            "search",
+            data=list(queries),
+            anns_field=field,
+            limit=min(limit, MAX_ROWS),
+            filter=expression,
+            output_fields=list(fields),
+            search_params={"metric_type": "IP", "params": dict(params)},
+        )
         return [
             [({**hit["entity"], self._kind.key: hit[self._kind.key]}, float(hit["distance"])) for hit in hits]
             for hits in found

@@ -96,9 +96,10 @@ def _texts_of(tables: Tables, rows: Iterable[int]) -> dict[int, str]:
 def hand_on(tables: Tables, documents: Sequence[int]) -> None:
     """Give the keys of passages whose documents are about to be deleted to others of their clusters."""
     gone = [
-        row["leader"] for listed in among("document", documents)
+        row["leader"]
+        for listed in among("document", documents)
         for row in tables["passages"].read_all(f"{listed} and grams > 0", ["row", "leader"])
-    ]  # fmt: skip
+    ]
     heirs: dict[int, int] = {}
     going = set(documents)
     for listed in among("leader", gone):

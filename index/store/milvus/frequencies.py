@@ -49,10 +49,13 @@ class Counting:
             for place in part:
                 base = [_base(stored.get(place), kind, published) for kind in ("passages", "articles")]
                 row = {
-                    "place": place, "generation": generation, "passages_before": base[0], "articles_before": base[1],
+                    "place": place,
+                    "generation": generation,
+                    "passages_before": base[0],
+                    "articles_before": base[1],
                     "passages": max(0, base[0] + passages.get(place, 0)),
                     "articles": max(0, base[1] + articles.get(place, 0)),
-                }  # fmt: skip
+                }
                 most, frequent = max((most, frequent or 0), (row["passages"], place))
                 rows.append(row)
             tables["terms"].write(rows, replace=True)

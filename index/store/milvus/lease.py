@@ -75,8 +75,13 @@ class Lease:
 
     def _claim(self, *, held: bool = False) -> None:
         asked = time.monotonic()
-        claim = {"until": time.time() + _HOLDS_S, "host": socket.gethostname(), "process": os.getpid(),
-                 "machine": _machine(), "held": held}  # fmt: skip
+        claim = {
+            "until": time.time() + _HOLDS_S,
+            "host": socket.gethostname(),
+            "process": os.getpid(),
+            "machine": _machine(),
+            "held": held,
+        }
         self._state.write([{"key": self._key, "value": json.dumps(claim)}], replace=True)
         self._renewed = asked
 

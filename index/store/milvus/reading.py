@@ -109,9 +109,10 @@ class Reading:
         pattern = _glob(filters.path or "*")
         if filters.document_id:
             found = [
-                row for listed in among("id", filters.document_id)
+                row
+                for listed in among("id", filters.document_id)
                 for row in self._tables["documents"].read(f"{expression} and {listed}", ["row", "path"])
-            ]  # fmt: skip
+            ]
             return [row["row"] for row in found if pattern.match(row["path"])]
         start = re.split(r"[*?\[]", filters.path or "")[0]
         if start and not re.search(r'[%"\\]', start):
@@ -199,9 +200,10 @@ class Reading:
     def rows_of(self, document_ids: Sequence[str]) -> dict[str, list[int]]:
         """Rows of the passages of documents, in reading order, by document id."""
         ids = {
-            row["row"]: row["id"] for listed in among("id", document_ids)
+            row["row"]: row["id"]
+            for listed in among("id", document_ids)
             for row in self._tables["documents"].read(f"{self.present} and {listed}", ["row", "id"])
-        }  # fmt: skip
+        }
         found: dict[str, list[int]] = {}
         for listed in among("document", ids):
             for row in self._tables["passages"].read_all(listed, ["row", "document"]):

@@ -78,9 +78,11 @@ class MilvusChanges:
         for row in unpublished:
             newest[row["id"]] = max(row["row"], newest.get(row["id"], 0))
         older = [
-            row for listed in among("id", newest)
-            for row in self._tables["documents"].read_all(f"{listed} and {_IS_THERE}") if row["row"] < newest[row["id"]]
-        ]  # fmt: skip
+            row
+            for listed in among("id", newest)
+            for row in self._tables["documents"].read_all(f"{listed} and {_IS_THERE}")
+            if row["row"] < newest[row["id"]]
+        ]
         self._tables["documents"].write([row | {"gone": self._target} for row in older], replace=True)
 
     def _count_unpublished(self) -> None:
@@ -169,7 +171,7 @@ class MilvusChanges:
                 rows = {
                     kind: list(self._tables[kind].read_all(f"document == {record['row']}"))
                     for kind in ("articles", "passages", "units")
-                }  # fmt: skip
+                }
                 self._tables.wholes(rows["passages"], "data", "vectors")
                 batch.copy(record, rows, {"id": new_id, "file": new_id, "collection": collection, "path": path})
             batch.remove(document_id)
@@ -194,8 +196,12 @@ class MilvusChanges:
             self._notes.set(_WRITING, str(batch.first))
             assign_leaders(self._tables, batch.passages, batch.visible)
             self._lease.check()
-            for kind, rows in (("pieces", batch.pieces), ("articles", batch.articles), ("passages", batch.passages),
-                               ("units", batch.units)):  # fmt: skip
+            for kind, rows in (
+                ("pieces", batch.pieces),
+                ("articles", batch.articles),
+                ("passages", batch.passages),
+                ("units", batch.units),
+            ):
                 self._tables[kind].write(rows)
                 self._tables[kind].level = "Session"  # what we wrote last comes after all that anybody else did
         if batch.documents:
@@ -245,7 +251,7 @@ class MilvusChanges:
             totals = {
                 key: getattr(before, key) + sum(row[key] for row in came) - sum(row[key] for row in went)
                 for key in _TOTALS
-            }  # fmt: skip
+            }
             documents = before.documents + len(came) - len(went)
             probe = probe if probe is not None else before.probe
             self._published = Published(

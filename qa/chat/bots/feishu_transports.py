@@ -130,9 +130,15 @@ def take_calls(config: Config, events: EventDispatcherHandler, closing: Event) -
         logger.info("feishu: listening on http://%s:%d%s", host, port, PATH)
         app = Starlette(routes=[Route(PATH, receive, methods=["POST"])])
         server = uvicorn.Server(
-            uvicorn.Config(app, log_config=None, log_level=logging.WARNING, access_log=False,
-                           timeout_graceful_shutdown=_GRACE_S, server_header=False)
-        )  # fmt: skip
+            uvicorn.Config(
+                app,
+                log_config=None,
+                log_level=logging.WARNING,
+                access_log=False,
+                timeout_graceful_shutdown=_GRACE_S,
+                server_header=False,
+            )
+        )
 
         def stop() -> None:
             closing.wait()

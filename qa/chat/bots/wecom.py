@@ -82,9 +82,12 @@ class _Robot:
 
     def _make_client(self) -> WSClient:
         options = WSClientOptions(
-            self._settings.bot_id, self._settings.revealed("secret"), ws_url=self._settings.url,
-            max_reconnect_attempts=0, logger=_Log(),
-        )  # fmt: skip
+            self._settings.bot_id,
+            self._settings.revealed("secret"),
+            ws_url=self._settings.url,
+            max_reconnect_attempts=0,
+            logger=_Log(),
+        )
         client = WSClient(options)
         client.on("authenticated", self._on_authenticated)
         client.on("error", self._on_error)

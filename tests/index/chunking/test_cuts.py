@@ -13,12 +13,27 @@ def line(document: int, number: int) -> str:
 @pytest.mark.parametrize(
     ("document", "above", "below"),
     [
-        (0, 15, 17), (0, 37, 39), (1, 33, 37), (1, 39, 43), (1, 45, 47), (1, 69, 71), (1, 87, 89), (3, 63, 65),
-        (4, 25, 26), (4, 29, 30), (4, 30, 31), (4, 42, 43), (4, 51, 52), (4, 76, 77), (4, 120, 121), (4, 127, 128),
+        (0, 15, 17),
+        (0, 37, 39),
+        (1, 33, 37),
+        (1, 39, 43),
+        (1, 45, 47),
+        (1, 69, 71),
+        (1, 87, 89),
+        (3, 63, 65),
+        (4, 25, 26),
+        (4, 29, 30),
+        (4, 30, 31),
+        (4, 42, 43),
+        (4, 51, 52),
+        (4, 76, 77),
+        (4, 120, 121),
+        (4, 127, 128),
         # The halves belong together, though other columns stand between them.
-        (3, 39, 61), (3, 51, 61),
+        (3, 39, 61),
+        (3, 51, 61),
     ],
-)  # fmt: skip
+)
 def test_lines_of_the_seeds_that_go_on(document: int, above: int, below: int) -> None:
     assert is_cut(line(document, above), line(document, below), seed(document))
 

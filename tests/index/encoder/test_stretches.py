@@ -27,11 +27,17 @@ from tests.conftest import seed
 
 TEXTS = [
     *(seed(number)[start:end] for number in range(5) for start, end in clauses(seed(number))),
-    "兰州 ２０２４ 年 abc 中心", "蘭州幫扶中心資助了多少學生", "…℃①㎡½ 工…会", "e\u0301cole l'École e\u0301",
-    "ไทยกับแรงงาน हिन्दी العُمّال", "",
-    "\n\n", "推动科" + HIDDEN * 2 + "学发展", "\U0001f600\U00020000薴\ud800工会",
+    "兰州 ２０２４ 年 abc 中心",
+    "蘭州幫扶中心資助了多少學生",
+    "…℃①㎡½ 工…会",
+    "e\u0301cole l'École e\u0301",
+    "ไทยกับแรงงาน हिन्दी العُمّال",
+    "",
+    "\n\n",
+    "推动科" + HIDDEN * 2 + "学发展",
+    "\U0001f600\U00020000薴\ud800工会",
     "Gewerkschaftsmitglieder unterstützen",
-]  # fmt: skip
+]
 
 
 @pytest.fixture(scope="module")

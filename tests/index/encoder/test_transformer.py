@@ -224,9 +224,14 @@ def test_a_hub_name_is_downloaded_once_and_then_needs_no_network(tmp_path: Path)
     environment.pop("HF_HUB_OFFLINE", None)
     with hub(tmp_path / "models") as address:
         process = subprocess.Popen(
-            [sys.executable, "-c", FROM_THE_HUB], env={**environment, "HF_ENDPOINT": address}, text=True,
-            encoding="utf-8", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+            [sys.executable, "-c", FROM_THE_HUB],
+            env={**environment, "HF_ENDPOINT": address},
+            text=True,
+            encoding="utf-8",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(3)]
     shutil.rmtree(tmp_path / "models")

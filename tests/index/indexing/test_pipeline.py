@@ -98,9 +98,12 @@ def test_progress_is_told_of_what_is_stored(tmp_path: Path) -> None:
     def run() -> SyncReport:
         told.clear()
         _, report = sync(
-            {"docs": base / "docs"}, base / "data", BigramEncoder(), base=base,
+            {"docs": base / "docs"},
+            base / "data",
+            BigramEncoder(),
+            base=base,
             progress=lambda what, done, total: told.append((what, done, total)),
-        )  # fmt: skip
+        )
         return report
 
     report = run()

@@ -93,9 +93,7 @@ def _bombs() -> Iterator[tuple[str, bytes]]:
     yield "liar.zip", _lying(make_zip({"a.txt": zeros}))
     body = f"<w:document {_W}><w:body><w:p><w:r><w:t>{{}}</w:t></w:r></w:p></w:body></w:document>"
     yield "bomb.docx", _part("word/document.xml", body.format(" " * (60 << 20)).encode())
-    laughs = "<!DOCTYPE x [" + "".join(
-        f'<!ENTITY l{n} "{f"&l{n - 1};" * 10 if n else "哈"}">' for n in range(12)
-    )  # fmt: skip
+    laughs = "<!DOCTYPE x [" + "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10 if n else "哈"}">' for n in range(12))
     yield "laughs.docx", _part("word/document.xml", (laughs + "]>" + body.format("&l11;")).encode())
     yield (
         "outside.docx",

@@ -145,7 +145,15 @@ def samples() -> dict[str, bytes]:
     """One sound document of each format, by suffix."""
     text = f"# {TITLE}\n\n" + "\n\n".join(TEXTS)
     return {
-        ".txt": text.encode(), ".md": text.encode("gb18030"), ".html": make_html(), ".docx": make_docx(rows=ROWS),
-        ".pptx": make_pptx(), ".xlsx": make_xlsx(), ".csv": make_csv(), ".pdf": make_pdf(), ".epub": make_epub(),
-        ".eml": make_eml(), ".zip": make_zip({"报告.txt": text.encode(), "deep/a.docx": make_docx()}),
-    }  # fmt: skip
+        ".txt": text.encode(),
+        ".md": text.encode("gb18030"),
+        ".html": make_html(),
+        ".docx": make_docx(rows=ROWS),
+        ".pptx": make_pptx(),
+        ".xlsx": make_xlsx(),
+        ".csv": make_csv(),
+        ".pdf": make_pdf(),
+        ".epub": make_epub(),
+        ".eml": make_eml(),
+        ".zip": make_zip({"报告.txt": text.encode(), "deep/a.docx": make_docx()}),
+    }

@@ -46,8 +46,14 @@ def _zip(name: str, text: str) -> tuple[str, bytes]:
 
 
 FORMATS: dict[str, Callable[[str, str], tuple[str, bytes]]] = {
-    "plain": _plain, "docx": _docx, "html": _html, "pdf": _pdf, "gb18030": _gb18030, "big5": _big5, "zip": _zip,
-}  # fmt: skip
+    "plain": _plain,
+    "docx": _docx,
+    "html": _html,
+    "pdf": _pdf,
+    "gb18030": _gb18030,
+    "big5": _big5,
+    "zip": _zip,
+}
 
 
 def write_seeds(folder: Path, format_name: str) -> None:

@@ -54,8 +54,10 @@ def test_members_come_change_and_go(corpus):
     corpus.write(make_zip({"x/1.txt": first + b"!", "3.txt": third}))
     store, report = corpus.sync()
     assert (report.changed, report.added, report.removed) == (
-        ["docs/a.zip/x/1.txt"], ["docs/a.zip/3.txt"], ["docs/a.zip/2.txt"],
-    )  # fmt: skip
+        ["docs/a.zip/x/1.txt"],
+        ["docs/a.zip/3.txt"],
+        ["docs/a.zip/2.txt"],
+    )
     assert {info.path: info.id for info in store.documents()}["docs/a.zip/x/1.txt"] == ids["docs/a.zip/x/1.txt"]
 
     archive.unlink()
@@ -69,8 +71,10 @@ def test_what_cannot_be_read_is_kept_for_the_report(corpus):
     for _ in range(2):
         store, report = corpus.sync()
         assert [skipped.path for skipped in report_of(store).skipped] == [
-            "docs/a.zip/bad.docx", "docs/a.zip/c.exe", "docs/b.pdf",
-        ]  # fmt: skip
+            "docs/a.zip/bad.docx",
+            "docs/a.zip/c.exe",
+            "docs/b.pdf",
+        ]
         assert len(report.skipped) == 3
     corpus.write(make_zip({"good.txt": TEXTS[0].encode()}))
     (corpus.base / "docs" / "b.pdf").unlink()

@@ -44,8 +44,10 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     done = subprocess.run(
         [sys.executable, "-c", _SYNC, str(base)],
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=240,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout) | {
         "made": [os.fsencode(path.relative_to(base)).decode("utf-8", "replace") for path in made]
@@ -62,11 +64,20 @@ def test_reasons_are_one_line_and_say_what_to_do(outcome):
     reasons = dict(outcome["skipped"])
     assert all(reason and reason.isprintable() for reason in reasons.values())
     for name, words in {
-        "password.pdf": "password", "password.docx": "password", "bomb.zip": "zip bomb", "sparse.txt": "larger than",
-        "many.zip": "more than", "old.doc": ".docx", "up": "link", "ping.txt": "link",
-        "lost.txt": "No such", "pipe.txt": "regular file", "program.exe": ".exe", "empty.pdf": "empty",
+        "password.pdf": "password",
+        "password.docx": "password",
+        "bomb.zip": "zip bomb",
+        "sparse.txt": "larger than",
+        "many.zip": "more than",
+        "old.doc": ".docx",
+        "up": "link",
+        "ping.txt": "link",
+        "lost.txt": "No such",
+        "pipe.txt": "regular file",
+        "program.exe": ".exe",
+        "empty.pdf": "empty",
         "no suffix": "not read",
-    }.items():  # fmt: skip
+    }.items():
         assert words in reasons[f"docs/{name}"], name
 
 

@@ -35,7 +35,7 @@ MAKERS: dict[str, Callable[[Sequence[str], Sequence[Sequence[str]]], bytes]] = {
     ".epub": lambda texts, rows: samples.make_epub(texts),
     ".eml": lambda texts, rows: samples.make_eml([text.replace("\r", "") for text in texts]),
     ".zip": lambda texts, rows: samples.make_zip({"a.txt": "".join(texts).encode(), "b.htm": samples.make_html(texts)}),
-}  # fmt: skip
+}
 
 
 def _html_table(rows: Sequence[Sequence[str]]) -> bytes:

@@ -65,8 +65,11 @@ def test_single_characters_in_a_font_that_is_not_here():
 def test_large_type_is_a_heading():
     out = io.BytesIO()
     page = canvas.Canvas(out)
-    for size, height, text in ((24, 800, "Annual report"), (11, 760, "The union helped 1097 families last year."),
-                               (11, 745, "It will help more.")):  # fmt: skip
+    for size, height, text in (
+        (24, 800, "Annual report"),
+        (11, 760, "The union helped 1097 families last year."),
+        (11, 745, "It will help more."),
+    ):
         page.setFont("Helvetica", size)
         page.drawString(60, height, text)
     page.save()

@@ -38,9 +38,13 @@ def exact(rows: set[int], query: np.ndarray, limit: int) -> dict[int, float]:
 
 
 @given(
-    first=st.integers(0, 40), added=st.integers(0, 20), gone=st.sets(st.integers(1, 60)), limit=st.integers(1, 40),
-    wanted=st.none() | st.sets(st.integers(1, 60)), query=st.integers(0, 99),
-)  # fmt: skip
+    first=st.integers(0, 40),
+    added=st.integers(0, 20),
+    gone=st.sets(st.integers(1, 60)),
+    limit=st.integers(1, 40),
+    wanted=st.none() | st.sets(st.integers(1, 60)),
+    query=st.integers(0, 99),
+)
 @settings(max_examples=60, deadline=None)
 def test_changes_beside_a_mapped_checkpoint(tmp_path_factory, first, added, gone, limit, wanted, query):
     file = tmp_path_factory.mktemp("vectors") / "vectors.faiss"

@@ -31,9 +31,12 @@ def write(folder: Path, text: str, encoding: str = "utf-8") -> Path:
 def test_a_dictionary_in_jiebas_format(tmp_path: Path, encoding: str) -> None:
     text = "云计算 5\n李小福 2 nr\n\n# 机构\n凱特琳 nz\r\n台中\nEdu Trust认证 2000\n"
     assert read_dictionary(write(tmp_path, text, encoding)) == (
-        UserWord("云计算", 5), UserWord("李小福", 2, "nr"), UserWord("凯特琳", None, "nz"), UserWord("台中"),
+        UserWord("云计算", 5),
+        UserWord("李小福", 2, "nr"),
+        UserWord("凯特琳", None, "nz"),
+        UserWord("台中"),
         UserWord("edu trust认证", 2000),
-    )  # fmt: skip
+    )
 
 
 def test_synonyms(tmp_path: Path) -> None:
@@ -108,8 +111,9 @@ def test_a_changed_dictionary_makes_the_lexical_indexes_again_and_nothing_else(b
     after = (folder / "vectors.faiss").stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert {path.name for path in folder.iterdir() if path.is_dir()} == {
-        f"passages-{OURS.fingerprint}", f"articles-{OURS.fingerprint}"
-    }  # fmt: skip
+        f"passages-{OURS.fingerprint}",
+        f"articles-{OURS.fingerprint}",
+    }
     assert reader.is_stale()
     assert search(reader, BigramEncoder(), "采暖补助")[0].passage.path == "docs/b.txt"  # what it has open it keeps
     with pytest.raises(IndexMismatchError, match="segmenter .*run: qa index$"):

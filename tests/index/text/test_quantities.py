@@ -102,15 +102,44 @@ def test_spans_of_years_are_no_dates(text, kind):
 @pytest.mark.parametrize(
     "text",
     [
-        "ISO9000认证", "一是加强领导,二是改进作风", "十一五期间", "五一劳动节", "三八妇女节", "三个代表重要思想",
+        "ISO9000认证",
+        "一是加强领导,二是改进作风",
+        "十一五期间",
+        "五一劳动节",
+        "三八妇女节",
+        "三个代表重要思想",
         "四个全面",
-        "G20峰会", "A4纸", "COVID-19", "千方百计", "万一", "一些", "一定", "一方面", "十分重要", "一起学习", "一次性",
+        "G20峰会",
+        "A4纸",
+        "COVID-19",
+        "千方百计",
+        "万一",
+        "一些",
+        "一定",
+        "一方面",
+        "十分重要",
+        "一起学习",
+        "一次性",
         "一度",
-        "一把手", "一线工人", "五星级", "十八大", "四川", "五粮液", "星期一", "九一八", "两会", "三农", "三十而立",
+        "一把手",
+        "一线工人",
+        "五星级",
+        "十八大",
+        "四川",
+        "五粮液",
+        "星期一",
+        "九一八",
+        "两会",
+        "三农",
+        "三十而立",
         "1.2.3版",
-        "下半年", "万人空巷", "", "。", "the one and only",
+        "下半年",
+        "万人空巷",
+        "",
+        "。",
+        "the one and only",
     ],
-)  # fmt: skip
+)
 def test_no_quantity(text):
     assert found(text) == []
 
@@ -118,8 +147,11 @@ def test_no_quantity(text):
 def test_every_quantity_of_a_sentence():
     text = "帮助1097名困难家庭子女圆了大学梦,发放助学金260多万元,其中200名学生得到了连续两年的资助"
     assert [quantity[:2] for quantity in found(text)] == [
-        ("1097名", "count"), ("260多万元", "money"), ("200名", "count"), ("两年", "duration"),
-    ]  # fmt: skip
+        ("1097名", "count"),
+        ("260多万元", "money"),
+        ("200名", "count"),
+        ("两年", "duration"),
+    ]
 
 
 CHARS = "0123456789,.-~:/%$ 零〇一二三四五六七八九十百千万亿两几多余年月日个名人元第前半分之成起点次至到约vkgmay，。\n"
@@ -185,11 +217,19 @@ def test_no_number(text):
 @pytest.mark.parametrize(
     ("asked", "unit", "fits"),
     [
-        ("名", "人次", True), ("人", "名", True), ("个", "家", True), ("个", "人", True), ("次", "场", True),
+        ("名", "人次", True),
+        ("人", "名", True),
+        ("个", "家", True),
+        ("个", "人", True),
+        ("次", "场", True),
         ("天", "日", True),
-        ("家", "个", True), ("名", "家", False), ("个", "吨", False), ("米", "米", True), ("个", "", False),
+        ("家", "个", True),
+        ("名", "家", False),
+        ("个", "吨", False),
+        ("米", "米", True),
+        ("个", "", False),
     ],
-)  # fmt: skip
+)
 def test_units_of_a_family_fit_each_other(asked, unit, fits):
     assert counts_in(asked, unit) is fits
 

@@ -43,9 +43,15 @@ def make_model(folder: Path, labels: int = 1, head: type = BertForSequenceClassi
     (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters]))
     torch.manual_seed(7)
     config = BertConfig(
-        vocab_size=len(characters) + 5, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
-        intermediate_size=64, max_position_embeddings=128, num_labels=labels, initializer_range=0.5,
-    )  # fmt: skip
+        vocab_size=len(characters) + 5,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=128,
+        num_labels=labels,
+        initializer_range=0.5,
+    )
     head(config).save_pretrained(folder)
     BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
     return folder
@@ -116,9 +122,13 @@ def test_hits_that_are_not_read_stay_below(tmp_path):
 def test_torch_is_loaded_only_when_a_reranker_is_configured_and_used(base):
     for model, said in (("", "False False"), ("model", "False True")):
         done = subprocess.run(
-            [sys.executable, "-c", IMPORTS], cwd=base, env=environment(QA_RERANKER_MODEL=model), capture_output=True,
-            text=True, timeout=120,
-        )  # fmt: skip
+            [sys.executable, "-c", IMPORTS],
+            cwd=base,
+            env=environment(QA_RERANKER_MODEL=model),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
         assert (done.stdout.strip(), done.stderr) == (said, "")
 
 

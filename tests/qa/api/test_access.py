@@ -46,10 +46,21 @@ def bearer(key: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, bearer("wrong"), bearer("x"), bearer(READ[:-1]), bearer(READ + "x"), bearer(READ.upper()), bearer("é" * 30),
-     {"Authorization": READ}, {"Authorization": f"Basic {READ}"}, {"X-API-Key": "wrong"}, {"Cookie": f"key={READ}"}],
+    [
+        {},
+        bearer("wrong"),
+        bearer("x"),
+        bearer(READ[:-1]),
+        bearer(READ + "x"),
+        bearer(READ.upper()),
+        bearer("é" * 30),
+        {"Authorization": READ},
+        {"Authorization": f"Basic {READ}"},
+        {"X-API-Key": "wrong"},
+        {"Cookie": f"key={READ}"},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_without_a_valid_key(keyed, headers):
     sent = [(name.encode(), value.encode()) for name, value in headers.items()]
     response = keyed.post("/v1/ask", json=QUERY, headers=sent)

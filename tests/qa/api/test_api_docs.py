@@ -70,13 +70,30 @@ def test_page_has_a_swagger_ui_that_reads_openapi_3_1(client, openapi):
 
 def test_routes_are_those_of_the_contract(openapi):
     assert {name for name, _ in operations(openapi)} == {
-        "POST /v1/ask", "GET /v1/ask", "POST /v1/search", "GET /v1/documents", "GET /v1/documents/{document_id}",
-        "GET /v1/documents/{document_id}/text", "GET /v1/documents/{document_id}/passages", "POST /v1/documents",
-        "DELETE /v1/documents/{document_id}", "POST /v1/index", "GET /v1/jobs", "GET /v1/jobs/{job_id}",
-        "GET /healthz", "GET /readyz", "GET /metrics",
-        "GET /v1/models", "GET /v1/models/{model}", "POST /v1/chat/completions", "POST /retrieval",
-        "GET /v1/documents/{document_id}/outline", "GET /v1/examples", "GET /v1/map", "POST /v1/why-not",
-    }  # fmt: skip
+        "POST /v1/ask",
+        "GET /v1/ask",
+        "POST /v1/search",
+        "GET /v1/documents",
+        "GET /v1/documents/{document_id}",
+        "GET /v1/documents/{document_id}/text",
+        "GET /v1/documents/{document_id}/passages",
+        "POST /v1/documents",
+        "DELETE /v1/documents/{document_id}",
+        "POST /v1/index",
+        "GET /v1/jobs",
+        "GET /v1/jobs/{job_id}",
+        "GET /healthz",
+        "GET /readyz",
+        "GET /metrics",
+        "GET /v1/models",
+        "GET /v1/models/{model}",
+        "POST /v1/chat/completions",
+        "POST /retrieval",
+        "GET /v1/documents/{document_id}/outline",
+        "GET /v1/examples",
+        "GET /v1/map",
+        "POST /v1/why-not",
+    }
 
 
 def test_every_operation_is_described(openapi):

@@ -68,7 +68,7 @@ def assert_problem(response: httpx.Response, status: int, name: str) -> str:
         pytest.param('"x"', "body: must be a JSON object", id="string"),
         pytest.param("", "body: must be a JSON object", id="no body"),
     ],
-)  # fmt: skip
+)
 def test_unacceptable_request(client, route, body, said):
     detail = assert_problem(client.post(route, content=body, headers=JSON), 422, "invalid-request")
     assert re.search(said, detail), detail
@@ -88,10 +88,18 @@ def test_contract_defaults_are_accepted(client):
 
 @pytest.mark.parametrize(
     "body",
-    [b"{", b'{"query": ', b"{'query': 'x'}", b"query=x", b'{"query": "\xff\xfe"}', b"[" * 100_000, b'{"query":"x"} x',
-     b'{"query": "x", "top_k": ' + b"9" * 5000 + b"}"],
+    [
+        b"{",
+        b'{"query": ',
+        b"{'query': 'x'}",
+        b"query=x",
+        b'{"query": "\xff\xfe"}',
+        b"[" * 100_000,
+        b'{"query":"x"} x',
+        b'{"query": "x", "top_k": ' + b"9" * 5000 + b"}",
+    ],
     ids=["brace", "cut off", "single quotes", "form", "not UTF-8", "deep", "trailing", "long number"],
-)  # fmt: skip
+)
 def test_malformed_json(client, body):
     response = client.post("/v1/ask", content=body, headers=JSON)
     assert assert_problem(response, 400, "malformed-json").startswith("body: ")
@@ -106,10 +114,21 @@ def test_body_that_is_not_declared_as_json(client, content_type):
 @pytest.mark.parametrize(
     "query",
     [
-        "\x00", "a\x00b", "\ufffd", "\uffff", "\U0010ffff", "\u202e倒", "é" * 1000, "\U0001f469\u200d\U0001f467",
-        "'\"\\;--", "AND OR NOT (", "*:*", "\u3000问\u3000", "?" * MAX_QUERY_CHARS,
+        "\x00",
+        "a\x00b",
+        "\ufffd",
+        "\uffff",
+        "\U0010ffff",
+        "\u202e倒",
+        "é" * 1000,
+        "\U0001f469\u200d\U0001f467",
+        "'\"\\;--",
+        "AND OR NOT (",
+        "*:*",
+        "\u3000问\u3000",
+        "?" * MAX_QUERY_CHARS,
     ],
-)  # fmt: skip
+)
 def test_odd_text_is_searched_like_any_other(client, query):
     response = client.post("/v1/ask", json={"query": query})
     assert response.status_code == 200, response.text

@@ -141,11 +141,22 @@ class TestLog:
             sent = {**bearer(READ), "X-Request-ID": "trace-7", "Accept-Encoding": "identity"}
             response = client.get("/v1/ask", params={"q": SECRET}, headers=sent)
         (line,) = log.lines
-        assert line.items() >= {
-            "level": "INFO", "method": "GET", "route": "/v1/ask", "path": "/v1/ask", "status": 200, "key": "reader",
-            "request_id": "trace-7", "bytes": len(response.content), "client": "127.0.0.1", "hits": 5,
-            "answer": response.json()["status"],
-        }.items()  # fmt: skip
+        assert (
+            line.items()
+            >= {
+                "level": "INFO",
+                "method": "GET",
+                "route": "/v1/ask",
+                "path": "/v1/ask",
+                "status": 200,
+                "key": "reader",
+                "request_id": "trace-7",
+                "bytes": len(response.content),
+                "client": "127.0.0.1",
+                "hits": 5,
+                "answer": response.json()["status"],
+            }.items()
+        )
         assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", line["time"])
         assert line["duration_ms"] > 0
         assert SECRET not in log.text and READ not in log.text

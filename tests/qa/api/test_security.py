@@ -95,9 +95,21 @@ class TestFiles:
 
     @pytest.mark.parametrize(
         "path",
-        ["..", "../../etc/passwd", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "..%5c..%5cetc", "%00", "/etc/passwd",
-         "....//etc", "%252e%252e%252fetc", "a'%20OR%201=1--", "\\etc\\passwd", "~root", "file:%2f%2f%2fetc%2fpasswd"],
-    )  # fmt: skip
+        [
+            "..",
+            "../../etc/passwd",
+            "%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+            "..%5c..%5cetc",
+            "%00",
+            "/etc/passwd",
+            "....//etc",
+            "%252e%252e%252fetc",
+            "a'%20OR%201=1--",
+            "\\etc\\passwd",
+            "~root",
+            "file:%2f%2f%2fetc%2fpasswd",
+        ],
+    )
     @pytest.mark.parametrize("place", ["/v1/documents/%s", "/v1/documents/%s/text", "/docs/assets/%s", "/%s"])
     def test_addresses_lead_nowhere_else(self, victim, place, path):
         head = f"GET {place % path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
@@ -182,9 +194,19 @@ class TestBrowsers:
 class TestRequests:
     @pytest.mark.parametrize(
         "value",
-        [b"a\r\nX-Evil: 1", b"a\nX-Evil: 1", b"a\rX-Evil: 1", b"a\r\n X-Evil: 1", b"a\x00b", b"a\x1b[31m", b"a b",
-         b"\xc4\x8d\xc4\x8aX-Evil: 1", b"%0d%0aX-Evil: 1", b"a" * 5000],
-    )  # fmt: skip
+        [
+            b"a\r\nX-Evil: 1",
+            b"a\nX-Evil: 1",
+            b"a\rX-Evil: 1",
+            b"a\r\n X-Evil: 1",
+            b"a\x00b",
+            b"a\x1b[31m",
+            b"a b",
+            b"\xc4\x8d\xc4\x8aX-Evil: 1",
+            b"%0d%0aX-Evil: 1",
+            b"a" * 5000,
+        ],
+    )
     def test_the_request_id_is_no_way_into_the_response(self, victim, value):
         head = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-Request-ID: " + value + b"\r\n\r\n"
         answer = sent(victim, head)

@@ -33,10 +33,21 @@ def alone(folder: Path, tmp_path: Path, *arguments: str) -> str:
     places = [str(program), *(place for place in sys.path if place.endswith("site-packages"))]
     script = f"import qa; assert qa.__file__.startswith({str(program)!r}); from qa.cli.main import main; main()"
     done = subprocess.run(
-        [*(["unshare", "--net"] if can_unshare else []), "env", "-i", f"PYTHONPATH={os.pathsep.join(places)}",
-         sys.executable, "-c", script, *arguments],
-        cwd=folder, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        [
+            *(["unshare", "--net"] if can_unshare else []),
+            "env",
+            "-i",
+            f"PYTHONPATH={os.pathsep.join(places)}",
+            sys.executable,
+            "-c",
+            script,
+            *arguments,
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -47,16 +58,19 @@ def readme(folder: Path) -> list[str]:
 
 def test_it_answers_elsewhere_without_a_network(seeds_config: Config, tmp_path: Path) -> None:
     done = run_qa(
-        "bundle", tmp_path / "made.tar.gz", folder=seeds_config.base, QA_DATA_DIR=str(seeds_config.index_dir),
-        QA_ENCODER_API_KEY="sk-secret", QA_SERVER_PORT="8123", QA_SERVER_API_KEYS=f"me:admin:sk-secret{'x' * 30}",
-    )  # fmt: skip
+        "bundle",
+        tmp_path / "made.tar.gz",
+        folder=seeds_config.base,
+        QA_DATA_DIR=str(seeds_config.index_dir),
+        QA_ENCODER_API_KEY="sk-secret",
+        QA_SERVER_PORT="8123",
+        QA_SERVER_API_KEYS=f"me:admin:sk-secret{'x' * 30}",
+    )
     assert done.returncode == 0, done.stderr
     assert "6 documents" in done.stderr and "add them with --wheels" in done.stderr
     shutil.unpack_archive(tmp_path / "made.tar.gz", tmp_path / "elsewhere", filter="data")
     folder = tmp_path / "elsewhere" / "made"
-    assert {path.name for path in folder.iterdir()} == {
-        "README.txt", "config.yaml", "data", "seeds", "notes", "wheels"
-    }  # fmt: skip
+    assert {path.name for path in folder.iterdir()} == {"README.txt", "config.yaml", "data", "seeds", "notes", "wheels"}
     settings = (folder / "config.yaml").read_text(encoding="utf-8")
     assert "sk-secret" not in settings and yaml.safe_load(settings)["server"] == {"port": 8123}
     commands = [line.split("qa ", 1)[1] for line in readme(folder) if " venv/bin/qa " in line]

@@ -24,14 +24,30 @@ def citation(n: int, quote: str, **changed: Any) -> Citation:
 
 
 def response(text: str | None, *citations: Citation, query: str = "有多少人?", **changed: Any) -> AskResponse:
-    hit = HitOut(**PLACE, start=10, end=14, rank=1, score=2.0, passage_id="d1-1", collection="seeds", text="段落文字",
-                 highlights=[], also_in=[])  # fmt: skip
+    hit = HitOut(
+        **PLACE,
+        start=10,
+        end=14,
+        rank=1,
+        score=2.0,
+        passage_id="d1-1",
+        collection="seeds",
+        text="段落文字",
+        highlights=[],
+        also_in=[],
+    )
     answer = AnswerOut(text=text, value=None, confidence=0.8) if text is not None else None
     given = {
-        "id": "1", "query": query, "status": "answered" if answer else "no_answer", "reason": None, "answer": answer,
-        "citations": list(citations), "hits": [hit], "index": IndexOut(generation=1, model="m", passages=1),
+        "id": "1",
+        "query": query,
+        "status": "answered" if answer else "no_answer",
+        "reason": None,
+        "answer": answer,
+        "citations": list(citations),
+        "hits": [hit],
+        "index": IndexOut(generation=1, model="m", passages=1),
         "timings_ms": {},
-    }  # fmt: skip
+    }
     return AskResponse(**{**given, **changed})
 
 
@@ -111,11 +127,36 @@ def test_generated_text_keeps_the_marks_that_name_a_source():
 
 
 HOSTILE = [
-    "[点我](https://evil.example)", "![图](x)", "<script>alert(1)</script>", "# 标题", "1. 一", "1) 一", "- 项",
-    "+ 项", "* 项", "> 引", "题\n===", "题\n---", "    code", "\tcode", "```\ncode", "~~~\ncode", "`code`", "*斜*",
-    "__粗__", "~~删~~", "&lt;&#35;", "[1]: https://evil.example\n[1]", "<https://evil.example>", "***", "\\", "a\\\nb",
-    "|a|b|\n|-|-|\n|c|d|", "\\[x](y)", "$x$",
-]  # fmt: skip
+    "[点我](https://evil.example)",
+    "![图](x)",
+    "<script>alert(1)</script>",
+    "# 标题",
+    "1. 一",
+    "1) 一",
+    "- 项",
+    "+ 项",
+    "* 项",
+    "> 引",
+    "题\n===",
+    "题\n---",
+    "    code",
+    "\tcode",
+    "```\ncode",
+    "~~~\ncode",
+    "`code`",
+    "*斜*",
+    "__粗__",
+    "~~删~~",
+    "&lt;&#35;",
+    "[1]: https://evil.example\n[1]",
+    "<https://evil.example>",
+    "***",
+    "\\",
+    "a\\\nb",
+    "|a|b|\n|-|-|\n|c|d|",
+    "\\[x](y)",
+    "$x$",
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -22,11 +22,16 @@ def messages(*pairs: tuple[str, Any]) -> list[Message]:
 
 def open_webui(key: str, example: str) -> list[Message]:
     """The structure of Open WebUI's prompts for its own tasks."""
-    return messages(("user", (
-        f"### Task:\nDo what is needed.\n\n### Guidelines:\n- Be brief; use the chat's language.\n\n### Output:\n"
-        f'JSON format: {{ "{key}": {example} }}\n\n### Chat History:\n<chat_history>\nUSER: {CANONICAL}\n'
-        f"ASSISTANT: {ANSWER}\nUSER: 那武威呢\n</chat_history>"
-    )))  # fmt: skip
+    return messages(
+        (
+            "user",
+            (
+                f"### Task:\nDo what is needed.\n\n### Guidelines:\n- Be brief; use the chat's language.\n\n### Output:\n"
+                f'JSON format: {{ "{key}": {example} }}\n\n### Chat History:\n<chat_history>\nUSER: {CANONICAL}\n'
+                f"ASSISTANT: {ANSWER}\nUSER: 那武威呢\n</chat_history>"
+            ),
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -55,7 +60,7 @@ def test_open_webui_choosing_tools():
 
 
 def test_a_question_wrapped_in_passages_is_a_question():
-    wrapped = f"### Task:\nUse the context, cite as [id].\n\n<context>\n<source id=\"1\">别处</source>\n</context>\n\n{CANONICAL}"  # fmt: skip  # noqa: E501
+    wrapped = f'### Task:\nUse the context, cite as [id].\n\n<context>\n<source id="1">别处</source>\n</context>\n\n{CANONICAL}'  # noqa: E501
     older = f"### Task:\nUse it.\n<context>\nx\n</context>\n\n<user_query>\n{CANONICAL}\n</user_query>"
     for prompt in (wrapped, older):
         assert task_answer(messages(("user", prompt))) is None

@@ -70,8 +70,11 @@ def test_whatever_answers_with_a_problem_is_translated(seeds_config):
         found = client.get("/v1/chat/limited")
         assert (found.status_code, found.headers["retry-after"]) == (429, "7")
         assert found.json()["error"] == {
-            "message": "slow down", "type": "rate_limit_error", "param": None, "code": "rate_limit_exceeded",
-        }  # fmt: skip
+            "message": "slow down",
+            "type": "rate_limit_error",
+            "param": None,
+            "code": "rate_limit_exceeded",
+        }
         assert int(found.headers["content-length"]) == len(found.content)
         broken = client.get("/retrieval/failing")
         assert (broken.status_code, broken.json()["error_code"]) == (500, 500)

@@ -24,8 +24,9 @@ QUOTED = "1097名困难家庭子女"
 
 def stdio(config: Config) -> StdioServerParameters:
     file = config.base / "config.yaml"
-    return StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "mcp", "--config", str(file)],
-                                 env=environment())  # fmt: skip
+    return StdioServerParameters(
+        command=COMMAND[0], args=[*COMMAND[1:], "mcp", "--config", str(file)], env=environment()
+    )
 
 
 async def tour(server: Any, mode: str = "auto") -> None:
@@ -233,9 +234,14 @@ def test_only_messages_go_to_stdout_and_it_ends_with_its_client(seeds_config):
     )
     command = [*COMMAND, "mcp", "--config", seeds_config.base / "config.yaml"]
     server = subprocess.Popen(
-        command, env=environment(), text=True, encoding="utf-8",
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        command,
+        env=environment(),
+        text=True,
+        encoding="utf-8",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     assert server.stdin and server.stdout
     server.stdin.write(sent)
     server.stdin.flush()

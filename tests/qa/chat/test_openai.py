@@ -143,12 +143,27 @@ def test_what_clients_send_beside_the_question_is_accepted(sdk):
         {"role": "user", "content": [{"type": "text", "text": CANONICAL}], "name": "someone"},
     ]
     found = sdk.chat.completions.create(
-        model="cited-qa", messages=messages, temperature=0.7, top_p=0.9, max_tokens=5, max_completion_tokens=5, n=1,
-        user="u", seed=1, stop=["。"], presence_penalty=1, logit_bias={"1": 1}, response_format={"type": "json_object"},
-        tools=[{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}], tool_choice="auto",
-        parallel_tool_calls=False, reasoning_effort="low", metadata={"chat": "1"}, store=False,
+        model="cited-qa",
+        messages=messages,
+        temperature=0.7,
+        top_p=0.9,
+        max_tokens=5,
+        max_completion_tokens=5,
+        n=1,
+        user="u",
+        seed=1,
+        stop=["。"],
+        presence_penalty=1,
+        logit_bias={"1": 1},
+        response_format={"type": "json_object"},
+        tools=[{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
+        tool_choice="auto",
+        parallel_tool_calls=False,
+        reasoning_effort="low",
+        metadata={"chat": "1"},
+        store=False,
         extra_body={"chat_id": "x", "keep_alive": -1},
-    )  # fmt: skip
+    )
     assert found.model_extra["cited_qa"]["query"] == CANONICAL
     assert "1097名" in found.choices[0].message.content
 
@@ -171,31 +186,61 @@ def test_an_image_is_refused_when_it_is_asked_about_and_passed_over_later(sdk):
         pytest.param(b"{}", 400, "invalid_request_error", "invalid_request", "messages", "is missing", id="nothing"),
         pytest.param({"messages": []}, 400, "invalid_request_error", "invalid_request", "messages", "", id="empty"),
         pytest.param(
-            {"messages": [{"role": "robot", "content": "x"}]}, 400, "invalid_request_error", "invalid_request",
-            "messages.0.role", "robot", id="role",
+            {"messages": [{"role": "robot", "content": "x"}]},
+            400,
+            "invalid_request_error",
+            "invalid_request",
+            "messages.0.role",
+            "robot",
+            id="role",
         ),
         pytest.param(
-            {"messages": [{"role": "system", "content": "x"}]}, 400, "invalid_request_error", "invalid_request",
-            "messages", "no message of the user", id="nobody asks",
+            {"messages": [{"role": "system", "content": "x"}]},
+            400,
+            "invalid_request_error",
+            "invalid_request",
+            "messages",
+            "no message of the user",
+            id="nobody asks",
         ),
         pytest.param(
-            {"messages": [{"role": "user", "content": " "}]}, 400, "invalid_request_error", "invalid_request",
-            "messages.0.content", "is empty", id="blank",
+            {"messages": [{"role": "user", "content": " "}]},
+            400,
+            "invalid_request_error",
+            "invalid_request",
+            "messages.0.content",
+            "is empty",
+            id="blank",
         ),
         pytest.param(
-            {"messages": [{"role": "user", "content": "问" * 4001}]}, 400, "invalid_request_error", "invalid_request",
-            "messages.0.content", "4001", id="long",
+            {"messages": [{"role": "user", "content": "问" * 4001}]},
+            400,
+            "invalid_request_error",
+            "invalid_request",
+            "messages.0.content",
+            "4001",
+            id="long",
         ),
         pytest.param(
-            {"messages": ASKED, "model": "gpt-4o"}, 404, "invalid_request_error", "model_not_found", "model",
-            "cited-qa/seeds", id="model",
+            {"messages": ASKED, "model": "gpt-4o"},
+            404,
+            "invalid_request_error",
+            "model_not_found",
+            "model",
+            "cited-qa/seeds",
+            id="model",
         ),
         pytest.param(
-            {"messages": [{"role": "user", "content": "x" * 2_000_000}]}, 413, "invalid_request_error",
-            "body_too_large", None, "1000000", id="large",
+            {"messages": [{"role": "user", "content": "x" * 2_000_000}]},
+            413,
+            "invalid_request_error",
+            "body_too_large",
+            None,
+            "1000000",
+            id="large",
         ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("stream", [False, True])
 def test_errors_have_their_shape(client, content, status, kind, code, param, said, stream):
     body = content if isinstance(content, bytes) else json.dumps({**content, "stream": stream})
@@ -250,9 +295,9 @@ def test_without_an_index_questions_wait_and_titles_do_not(tmp_path):
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_client_asking_for_a_title_gets_one_without_sources(sdk, stream):
     prompt = (
-        "### Task:\nName the conversation.\n### Output:\nJSON format: { \"title\": \"its name\" }\n### Chat History:\n"
+        '### Task:\nName the conversation.\n### Output:\nJSON format: { "title": "its name" }\n### Chat History:\n'
         f"<chat_history>\nUSER: {CANONICAL}\nASSISTANT: 1097名\n</chat_history>"
-    )  # fmt: skip
+    )
     found = ask(sdk, prompt, stream=stream)
     content = streamed(found) if stream else found.choices[0].message.content
     assert json.loads(content) == {"title": CANONICAL}

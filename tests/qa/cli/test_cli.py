@@ -21,20 +21,38 @@ from tests.qa.servers import make_corpus
 LANZHOU = "seeds/000_ae71b4d254c1ee34.txt"
 UNANSWERABLE = "火星上的居民喜欢吃什么口味的冰淇淋"
 PLACE = {
-    "document_id": str, "path": str, "title": str, "heading_path": list, "page": (int, type(None)), "paragraph": int,
-    "start": int, "end": int, "read_at": str, "stale": bool,
-}  # fmt: skip
+    "document_id": str,
+    "path": str,
+    "title": str,
+    "heading_path": list,
+    "page": (int, type(None)),
+    "paragraph": int,
+    "start": int,
+    "end": int,
+    "read_at": str,
+    "stale": bool,
+}
 CITATION = PLACE | {"n": int, "quote": str, "url": str, "damaged": list}
 HIT = PLACE | {
-    "rank": int, "score": float, "passage_id": str, "collection": str, "text": str, "highlights": list, "damaged": list,
+    "rank": int,
+    "score": float,
+    "passage_id": str,
+    "collection": str,
+    "text": str,
+    "highlights": list,
+    "damaged": list,
     "also_in": list,
     "explain": (dict, type(None)),
-}  # fmt: skip
+}
 SEARCH = {"id": str, "query": str, "hits": list, "index": dict, "timings_ms": dict}
 ASK = SEARCH | {
-    "status": str, "reason": (str, type(None)), "interpreted_as": (str, type(None)), "missing_terms": list,
-    "answer": (dict, type(None)), "citations": list,
-}  # fmt: skip
+    "status": str,
+    "reason": (str, type(None)),
+    "interpreted_as": (str, type(None)),
+    "missing_terms": list,
+    "answer": (dict, type(None)),
+    "citations": list,
+}
 ANSWER = {"text": str, "kind": str, "value": (str, type(None)), "confidence": float}
 INDEX = {"generation": int, "model": str, "passages": int}
 
@@ -245,6 +263,10 @@ finally:
 def test_the_default_path_imports_no_torch(base, command):
     done = subprocess.run(
         [sys.executable, "-c", TORCH, command, CANONICAL],
-        cwd=base, env=environment(), capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        cwd=base,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert (done.returncode, done.stderr) == (0, "[]\n")

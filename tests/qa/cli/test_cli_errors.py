@@ -237,8 +237,12 @@ def test_full_disk(base):
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [*COMMAND, "search", "工会", "--json"],
-            cwd=base, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            cwd=base,
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     assert done.returncode == EXIT_FAILURE
     assert done.stderr.startswith("qa: ") and done.stderr.count("\n") == 1
     assert "No space left" in done.stderr

@@ -90,9 +90,11 @@ def multipart(*parts: tuple[bytes, bytes]) -> dict[str, Any]:
 
 def test_fields_may_follow_the_files(client, config):
     body = multipart(
-        (b'name="file"; filename="late.txt"', b"late"), (b'name="collection"', b"notes"), (b'name="folder"', b"x"),
+        (b'name="file"; filename="late.txt"', b"late"),
+        (b'name="collection"', b"notes"),
+        (b'name="folder"', b"x"),
         (b'name="replace"', b"true"),
-    )  # fmt: skip
+    )
     assert client.post("/v1/documents", **body).status_code == 202
     assert (config.base / "notes/x/late.txt").read_bytes() == b"late"
 
@@ -143,7 +145,7 @@ def test_one_of_two_at_once_wins(client, papers):
         ("", "is no name|no filename"),
         ("   ", "is no name"),
     ],
-)  # fmt: skip
+)
 def test_names_that_could_do_harm(client, config, papers, name, said):
     before = sorted(config.base.rglob("*"))
     quoted = name.replace("\\", "\\\\").encode()
@@ -223,7 +225,7 @@ def test_types_that_are_not_read(client, papers, name, said):
         (multipart(*[(b'name="file"; filename="a.txt"', b"x")] * 2), 422, "same filename"),
         (multipart(*[(b'name="file"; filename="%d.txt"' % n, b"x") for n in range(201)]), 422, "more than 200"),
     ],
-)  # fmt: skip
+)
 def test_forms_that_are_none(client, papers, request_, status, said):
     before = sorted(papers.iterdir())
     kind = "unsupported-type" if status == 415 else "invalid-request"

@@ -102,9 +102,18 @@ def test_figures_are_those_worked_out_by_hand(engine):
     assert [outcome.answer_right for outcome in found.outcomes] == [True, False, True, True, None]
     assert [outcome.value_right for outcome in found.outcomes] == [True, False, True, True, None]
     assert found.total == Figures(
-        kind="all", n=5, hit_at_1=0.75, hit_at_5=0.75, mrr_at_10=0.75, ndcg_at_10=0.75, recall_at_10=0.75,
-        answer_accuracy=0.75, value_accuracy=0.75, refused_right=1.0, refused_wrong=0.0,
-    )  # fmt: skip
+        kind="all",
+        n=5,
+        hit_at_1=0.75,
+        hit_at_5=0.75,
+        mrr_at_10=0.75,
+        ndcg_at_10=0.75,
+        recall_at_10=0.75,
+        answer_accuracy=0.75,
+        value_accuracy=0.75,
+        refused_right=1.0,
+        refused_wrong=0.0,
+    )
     a, b, none = found.kinds
     assert (a.kind, a.n, a.hit_at_1, a.answer_accuracy, a.refused_right) == ("a", 2, 1.0, 0.5, None)
     assert (b.kind, b.n, b.hit_at_1, b.answer_accuracy, b.refused_wrong) == ("b", 2, 0.5, 1.0, 0.0)
@@ -160,6 +169,10 @@ def test_the_shipped_gate_is_kept(union):
 def test_canonical_question_of_the_shipped_ones(union):
     (found,) = [outcome for outcome in union.outcomes if outcome.question == CANONICAL]
     assert (found.rank, found.status, found.value, found.answer_right, found.value_right) == (
-        1, "answered", "1097名", True, True,
-    )  # fmt: skip
+        1,
+        "answered",
+        "1097名",
+        True,
+        True,
+    )
     assert "2436" not in found.answer

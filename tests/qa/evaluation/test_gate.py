@@ -16,26 +16,50 @@ from tests.qa.servers import make_corpus
 
 
 def figures(kind: str, **values: float | None) -> Figures:
-    names = ("hit_at_1", "hit_at_5", "mrr_at_10", "ndcg_at_10", "answer_accuracy", "value_accuracy", "refused_right",
-             "refused_wrong")  # fmt: skip
+    names = (
+        "hit_at_1",
+        "hit_at_5",
+        "mrr_at_10",
+        "ndcg_at_10",
+        "answer_accuracy",
+        "value_accuracy",
+        "refused_right",
+        "refused_wrong",
+    )
     return Figures(kind=kind, n=1, **{name: values.get(name) for name in names})
 
 
 def outcome(question: str, *, rank: int | None = 1, right: bool | None = True, answerable: bool = True) -> Outcome:
     status = "answered" if right is not None else "no_answer"
     return Outcome(
-        question=question, kind="a", rank=rank, ndcg=1.0, status=status, reason=None, confidence=0.5, answer=None,
-        value=None, answer_right=bool(right) if answerable else None, value_right=None, is_answerable=answerable,
-    )  # fmt: skip
+        question=question,
+        kind="a",
+        rank=rank,
+        ndcg=1.0,
+        status=status,
+        reason=None,
+        confidence=0.5,
+        answer=None,
+        value=None,
+        answer_right=bool(right) if answerable else None,
+        value_right=None,
+        is_answerable=answerable,
+    )
 
 
 def evaluation(*outcomes: Outcome, hit: float = 0.8, wrongly: float = 0.1) -> Evaluation:
     return Evaluation(
-        questions=len(outcomes), kinds=[figures("a", hit_at_1=hit), figures("b", value_accuracy=0.5)],
-        total=figures("all", hit_at_1=hit, refused_wrong=wrongly), citations=4, citations_exact=3, latency_ms_p50=10,
-        latency_ms_p99=20, reliability=[Tenth(low=0.5, n=1, said=0.5, was=1.0)], calibration_error=0.5,
+        questions=len(outcomes),
+        kinds=[figures("a", hit_at_1=hit), figures("b", value_accuracy=0.5)],
+        total=figures("all", hit_at_1=hit, refused_wrong=wrongly),
+        citations=4,
+        citations_exact=3,
+        latency_ms_p50=10,
+        latency_ms_p99=20,
+        reliability=[Tenth(low=0.5, n=1, said=0.5, was=1.0)],
+        calibration_error=0.5,
         outcomes=list(outcomes),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(
@@ -100,19 +124,30 @@ def test_a_kind_that_is_not_there():
 
 def test_questions_won_and_lost():
     old = evaluation(
-        outcome("一"), outcome("二", rank=3, right=False), outcome("三"), outcome("无", right=True, answerable=False),
-        outcome("旧"), hit=0.7,
-    )  # fmt: skip
+        outcome("一"),
+        outcome("二", rank=3, right=False),
+        outcome("三"),
+        outcome("无", right=True, answerable=False),
+        outcome("旧"),
+        hit=0.7,
+    )
     new = evaluation(
-        outcome("一"), outcome("二"), outcome("三", rank=2, right=None), outcome("无", right=None, answerable=False),
-        outcome("新"), hit=0.8,
-    )  # fmt: skip
+        outcome("一"),
+        outcome("二"),
+        outcome("三", rank=2, right=None),
+        outcome("无", right=None, answerable=False),
+        outcome("新"),
+        hit=0.8,
+    )
     found = compare(old, new)
     assert found.questions == 4
     changes = {change.measure: (change.won, change.lost) for change in found.changes}
     assert changes == {
-        "hit@1": (["二"], ["三"]), "answer": (["二"], ["三"]), "value": ([], []), "refusal": (["无"], ["三"]),
-    }  # fmt: skip
+        "hit@1": (["二"], ["三"]),
+        "answer": (["二"], ["三"]),
+        "value": ([], []),
+        "refusal": (["无"], ["三"]),
+    }
     differing = [(found.kind, found.figure, found.old, found.new) for found in found.differences]
     assert differing == [("a", "hit@1", 0.7, 0.8), ("all", "hit@1", 0.7, 0.8)]
 

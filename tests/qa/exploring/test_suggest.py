@@ -37,17 +37,25 @@ def questions(engine: Engine, *texts: str) -> list[str]:
         ("全年发放助学金２６０多万元给学生。", "全年发放助学金多少元给学生？"),
         ("The new reading room holds 4321 old books.", "The new reading room holds how many old books?"),
     ],
-)  # fmt: skip
+)
 def test_the_figure_is_taken_out_and_asked_for(engine, text, question):
     assert questions(engine, text) == [question]
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "没有数字的一句话在这里。", "帮助1097名和200名困难家庭子女。", "其中200名学生得到了连续资助。", "短了300名。",
-     "实行三级和職工服務站規範化建設。", "全市每100名职工配备工会干部。", "《关于1097名学生的通知》已经下发。"],
+    [
+        "",
+        "没有数字的一句话在这里。",
+        "帮助1097名和200名困难家庭子女。",
+        "其中200名学生得到了连续资助。",
+        "短了300名。",
+        "实行三级和職工服務站規範化建設。",
+        "全市每100名职工配备工会干部。",
+        "《关于1097名学生的通知》已经下发。",
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_makes_no_question_is_not_asked(engine, text):
     assert questions(engine, text) == []
 

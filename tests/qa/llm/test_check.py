@@ -12,11 +12,20 @@ from qa.llm.marks import Writer
 from qa.understanding.question import Question
 
 LANZHOU = Passage(
-    id="a-1", row=1, document_id="a", collection="c", path="a.txt", title="兰州市总工会纪实",
+    id="a-1",
+    row=1,
+    document_id="a",
+    collection="c",
+    path="a.txt",
+    title="兰州市总工会纪实",
     heading_path=("真情服务",),
-    article=1, page=None, paragraph=1, start=10, end=0,
+    article=1,
+    page=None,
+    paragraph=1,
+    start=10,
+    end=0,
     text="帮扶中心帮助1097名困难家庭子女圆了大学梦;王建国说，全国总工会来参观。",
-)  # fmt: skip
+)
 ENGLISH = replace(
     LANZHOU,
     id="b-1",

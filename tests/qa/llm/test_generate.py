@@ -83,8 +83,11 @@ def test_what_the_server_is_asked(engine, server):
     prompt = server.prompts[-1]
     assert server.keys[-1] == f"Bearer {KEY}"
     assert {key: value for key, value in prompt.body.items() if key != "messages"} == {
-        "model": MODEL, "stream": True, "max_tokens": 1000, "temperature": 0.0,
-    }  # fmt: skip
+        "model": MODEL,
+        "stream": True,
+        "max_tokens": 1000,
+        "temperature": 0.0,
+    }
     assert list(prompt.passages) == list(range(1, 9))
     assert "1097名" in prompt.passages[1]
     assert prompt.question == CANONICAL
@@ -222,8 +225,11 @@ def is_quoted(engine: Engine, done: AskResponse, reason: str) -> None:
     assert "\n" not in done.answer.fallback.detail
     done.answer.fallback = None
     assert (done.status, done.answer, done.citations, done.hits) == (
-        plain.status, plain.answer, plain.citations, plain.hits
-    )  # fmt: skip
+        plain.status,
+        plain.answer,
+        plain.citations,
+        plain.hits,
+    )
 
 
 def test_what_was_shown_before_a_failure_is_replaced(engine, server):

@@ -87,9 +87,12 @@ def test_a_lie_is_marked_over_http(client, server):
     for done in (asked(client), streamed(client)[-1][1]):
         (doubtful,) = done["answer"]["unsupported"]
         assert doubtful == {
-            "start": 0, "end": 14, "text": "资助了9999名学生[1]。",
-            "reason": "number_not_in_source", "what": ["9999名"],
-        }  # fmt: skip
+            "start": 0,
+            "end": 14,
+            "text": "资助了9999名学生[1]。",
+            "reason": "number_not_in_source",
+            "what": ["9999名"],
+        }
         assert done["answer"]["text"] == "资助了9999名学生[1]。（未核实）"
 
 
@@ -190,9 +193,12 @@ def test_on_a_terminal_the_text_appears_as_it_is_written(seeds_config, server):
     server.behave = models.truth
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [*COMMAND, "ask", CANONICAL], cwd=seeds_config.base, env=environment(**variables(server), TERM="dumb"),
-        stdout=theirs, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        [*COMMAND, "ask", CANONICAL],
+        cwd=seeds_config.base,
+        env=environment(**variables(server), TERM="dumb"),
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+    )
     os.close(theirs)
     shown = b""
     while chunk := _read(ours):
@@ -229,9 +235,12 @@ def test_an_answer_without_a_model_does_not_import_the_sdk(seeds_config):
         "print([name for name in ('openai', 'qa.llm.model', 'qa.llm.generate', 'torch') if name in sys.modules])"
     )
     done = subprocess.run(
-        [COMMAND[0].replace("/bin/qa", "/bin/python"), "-c", code], cwd=seeds_config.base, env=environment(),
-        capture_output=True, text=True,
-    )  # fmt: skip
+        [COMMAND[0].replace("/bin/qa", "/bin/python"), "-c", code],
+        cwd=seeds_config.base,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 

@@ -50,16 +50,28 @@ ELLIPTICAL = [
     ("青川县图书馆接待了多少读者", "平武县接待了多少", "平武县图书馆接待了多少读者"),
     # As it was typed.
     ("青川縣圖書館有多少讀者", "那平武縣呢", "平武縣圖書館有多少讀者"),
-    ("How many students did the Lakeside centre help in 2019?", "What about Hillside?",
-     "How many students did the Hillside centre help in 2019?"),
-    ("How many students did the Lakeside centre help in 2019?", "and in 2020?",
-     "How many students did the Lakeside centre help in 2020?"),
-    ("How many students did the Lakeside centre help?", "how about teachers?",
-     "How many teachers did the Lakeside centre help?"),
-    ("How many books does the Eastside Library hold?", "what about the Harbour Library?",
-     "How many books does the Harbour Library hold?"),
+    (
+        "How many students did the Lakeside centre help in 2019?",
+        "What about Hillside?",
+        "How many students did the Hillside centre help in 2019?",
+    ),
+    (
+        "How many students did the Lakeside centre help in 2019?",
+        "and in 2020?",
+        "How many students did the Lakeside centre help in 2020?",
+    ),
+    (
+        "How many students did the Lakeside centre help?",
+        "how about teachers?",
+        "How many teachers did the Lakeside centre help?",
+    ),
+    (
+        "How many books does the Eastside Library hold?",
+        "what about the Harbour Library?",
+        "How many books does the Harbour Library hold?",
+    ),
     ("When does the museum open?", "what about the library", "When does the library open?"),
-]  # fmt: skip
+]
 
 REFERRING = [
     ("城东图书馆有多少册书", "它什么时候建成的", "城东图书馆什么时候建成的"),

@@ -206,9 +206,13 @@ def test_axe_finds_nothing_serious(show, client, scheme):
     found = client.get("/v1/documents").json()["documents"][0]["id"]
     with show(color_scheme=scheme) as page:
         for path, ready in (
-            ("", ".examples a"), (asking(CANONICAL), ".hit"), (asking(MARS), ".hit"), ("documents", ".files a"),
-            (f"documents/{found}?start=900&end=960", "mark"), ("map", ".mapdocs a"),
-        ):  # fmt: skip
+            ("", ".examples a"),
+            (asking(CANONICAL), ".hit"),
+            (asking(MARS), ".hit"),
+            ("documents", ".files a"),
+            (f"documents/{found}?start=900&end=960", "mark"),
+            ("map", ".mapdocs a"),
+        ):
             page.goto(path)
             expect(page.locator(ready).first).to_be_visible()
             for summary in page.locator("main summary").all()[:2]:

@@ -28,17 +28,35 @@ class Dingtalk(Platform):
     def ask(self, text: str, *, user: str = "ada", chat: str = "c1", message: str = "m1", **changed: object) -> None:
         self.sent += 1
         data = {
-            "conversationId": chat, "conversationType": "2", "chatbotUserId": "$robot", "senderId": f"${user}",
-            "senderStaffId": user, "senderNick": user.title(), "msgId": message, "msgtype": "text",
-            "text": {"content": f" {text}"}, "createAt": now_ms(), "isInAtList": True, "robotCode": CLIENT_ID,
-            "atUsers": [{"dingtalkId": "$robot"}], "sessionWebhookExpiredTime": now_ms() + 5_400_000,
+            "conversationId": chat,
+            "conversationType": "2",
+            "chatbotUserId": "$robot",
+            "senderId": f"${user}",
+            "senderStaffId": user,
+            "senderNick": user.title(),
+            "msgId": message,
+            "msgtype": "text",
+            "text": {"content": f" {text}"},
+            "createAt": now_ms(),
+            "isInAtList": True,
+            "robotCode": CLIENT_ID,
+            "atUsers": [{"dingtalkId": "$robot"}],
+            "sessionWebhookExpiredTime": now_ms() + 5_400_000,
             "sessionWebhook": f"{self.url}/robot/sendBySession?session={SESSION}-{message}",
-        } | changed  # fmt: skip
+        } | changed
         frame = {
-            "specVersion": "1.0", "type": "CALLBACK", "data": json.dumps(data),
-            "headers": {"appId": "a", "connectionId": "c", "contentType": "application/json",
-                        "messageId": f"frame-{self.sent}", "time": str(now_ms()), "topic": TOPIC},
-        }  # fmt: skip
+            "specVersion": "1.0",
+            "type": "CALLBACK",
+            "data": json.dumps(data),
+            "headers": {
+                "appId": "a",
+                "connectionId": "c",
+                "contentType": "application/json",
+                "messageId": f"frame-{self.sent}",
+                "time": str(now_ms()),
+                "topic": TOPIC,
+            },
+        }
         self.connection.send(json.dumps(frame))
 
     def tell(self, topic: str) -> None:

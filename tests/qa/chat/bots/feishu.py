@@ -49,13 +49,19 @@ class Feishu(Platform):
     def push(self, message: str, user: str, told: Body, sender_type: str = "user") -> None:
         event = {
             "schema": "2.0",
-            "header": {"event_id": f"e{now_ms()}", "event_type": "im.message.receive_v1", "create_time": str(now_ms()),
-                       "token": TOKEN, "app_id": APP_ID, "tenant_key": "t"},
+            "header": {
+                "event_id": f"e{now_ms()}",
+                "event_type": "im.message.receive_v1",
+                "create_time": str(now_ms()),
+                "token": TOKEN,
+                "app_id": APP_ID,
+                "tenant_key": "t",
+            },
             "event": {
                 "sender": {"sender_id": {"open_id": user}, "sender_type": sender_type, "tenant_key": "t"},
                 "message": {"message_id": message, "message_type": "text", "create_time": str(now_ms()), **told},
             },
-        }  # fmt: skip
+        }
         self.deliver(message, event)
 
     def deliver(self, message: str, event: Body) -> None:

@@ -32,23 +32,53 @@ class Slack(Platform):
     def ask(self, text: str, *, user: str = "ada", chat: str = "c1", message: str = "m1", **changed: Any) -> None:
         # A thread of its own for each chat and user, as their conversation.
         root = {"thread_ts": f"root-{chat}-{user}"}
-        self.push({"type": "app_mention", "text": f"<@{BOT}> {text}", "user": user.upper(), "ts": message,
-                   "channel": chat, **root, **changed})  # fmt: skip
+        self.push(
+            {
+                "type": "app_mention",
+                "text": f"<@{BOT}> {text}",
+                "user": user.upper(),
+                "ts": message,
+                "channel": chat,
+                **root,
+                **changed,
+            }
+        )
 
     def ask_alone(self, text: str, *, user: str = "ada", message: str = "m1") -> None:
-        self.push({"type": "message", "channel_type": "im", "text": text, "user": user.upper(), "ts": message,
-                   "channel": f"D{user}"})  # fmt: skip
+        self.push(
+            {
+                "type": "message",
+                "channel_type": "im",
+                "text": text,
+                "user": user.upper(),
+                "ts": message,
+                "channel": f"D{user}",
+            }
+        )
 
     def push(self, event: Body) -> None:
         self.envelopes += 1
         retries = self.retries.get(event["ts"], -1) + 1
         self.retries[event["ts"]] = retries
         authorizations = [{"team_id": "T1", "user_id": BOT, "is_bot": True, "is_enterprise_install": False}]
-        payload = {"token": "v", "team_id": "T1", "api_app_id": "A1", "type": "event_callback", "event": event,
-                   "event_id": f"Ev-{event['ts']}", "event_time": 1, "authorizations": authorizations}  # fmt: skip
-        envelope = {"envelope_id": f"env-{self.envelopes}", "type": "events_api", "payload": payload,
-                    "accepts_response_payload": False, "retry_attempt": retries,
-                    "retry_reason": "timeout" if retries else ""}  # fmt: skip
+        payload = {
+            "token": "v",
+            "team_id": "T1",
+            "api_app_id": "A1",
+            "type": "event_callback",
+            "event": event,
+            "event_id": f"Ev-{event['ts']}",
+            "event_time": 1,
+            "authorizations": authorizations,
+        }
+        envelope = {
+            "envelope_id": f"env-{self.envelopes}",
+            "type": "events_api",
+            "payload": payload,
+            "accepts_response_payload": False,
+            "retry_attempt": retries,
+            "retry_reason": "timeout" if retries else "",
+        }
         self.connection.send(json.dumps(envelope))
 
     def receive(self, connection: ServerConnection, message: str | bytes) -> None:
@@ -64,8 +94,15 @@ class Slack(Platform):
     def _who(self, body: Body, path: str) -> tuple[int, Body]:
         if body["headers"]["Authorization"] != f"Bearer {BOT_TOKEN}":
             return 200, {"ok": False, "error": "invalid_auth"}
-        return 200, {"ok": True, "url": self.url, "team": "T", "user": "bot", "team_id": "T1", "user_id": BOT,
-                     "bot_id": "B1"}  # fmt: skip
+        return 200, {
+            "ok": True,
+            "url": self.url,
+            "team": "T",
+            "user": "bot",
+            "team_id": "T1",
+            "user_id": BOT,
+            "bot_id": "B1",
+        }
 
     def _open(self, body: Body, path: str) -> tuple[int, Body]:
         if body["headers"]["Authorization"] != f"Bearer {APP_TOKEN}":

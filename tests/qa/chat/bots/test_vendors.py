@@ -134,10 +134,17 @@ def test_feishu_calls_must_be_the_vendors(bot: FeishuCallback):
     event = {
         "schema": "2.0",
         "header": {"event_id": "e", "event_type": "im.message.receive_v1", "token": feishu.TOKEN},
-        "event": {"sender": {"sender_id": {"open_id": "u"}, "sender_type": "user"},
-                  "message": {"message_id": "m", "chat_id": "c", "chat_type": "p2p", "message_type": "text",
-                              "content": json.dumps({"text": CANONICAL})}},
-    }  # fmt: skip
+        "event": {
+            "sender": {"sender_id": {"open_id": "u"}, "sender_type": "user"},
+            "message": {
+                "message_id": "m",
+                "chat_id": "c",
+                "chat_type": "p2p",
+                "message_type": "text",
+                "content": json.dumps({"text": CANONICAL}),
+            },
+        },
+    }
     other_token = {**event, "header": {**event["header"], "token": "other"}}
     for refused in (
         bot.call({**challenge, "token": "other"}),
