@@ -26,7 +26,8 @@ def open_webui(key: str, example: str) -> list[Message]:
         (
             "user",
             (
-                f"### Task:\nDo what is needed.\n\n### Guidelines:\n- Be brief; use the chat's language.\n\n### Output:\n"
+                "### Task:\nDo what is needed.\n\n### Guidelines:\n- Be brief; use the chat's language.\n\n"
+                "### Output:\n"
                 f'JSON format: {{ "{key}": {example} }}\n\n### Chat History:\n<chat_history>\nUSER: {CANONICAL}\n'
                 f"ASSISTANT: {ANSWER}\nUSER: 那武威呢\n</chat_history>"
             ),

@@ -50,7 +50,7 @@ def test_a_generated_answer_comes_as_it_is_written():
     pieces, reply = told(
         [Delta(text="共1097"), Delta(text="名[1"), Delta(text="],另有[9]"), Delta(text="。")],
         generated("共1097名[1],另有[9]。"),
-    )  # noqa: E501
+    )
     assert pieces[:3] == ["共1097", "名", " [1],另有\\[9\\]"]
     assert reply.content.startswith("共1097名 [1],另有\\[9\\]。\n\n**来源**：")
     (place,) = reply.places
