@@ -18,7 +18,7 @@ from qa.configuration.config import Config, load_config, unknown_variables
 from qa.editing.jobs import Jobs
 from qa.engine import Engine
 
-_PACKAGES = ("cited-qa", "faiss-cpu", "tantivy", "model2vec", "opencc", "sentence-transformers", "openai")
+_PACKAGES = ("cited-qa", "faiss-cpu", "tantivy", "opencc", "sentence-transformers", "openai")
 # What a server answers that has no list of models, and how many names of a list are shown.
 _NO_LIST = (404, 405, 501)
 _SHOWN = 10
