@@ -18,8 +18,7 @@ from index.retrieval.reranker import Reranker
 from index.retrieval.search import encode_wordings, search
 from index.store import Store
 from index.store.local import Settings
-from index.text.lexicon import Synonyms, read_dictionary, read_synonyms
-from index.text.segmenter import PLAIN, Segmenter
+from index.text.segmenter import PLAIN, Segmenter, Synonyms, read_dictionary, read_synonyms
 from index.types import Document, DocumentInfo, Filters, Progress
 from qa.answering.answer import Reading, read
 from qa.answering.reranking import reordered

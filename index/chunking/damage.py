@@ -56,11 +56,11 @@ _LOWEST_SECOND_HALF = 0x40
 
 def find_damage(text: str) -> list[Span]:
     """The spans of `text` that can't be read as they were meant; sorted, separate, none of them empty."""
-    found = [match.span() for match in _NEVER_WRITTEN.finditer(text)]
-    found += _misread(text)
+    damaged = [match.span() for match in _NEVER_WRITTEN.finditer(text)]
+    damaged += _misread(text)
     halves = [match.span() for pattern in (_HALF_KANA, _LOST_PAIR) for match in pattern.finditer(text)]
     halves += _shifted(text)
-    return _merged(found if halves and _is_japanese(text) else found + halves)
+    return _merged(damaged if halves and _is_japanese(text) else damaged + halves)
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:
@@ -102,10 +102,10 @@ def _decodes(run: str, read_as: str, meant: str) -> str:
     try:
         data = run.encode(read_as)
         # The end of a run may be the beginning of a character.
-        found = codecs.getincrementaldecoder(meant)().decode(data)
+        decoded = codecs.getincrementaldecoder(meant)().decode(data)
     except UnicodeError:
         return ""
-    return found if found and not found.isascii() else ""
+    return decoded if decoded and not decoded.isascii() else ""
 
 
 def _is_east_asian(text: str) -> bool:

@@ -53,8 +53,8 @@ def furniture(line: str, aligned: str = HIDDEN) -> list[Span]:
         return []
     if _CONTROL_LINE.fullmatch(text) or _PAGE_NUMBER.fullmatch(text):
         return [(0, len(line))]
-    found = [*_notices(text), *_fragments(text)]
-    return _apart(sorted(fold(line).span(*span) for span in found)) if found else []
+    spans = [*_notices(text), *_fragments(text)]
+    return _apart(sorted(fold(line).span(*span) for span in spans)) if spans else []
 
 
 def is_furniture(line: str, spans: list[Span]) -> bool:

@@ -1,22 +1,23 @@
 """Text to passages: articles told apart, headings tracked, paragraphs cut to a size that can be ranked and shown.
 
-Pure: no file, store or clock.
+What a reader knows of the document is brought to its passages: pages, captions of tables, damage (`place`). Pure: no
+file, store or clock.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from index.chunking.context import context
 from index.chunking.lines import Paragraph
 from index.chunking.numbering import bare, is_piece
 from index.chunking.sentences import chunks, sentences
 from index.chunking.structure import paragraphs
-from index.chunking.titles import is_front_matter, is_short, opens_article, signature
+from index.chunking.titles import context, is_front_matter, is_short, opens_article, signature
+from index.parsing.found import Caption, ReadText
 from index.text.fold import HIDDEN
-from index.types import Section, Span
+from index.types import Notice, Section, Span
 
 # About three sentences: long enough to carry a subject, short enough that its figures belong together.
 MAX_PASSAGE_CHARS = 300
@@ -77,43 +78,43 @@ def clean(text: str, start: int, hidden: tuple[Span, ...]) -> str:
 
 def _absorb_hidden(sections: list[Section], text: str) -> list[Section]:
     """Give passages in which nothing is visible to the one before, or at the start of the text to the one after."""
-    kept: list[Section] = []
+    shown: list[Section] = []
     start: Section | None = None
     for section in sections:
         visible = clean(text[section.start : section.end], section.start, section.hidden).replace(HIDDEN, "").strip()
-        if not visible and kept:
-            kept[-1] = replace(kept[-1], end=section.end, hidden=kept[-1].hidden + section.hidden)
+        if not visible and shown:
+            shown[-1] = replace(shown[-1], end=section.end, hidden=shown[-1].hidden + section.hidden)
         elif not visible and start is None:
             start = section
         elif not visible and start is not None:
             start = replace(start, end=section.end, hidden=start.hidden + section.hidden)
         elif start is not None:
-            kept.append(replace(section, start=start.start, hidden=start.hidden + section.hidden))
+            shown.append(replace(section, start=start.start, hidden=start.hidden + section.hidden))
             start = None
         else:
-            kept.append(section)
-    return kept if start is None else [start]
+            shown.append(section)
+    return shown if start is None else [start]
 
 
 _Numbered = tuple[int, Paragraph]
 
 
-def _numbered(found: list[Paragraph]) -> list[_Numbered]:
-    return list(enumerate(found, start=1))
+def _numbered(lines: list[Paragraph]) -> list[_Numbered]:
+    return list(enumerate(lines, start=1))
 
 
-def _articles(found: list[_Numbered]) -> Iterator[list[_Numbered]]:
+def _articles(lines: list[_Numbered]) -> Iterator[list[_Numbered]]:
     """Cut the paragraphs where a new article opens: at a 第N篇 line, a further H1, or a title block."""
     article: list[_Numbered] = []
     body_chars = signed = 0
-    for position, (number, line) in enumerate(found):
-        if position > 0 and is_short(line) and not is_short(found[position - 1][1]):
-            count = _signature(found, position)
+    for position, (number, line) in enumerate(lines):
+        if position > 0 and is_short(line) and not is_short(lines[position - 1][1]):
+            count = _signature(lines, position)
             signed = position + count if count else signed
         is_whole = body_chars >= MIN_ARTICLE_CHARS
-        is_below_text = is_whole and position > signed and not is_short(found[position - 1][1])
+        is_below_text = is_whole and position > signed and not is_short(lines[position - 1][1])
         is_below_signature = 0 < signed == position
-        opens = (is_below_text or is_below_signature) and _opens(found, position)
+        opens = (is_below_text or is_below_signature) and _opens(lines, position)
         if article and (is_piece(line.text) or opens or (is_whole and _is_h1(line))):
             yield article
             article, body_chars = [], 0
@@ -127,24 +128,24 @@ def _is_h1(line: Paragraph) -> bool:
     return line.level == 1 and line.text.startswith("#")
 
 
-def _opens(found: list[_Numbered], position: int) -> bool:
+def _opens(lines: list[_Numbered], position: int) -> bool:
     """Whether an article's title block stands at `position`, below running text or a signature."""
-    block = [short for _, short in _title_block(found, position)]
+    block = [short for _, short in _title_block(lines, position)]
     return len(block) > 1 and opens_article(block)
 
 
-def _signature(found: list[_Numbered], position: int) -> int:
+def _signature(lines: list[_Numbered], position: int) -> int:
     """How many of the short lines at `position` sign the text above them."""
-    block = _title_block(found, position)
-    return signature([line for _, line in block], ends_text=position + len(block) == len(found))
+    block = _title_block(lines, position)
+    return signature([line for _, line in block], ends_text=position + len(block) == len(lines))
 
 
-def _title_block(found: list[_Numbered], position: int) -> list[_Numbered]:
+def _title_block(lines: list[_Numbered], position: int) -> list[_Numbered]:
     """The run of short lines that starts at `position`."""
     end = position
-    while end < len(found) and is_short(found[end][1]):
+    while end < len(lines) and is_short(lines[end][1]):
         end += 1
-    return found[position:end]
+    return lines[position:end]
 
 
 def _title_lines(article: list[_Numbered]) -> list[Paragraph]:
@@ -198,12 +199,12 @@ def _visible(line: Paragraph) -> str:
     return clean(line.text, line.start, line.hidden).replace(HIDDEN, "")
 
 
-def _sections(article: _Article, found: list[_Numbered]) -> Iterator[Section]:
-    front = _front([line for _, line in _title_block(found, 0)])
+def _sections(article: _Article, lines: list[_Numbered]) -> Iterator[Section]:
+    front = _front([line for _, line in _title_block(lines, 0)])
     if front:
-        yield from _cut(article, found[:front])
+        yield from _cut(article, lines[:front])
     pending: list[_Numbered] = []
-    for number, line in found[front:]:
+    for number, line in lines[front:]:
         if line.level is not None:
             if pending and pending[-1][1].level is None:
                 yield from _cut(article, pending)
@@ -264,3 +265,68 @@ def _within(hidden: list[Span], first: int, last: int) -> tuple[Span, ...]:
     """The hidden spans that lie in a passage, cut to it."""
     near = hidden[max(0, bisect_left(hidden, (first, 0)) - 1) : bisect_left(hidden, (last, 0))]
     return tuple((max(start, first), min(end, last)) for start, end in near if end > first)
+
+
+# More places than these help nobody; beyond this share of a text it is not places that are damaged.
+MAX_NOTICES = 100
+_WRONG_ENCODING_SHARE = 0.2
+_WRONG_ENCODING_CHARS = 50
+_CONTEXT_CHARS = 6
+_MAX_SHOWN_CHARS = 60
+
+
+def place(sections: Iterable[Section], read: ReadText, damaged: Sequence[Span]) -> list[Section]:
+    """The sections of `read.text` with their pages, the caption of their table as a heading, and what is damaged."""
+    if not (read.pages or read.captions or damaged):
+        return list(sections)
+    return [
+        replace(
+            section,
+            page=bisect_right(read.pages, section.start) or 1 if read.pages else None,
+            page_breaks=_between(read.pages, section.start, section.end),
+            heading_path=(*section.heading_path, *_caption(section, read.captions)),
+            damaged=tuple(within(damaged, section.start, section.end)),
+        )
+        for section in sections
+    ]
+
+
+def _between(offsets: tuple[int, ...], start: int, end: int) -> tuple[int, ...]:
+    return offsets[bisect_right(offsets, start) : bisect_left(offsets, end)]
+
+
+def _caption(section: Section, captions: Sequence[Caption]) -> list[str]:
+    position = bisect_right(captions, section.end - 1, key=lambda caption: caption.start) - 1
+    if position < 0 or captions[position].end <= section.start:
+        return []
+    text = captions[position].text
+    return [text] if text not in (section.title, *section.heading_path) else []
+
+
+def within(spans: Sequence[Span], start: int, end: int) -> list[Span]:
+    """The parts of sorted, separate spans that lie in `[start, end)`."""
+    first = bisect_right(spans, start, key=lambda span: span[1])
+    last = bisect_left(spans, end, key=lambda span: span[0])
+    return [(max(left, start), min(right, end)) for left, right in spans[first:last]]
+
+
+def damage_notices(text: str, sections: Sequence[Section]) -> list[Notice]:
+    """A notice for each damaged span, with its place; one alone where so much is damaged that the encoding is wrong."""
+    places = [(section, span) for section in sections for span in section.damaged]
+    damaged_chars = sum(end - start for _, (start, end) in places)
+    if damaged_chars > max(_WRONG_ENCODING_CHARS, _WRONG_ENCODING_SHARE * len(text)):
+        advice = "most of it can't be read, as when a file is opened in a wrong encoding; get it again, as UTF-8"
+        return [Notice("wrong-encoding", advice)]
+    notices = [_damage_notice(text, section, span) for section, span in places[:MAX_NOTICES]]
+    if len(places) > MAX_NOTICES:
+        notices.append(
+            Notice("damage", f"and {len(places) - MAX_NOTICES} more places; each passage has its own marked")
+        )
+    return notices
+
+
+def _damage_notice(text: str, section: Section, span: Span) -> Notice:
+    start, end = span
+    context = "".join(text[max(start - _CONTEXT_CHARS, 0) : end + _CONTEXT_CHARS].split())[:_MAX_SHOWN_CHARS]
+    page = None if section.page is None else section.page + bisect_right(section.page_breaks, start)
+    return Notice("damage", f"can't be read as it was meant: {context!r}", page, section.paragraph, start, end)

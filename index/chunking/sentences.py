@@ -42,15 +42,15 @@ def chunks(text: str, max_chars: int) -> list[Span]:
     """
     if len(text) <= max_chars:
         return [(0, len(text))]
-    found: list[Span] = []
+    spans: list[Span] = []
     for start, end in _pieces(text, max_chars):
-        if found and end - found[-1][0] <= max_chars:
-            found[-1] = (found[-1][0], end)
+        if spans and end - spans[-1][0] <= max_chars:
+            spans[-1] = (spans[-1][0], end)
         else:
-            found.append((start, end))
-    if len(found) > 1 and found[-1][1] - found[-2][0] <= max_chars * 1.2:
-        found[-2:] = [(found[-2][0], found[-1][1])]
-    return found
+            spans.append((start, end))
+    if len(spans) > 1 and spans[-1][1] - spans[-2][0] <= max_chars * 1.2:
+        spans[-2:] = [(spans[-2][0], spans[-1][1])]
+    return spans
 
 
 def _pieces(text: str, max_chars: int) -> Iterator[Span]:

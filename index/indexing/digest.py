@@ -12,8 +12,7 @@ from operator import attrgetter
 from typing import Any
 
 from index.chunking.damage import find_damage
-from index.chunking.passages import clean, split
-from index.chunking.placing import damage_notices, place
+from index.chunking.passages import clean, damage_notices, place, split
 from index.encoder import Encoder
 from index.indexing.embeddings import Advance, Asked, Embedder, HalfVectors, Memory
 from index.indexing.units import embed
@@ -21,7 +20,7 @@ from index.parsing import ReadText
 from index.store.lexical import Entry
 from index.store.rows import PassageText, Units
 from index.text.segmenter import Segmenter
-from index.text.token_lines import token_lines
+from index.text.tokens import token_lines
 from index.types import Notice, Section
 
 

@@ -16,9 +16,9 @@ import numpy as np
 from index.encoder import Encoder, Vectors
 from index.store import AnyOf, Store, Term, Terms, codes
 from index.text.fold import fold_text
-from index.text.lexicon import Synonyms
-from index.text.pinyin import MARK, reading
-from index.text.tokens import is_name, query_tokens
+from index.text.names import MARK, is_name, reading
+from index.text.segmenter import Synonyms
+from index.text.tokens import query_tokens
 from index.types import Filters, Hit, Scores
 
 LEXICAL_CANDIDATES = 200

@@ -103,8 +103,8 @@ def fold_codes(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
     folded = table.take(codes)
     if len(folded) and folded.max() == _UNKNOWN:
         for code in np.unique(codes[folded == _UNKNOWN]).tolist():
-            found = _table[code]
-            table[code] = SPECIAL if chr(code) in _special else ord(found)
+            folded_char = _table[code]
+            table[code] = SPECIAL if chr(code) in _special else ord(folded_char)
         folded = table.take(codes)
     return folded
 
@@ -115,12 +115,12 @@ def _one_to_one(text: str) -> str | None:
         folded = text.translate(_table)
         return folded if _special.isdisjoint(text) else None
     codes = code_points(text)
-    found = _codes().take(codes)
-    if found.max() >= SPECIAL:
-        found = fold_codes(codes)
-        if SPECIAL in found:
+    folded_codes = _codes().take(codes)
+    if folded_codes.max() >= SPECIAL:
+        folded_codes = fold_codes(codes)
+        if SPECIAL in folded_codes:
             return None
-    return text_of(found)
+    return text_of(folded_codes)
 
 
 def _translated(text: str) -> str:

@@ -1,10 +1,14 @@
-"""Names of people, places and organisations in folded text, by the segmenter's tags and how such names end."""
+"""Names of people, places and organisations in folded text, by the segmenter's tags and how such names end.
+
+Names also have their pinyin, so that Lanzhou finds 兰州 and 兰洲 does too.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 from index.text.segmenter import PLAIN, Segmenter
 from index.types import Span
@@ -86,13 +90,13 @@ def proper_names(folded: str, segmenter: Segmenter = PLAIN) -> list[str]:
     An organisation named after a place is the words from the place on. The dictionary calls many a phrase a name
     (广泛开展, 重大进展), so only those tags and endings count that can be relied on.
     """
-    found = [match[1] for match in _TITLE.finditer(folded)]
+    names = [match[1] for match in _TITLE.finditer(folded)]
     for word, tag in segmenter.tag(folded):
         is_place = tag == "ns" and len(word) > 1 and not VAGUE_PLACE.fullmatch(word)
         is_body = tag == "nt" and bool(_ORGANISATION_END.search(word))
         if (is_place or is_body or tag == _FAMOUS_TAG) and segmenter.knows(word):
-            found.append(PLACE_KIND.sub("", word))
-    found += [folded[slice(*span)] for span in people(folded, segmenter)]
+            names.append(PLACE_KIND.sub("", word))
+    names += [folded[slice(*span)] for span in people(folded, segmenter)]
     for start, end in organisations(folded, segmenter):
         tagged = segmenter.tag(folded[start:end])
         proper = [
@@ -101,5 +105,43 @@ def proper_names(folded: str, segmenter: Segmenter = PLAIN) -> list[str]:
             if tag in _PLACE_TAGS and not VAGUE_PLACE.fullmatch(word)
         ]
         if proper:
-            found += [PLACE_KIND.sub("", word) for word, _ in tagged[proper[-1] :] if len(word) > 1]
-    return list(dict.fromkeys(found))
+            names += [PLACE_KIND.sub("", word) for word, _ in tagged[proper[-1] :] if len(word) > 1]
+    return list(dict.fromkeys(names))
+
+
+_READ_TAGS = _PERSON_TAGS | {"ns"}
+_MAX_READ_CHARS = 4
+# Marks a token as a reading, so that it is not taken for a word of the text.
+MARK = "~"
+_FINAL = (
+    "(?:iang|iong|uang|ang|eng|ing|ong|iao|ian|uai|uan|ai|ei|ui|ao|ou|iu|ie|ue|ve|er|an|en|in|un|ia|ua|uo|a|o|e|i|u|v)"
+)
+_SYLLABLE = f"(?:(?:zh|ch|sh|[bpmfdtnlgkhjqxrzcsyw])?{_FINAL})"
+_SPELLED = re.compile(f"{_SYLLABLE}{{2,4}}")
+_SYLLABLES = re.compile(f"{_SYLLABLE}{{1,3}}")
+_POSSESSIVE = re.compile("['’]s?$")
+
+
+def is_name(word: str, segmenter: Segmenter = PLAIN) -> bool:
+    """Whether a Han word by itself is tagged as a place or a person."""
+    return 2 <= len(word) <= _MAX_READ_CHARS and segmenter.tag_alone(word) in _READ_TAGS
+
+
+@lru_cache(maxsize=1 << 16)
+def reading(name: str) -> str:
+    """The marked pinyin of a Chinese name, without tones: 兰州 is ~lanzhou."""
+    # Its dictionaries take 0.2 s to load, which only names are worth.
+    from pypinyin import lazy_pinyin
+
+    return MARK + "".join(lazy_pinyin(name))
+
+
+def spelled(words: Sequence[str]) -> Iterator[str]:
+    """Marked readings that the folded Latin words of a question may stand for: Lanzhou, or Deng Chuan together."""
+    bare = [_POSSESSIVE.sub("", word) for word in words]
+    for word in bare:
+        if _SPELLED.fullmatch(word):
+            yield MARK + word
+    for first, second in pairwise(bare):
+        if _SYLLABLES.fullmatch(first) and _SYLLABLES.fullmatch(second):
+            yield MARK + first + second

@@ -199,8 +199,8 @@ def _numeral(text: str) -> float | None:
 
 def _quantity(match: re.Match[str], kind: Kind) -> Quantity:
     text = match.group()
-    found = _UNIT.search(text)
-    unit = found.group() if found and kind != "time" and found.group() not in ("万", "亿") else ""
+    unit_match = _UNIT.search(text)
+    unit = unit_match.group() if unit_match and kind != "time" and unit_match.group() not in ("万", "亿") else ""
     if kind == "duration" and not unit:
         unit = next((name for word, name in _ENGLISH_DURATIONS.items() if word in text), "")
     return Quantity(match.span(), text, kind, unit, None if kind in ("date", "time") else _value(text, kind))

@@ -9,7 +9,7 @@ from typing import Literal
 from index.encoder import Encoder, Vectors
 from index.retrieval.search import known_tokens
 from index.store import Store
-from index.text.pinyin import MARK
+from index.text.names import MARK
 from index.types import Filters, Hit
 from qa.answering.clauses import Clause, Idf, idf_of, rank_clauses, rerank
 from qa.answering.confidence import MIN_CONFIDENCE, confidence

@@ -6,7 +6,7 @@ from index.chunking.passages import clean
 from index.retrieval.search import Weights
 from index.store import Store
 from index.text.fold import fold_text
-from index.text.pinyin import MARK
+from index.text.names import MARK
 from index.text.tokens import stem
 from index.types import Filters, Hit, Passage
 from qa.answering.answer import NAME_BONUS, Reading, articles_with

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from index.chunking.placing import within
+from index.chunking.passages import within
 from index.store import Store
 from index.types import DocumentInfo, Hit, Span
 from qa.answering.links import passage_link

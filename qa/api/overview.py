@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Query, Request
 
-from index.chunking.outline import headings, pages
+from index.chunking.structure import headings, pages
 from qa.api.deps import ENGINE_PROBLEMS, ReadyEngine
 from qa.api.documents import DocumentId
 from qa.api.models import (

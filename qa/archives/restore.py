@@ -19,8 +19,7 @@ from pathlib import Path
 
 from index.errors import CitedQAError, ConfigError, ReadError
 from index.store.snapshot import Moved, adopting
-from index.text.lexicon import read_dictionary
-from index.text.segmenter import PLAIN, Segmenter
+from index.text.segmenter import PLAIN, Segmenter, read_dictionary
 from qa.archives.backup import shown_folder
 from qa.archives.manifest import NAME, Entry, Header, check_store, entries, opened
 from qa.archives.portable import dump, portable, read_values

@@ -11,8 +11,7 @@ from pathlib import Path
 from index.encoder import Encoder
 from index.errors import CitedQAError
 from index.store import Store
-from index.text.lexicon import read_dictionary, read_synonyms
-from index.text.segmenter import PLAIN
+from index.text.segmenter import PLAIN, read_dictionary, read_synonyms
 from qa.cli.selftest import PASSED, self_test
 from qa.configuration.config import Config, load_config, unknown_variables
 from qa.editing.jobs import Jobs

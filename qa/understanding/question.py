@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from index.text.fold import fold_kept, fold_text
-from index.text.lexicon import Synonyms
-from index.text.names import PLACE_KIND, VAGUE_PLACE, organisations, people, places
-from index.text.pinyin import spelled
+from index.text.names import PLACE_KIND, VAGUE_PLACE, organisations, people, places, spelled
 from index.text.quantities import COUNT_UNITS, Quantity, counts_in, quantities
-from index.text.segmenter import PLAIN, Segmenter
+from index.text.segmenter import PLAIN, Segmenter, Synonyms
 from index.text.tokens import HAN, stem, words
 from index.types import Hit, Span
 from qa.understanding.kinds import CLASSIFIER, PEOPLE, Kind, kind_of

@@ -9,8 +9,7 @@ import pptx
 import pytest
 from pptx.util import Inches
 
-from index.chunking.passages import split
-from index.chunking.placing import place
+from index.chunking.passages import place, split
 from index.errors import ReadError
 from index.parsing import contents, read
 from index.parsing.tables import as_lines

@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from index.chunking.damage import find_damage
-from index.chunking.passages import clean, split
-from index.chunking.placing import damage_notices, place
+from index.chunking.passages import clean, damage_notices, place, split
 from index.parsing import ReadText, contents
 from tests.index.parsing import samples
 

@@ -19,8 +19,7 @@ from index.store.milvus import MilvusOptions, MilvusPlace
 from index.store.milvus.connection import Server
 from index.store.milvus.lease import Lease
 from index.store.milvus.published import State
-from index.text.lexicon import UserWord
-from index.text.segmenter import Segmenter
+from index.text.segmenter import Segmenter, UserWord
 from index.types import Filters
 from tests.conftest import ROOT
 from tests.index.shelf import Shelf

@@ -4,13 +4,15 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index.text.fold import fold_text
-from index.text.pinyin import MARK
-from index.text.segmenter import PLAIN
-from index.text.tokens import query_tokens, tokenize, words
+from index.chunking.passages import split
+from index.text.fold import HIDDEN, fold_text
+from index.text.names import MARK
+from index.text.segmenter import PLAIN, Segmenter, UserWord
+from index.text.tokens import query_tokens, token_lines, tokenize, words
+from tests.conftest import seed
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,7 @@ def test_words_and_tags() -> None:
 def test_jieba_serves_where_rjieba_is_missing() -> None:
     code = (
         "import sys; sys.modules['rjieba'] = None\n"
-        "from index.text.lexicon import UserWord\n"
+        "from index.text.segmenter import UserWord\n"
         "from index.text.segmenter import PLAIN, Segmenter\n"
         "from index.text.tokens import tokenize\n"
         "assert PLAIN.fingerprint == 'jieba'\n"
@@ -110,3 +112,39 @@ def test_codes_and_numbers_stay_whole(text, tokens):
 def test_thai_and_korean_give_bigrams():
     assert tokenize("หนังสือ")[:2] == ["หน", "นั"]
     assert tokenize("도서관 이용") == ["도서", "서관", "이용"]
+
+
+# What the rules look at: scripts, joints, marks, white space, and what folds to more than one character or to none.
+CHARS = f"甲兰州学生李慧々〇 \n　\tabcé\u0301012.,:/-'’+#&%_，。ァー도서หนังสือहिन्दीﬁ①²\uffff\ud800\U00020000{HIDDEN}"
+
+
+def expected(text: str) -> list[str]:
+    return sorted(filter(None, tokenize(fold_text(text))))
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(st.sampled_from(CHARS), max_size=20), max_size=6))
+def test_each_text_has_the_tokens_that_it_has_by_itself(texts: list[str]) -> None:
+    assert [sorted(line.split()) for line in token_lines(texts)] == [expected(text) for text in texts]
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(max_size=20), max_size=4))
+def test_any_characters(texts: list[str]) -> None:
+    assert [sorted(line.split()) for line in token_lines(texts)] == [expected(text) for text in texts]
+
+
+def test_passages() -> None:
+    text = seed(0)
+    passages = [text[section.start : section.end] for section in split(text)]
+    assert [sorted(line.split()) for line in token_lines(passages)] == [expected(passage) for passage in passages]
+
+
+def test_no_texts() -> None:
+    assert token_lines([]) == []
+
+
+def test_users_words_stay_with_their_segmenter() -> None:
+    ours = Segmenter([UserWord("陇原帮扶站", 100, "nt")])
+    assert "陇原帮扶站" in token_lines(["在陇原帮扶站"], ours)[0].split()
+    assert "陇原帮扶站" not in token_lines(["在陇原帮扶站"])[0].split()

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from index.text.lexicon import Synonyms
-from index.text.segmenter import PLAIN
+from index.text.segmenter import PLAIN, Synonyms
 from index.types import Passage
 from qa.llm.check import Checker, Source, latin_names
 from qa.llm.marks import Writer

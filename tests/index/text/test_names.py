@@ -1,7 +1,7 @@
 import pytest
 
-from index.text.pinyin import reading, spelled
-from index.text.tokens import is_name, query_tokens, tokenize
+from index.text.names import is_name, reading, spelled
+from index.text.tokens import query_tokens, tokenize
 
 
 @pytest.mark.parametrize(("name", "pinyin"), [("兰州", "~lanzhou"), ("重庆", "~chongqing"), ("邓川", "~dengchuan")])

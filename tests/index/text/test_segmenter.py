@@ -11,8 +11,7 @@ from index.retrieval.search import search
 from index.store import AnyOf
 from index.store.local import LocalStore, Settings, current_folder
 from index.store.opening import open_store
-from index.text.lexicon import Synonyms, UserWord, read_dictionary, read_synonyms
-from index.text.segmenter import PLAIN, Segmenter
+from index.text.segmenter import PLAIN, Segmenter, Synonyms, UserWord, read_dictionary, read_synonyms
 from index.text.tokens import query_tokens, tokenize
 from index.types import Filters
 from tests.conftest import BigramEncoder

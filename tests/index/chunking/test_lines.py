@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from index.chunking.cuts import belong_together, hyphen, is_cut
+from index.chunking.lines import belong_together, hyphen, is_cut
 from tests.conftest import seed
 
 
