@@ -7,6 +7,7 @@ CitedQAError
 ├── DocumentNotFoundError   no document has this id
 ├── JobNotFoundError        no job has this id
 ├── ConflictError           what is there stands against a change
+├── EmptyCorpusError        a folder of documents is empty or another: a disk may not be mounted
 ├── FileTypeError           a file is of a type that is not read
 ├── DiskError               the disk can't be written to
 │   └── DiskFullError       it is full
@@ -49,6 +50,10 @@ class JobNotFoundError(CitedQAError):
 
 class ConflictError(CitedQAError):
     """A change is not possible as things stand: a file of that name is there, or a document is part of an archive."""
+
+
+class EmptyCorpusError(CitedQAError):
+    """A folder of the corpus is empty, or another one, and a sync would take its documents out of the index."""
 
 
 class FileTypeError(CitedQAError):

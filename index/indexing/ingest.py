@@ -14,6 +14,7 @@ from pathlib import Path
 from index.errors import ReadError
 from index.indexing.digest import Digest
 from index.indexing.embeddings import Advance
+from index.indexing.folders import File, document_id
 from index.indexing.pipeline import Pipeline
 from index.indexing.report import Remark, SyncReport
 from index.parsing import MAX_FILE_BYTES, ReadText, Unread, ocr
@@ -27,25 +28,6 @@ _RACY_NS = 2_000_000_000
 # reads it again.
 _UNSETTLED = -1
 _KEPT = "; its last version stays in the index"
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file or folder of the corpus. `relative` is its path in the collection, `shown` the path that users see.
-
-    `reason` is set where it is known, unread, that it will not be read.
-    """
-
-    id: str
-    collection: str
-    relative: str
-    path: Path
-    shown: str
-    reason: str = ""
-
-    @classmethod
-    def of(cls, collection: str, relative: str, path: Path, shown: str, reason: str = "") -> File:
-        return cls(document_id(collection, relative), collection, relative, path, shown, reason)
 
 
 @dataclass(slots=True)
@@ -67,11 +49,6 @@ class Known:
         return any(document.needs_ocr for document in self.documents) or any(
             ocr.ADVICE in skipped.reason for skipped in self.skipped
         )
-
-
-def document_id(collection: str, relative: str) -> str:
-    """Stable across rebuilds: made of where the document is, never of what it says."""
-    return hashlib.sha256(f"{collection}\0{relative}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 class Gone:

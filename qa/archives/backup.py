@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from index.errors import ConfigError, IndexDamagedError, ReadError
-from index.indexing.build import files_in, shown_path
+from index.indexing.folders import files_in, shown_path
 from index.store.snapshot import copy_database, database_file, inspect
 from qa.archives.manifest import NAME, Collection, Entry, Header, Role, check_store
 from qa.configuration.config import Config

@@ -9,8 +9,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from index.errors import ConfigError, ConflictError, QueryError
-from index.indexing.build import shown_path
-from index.indexing.ingest import document_id
+from index.indexing.folders import document_id, shown_path
 from index.types import DocumentInfo
 from qa.configuration.config import Config
 from qa.editing.filenames import check_folder

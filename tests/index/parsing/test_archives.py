@@ -27,9 +27,9 @@ class Corpus:
         os.utime(path, (path.stat().st_atime, path.stat().st_mtime - self.age))
         return path
 
-    def sync(self, encoder: BigramEncoder | None = None) -> tuple[LocalStore, SyncReport]:
+    def sync(self, encoder: BigramEncoder | None = None, *, allow_empty: bool = False) -> tuple[LocalStore, SyncReport]:
         folders = {"docs": self.base / "docs"}
-        return sync(folders, self.base / "data", encoder or BigramEncoder(), base=self.base)
+        return sync(folders, self.base / "data", encoder or BigramEncoder(), base=self.base, allow_empty=allow_empty)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_members_come_change_and_go(corpus):
     assert {info.path: info.id for info in store.documents()}["docs/a.zip/x/1.txt"] == ids["docs/a.zip/x/1.txt"]
 
     archive.unlink()
-    store, report = corpus.sync()
+    store, report = corpus.sync(allow_empty=True)
     assert (len(report.removed), paths(store)) == (2, [])
 
 
