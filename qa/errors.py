@@ -13,6 +13,10 @@ EXIT_INDEX = 3
 EXIT_FAILURE = 4
 
 
+class StoppedError(Exception):
+    """Raised by a progress callback to end a sync before its time; what was read so far is kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """`type` is the stable name in problem+json; `title` says it in words."""

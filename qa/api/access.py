@@ -58,7 +58,7 @@ class Caller:
     role: Role | None = None
 
 
-class Keys:
+class KeyRing:
     """The keys that are configured, as digests: none is kept in memory that could be shown."""
 
     def __init__(self, keys: Iterable[ApiKey]) -> None:
@@ -80,7 +80,7 @@ def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
-def keys_of(config: Config) -> Keys:
+def keys_of(config: Config) -> KeyRing:
     """The keys in the configuration and in its file of keys.
 
     Raises:
@@ -88,7 +88,7 @@ def keys_of(config: Config) -> Keys:
     """
     file = config.api_keys_file
     if file is None:
-        return Keys(config.server.api_keys)
+        return KeyRing(config.server.api_keys)
     together = [*config.server.api_keys, *read_keys(file)]
     try:
         parse_keys(f"{key.name}:{key.role}:{key.key.get_secret_value()}" for key in together)
@@ -96,7 +96,7 @@ def keys_of(config: Config) -> Keys:
         raise ConfigError(f"server.api_keys and {file}: {exc}") from exc
     if file.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
         logger.warning("%s: every user of this machine can read the keys; run: chmod 600 %s", file, file)
-    return Keys(together)
+    return KeyRing(together)
 
 
 def is_loopback(host: str) -> bool:
@@ -107,7 +107,7 @@ def is_loopback(host: str) -> bool:
         return host in _LOOPBACK_NAMES
 
 
-def admitted_hosts(server: ServerConfig, keys: Keys) -> frozenset[str] | None:
+def admitted_hosts(server: ServerConfig, keys: KeyRing) -> frozenset[str] | None:
     """The host names that a request may be addressed to, in small letters; None for any.
 
     A server without keys trusts what reaches it on loopback. A web page reaches it too, in its reader's browser, under
@@ -123,7 +123,7 @@ def admitted_hosts(server: ServerConfig, keys: Keys) -> frozenset[str] | None:
 class Access:
     """Says whose a request is; refuses one that a foreign web page sent, or that is meant for another host."""
 
-    def __init__(self, app: ASGIApp, server: ServerConfig, keys: Keys) -> None:
+    def __init__(self, app: ASGIApp, server: ServerConfig, keys: KeyRing) -> None:
         self._app = app
         self._keys = keys
         self._hosts = admitted_hosts(server, keys)

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
 from qa.api import documents, health, jobs, overview, pages, questions
-from qa.api.access import KEY_HEADER, Access, Gate, Keys, keys_of
+from qa.api.access import KEY_HEADER, Access, Gate, KeyRing, keys_of
 from qa.api.docs import DESCRIPTION, TAGS, Api, add_pages
 from qa.api.limits import Admission, RateLimit
 from qa.api.logs import AccessLog
@@ -29,7 +29,7 @@ from qa.chat.errors import ErrorDialects
 from qa.chat.mcp_http import mcp_sessions
 from qa.configuration.config import Config
 from qa.configuration.settings import ServerConfig
-from qa.editing.changes import Changes
+from qa.editing.editor import CorpusEditor
 from qa.editing.worker import Worker
 from qa.exploring.overview import Overview
 
@@ -51,7 +51,7 @@ def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> Fa
     Raises:
         ConfigError: the API keys can't be used, or OpenTelemetry is configured and not installed.
     """
-    changes = Changes(config)
+    changes = CorpusEditor(config)
     metrics = Metrics(lambda: startup.engine, changes.jobs)
 
     def tell(response: Found) -> None:
@@ -102,7 +102,7 @@ def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> Fa
     return app
 
 
-def _wrap(app: FastAPI, server: ServerConfig, keys: Keys) -> None:
+def _wrap(app: FastAPI, server: ServerConfig, keys: KeyRing) -> None:
     """Add what a request passes on its way to a route; what is added last comes first."""
     app.add_middleware(Admission, server=server, uploads={"POST /v1/documents": server.max_upload_mb << 20})
     app.add_middleware(Gate)

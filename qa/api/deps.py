@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 
 from qa.api.startup import Startup
 from qa.configuration.config import Config
-from qa.editing.changes import Changes
+from qa.editing.editor import CorpusEditor
 from qa.engine import Engine
 
 # What any route that uses the engine can answer instead; see `qa.errors`.
@@ -33,13 +33,13 @@ async def _startup(request: Request) -> Startup:
 ServerStartup = Annotated[Startup, Depends(_startup)]
 
 
-async def _changes(request: Request) -> Changes:
+async def _changes(request: Request) -> CorpusEditor:
     changes = request.app.state.changes
-    assert isinstance(changes, Changes)
+    assert isinstance(changes, CorpusEditor)
     return changes
 
 
-ServerChanges = Annotated[Changes, Depends(_changes)]
+ServerChanges = Annotated[CorpusEditor, Depends(_changes)]
 
 
 async def _engine(request: Request) -> Engine:

@@ -7,7 +7,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from index.errors import FileTypeError, QueryError
-from qa.editing.changes import Upload
+from qa.editing.editor import Upload
 
 FIELDS = ("collection", "folder", "replace")
 MAX_FILES = 200

@@ -10,19 +10,16 @@ from index.errors import CitedQAError, IndexDamagedError, IndexMissingError, Ind
 from index.store import Store
 from qa.api.records import Found
 from qa.api.watched import Listener, WatchedEngine
-from qa.cli.selftest import self_test
 from qa.configuration.config import Config
 from qa.engine import Engine
+from qa.errors import StoppedError
+from qa.evaluation.self_test import self_test
 from qa.schemas import EXAMPLE_QUESTION
 
 logger = logging.getLogger(__name__)
 
 _FIRST_RETRY_S = 0.5
 _LAST_RETRY_S = 5.0
-
-
-class _StoppedError(Exception):
-    """The server stops while the corpus is being indexed; what was read so far is kept."""
 
 
 class Startup:
@@ -90,7 +87,7 @@ class Startup:
             try:
                 engine = engine or WatchedEngine(self._config, self._tell)
                 self._prepare(engine)
-            except _StoppedError:
+            except StoppedError:
                 return
             except CitedQAError as exc:
                 self._wait_because(exc, delay_s)
@@ -118,7 +115,7 @@ class Startup:
 
     def _on_progress(self, path: str, done: float, total: int) -> None:
         if self._stopping.is_set():
-            raise _StoppedError
+            raise StoppedError
         if done == 0:
             logger.info("there is no index yet: indexing %d files", total)
         self._reason = IndexMissingError(

@@ -22,7 +22,7 @@ from typing import BinaryIO
 from index.errors import ConfigError, IndexDamagedError, ReadError
 from index.indexing.folders import files_in, shown_path
 from index.store.snapshot import copy_database, database_file, inspect
-from qa.archives.manifest import NAME, Collection, Entry, Header, Role, check_store
+from qa.archives.manifest import NAME, Collection, Header, ManifestEntry, Role, check_store
 from qa.configuration.config import Config
 
 _CHUNK_BYTES = 1 << 20
@@ -119,16 +119,16 @@ def _write(config: Config, file: Path, folder: Path, documents: bool, compressio
 
 def _header(config: Config, snapshot: Path, documents: bool) -> Header:
     try:
-        found = inspect(snapshot)
+        held = inspect(snapshot)
     except ReadError as exc:
         raise IndexDamagedError(f"{config.index_dir}: {exc}; run: qa index --rebuild") from exc
     return Header(
         cited_qa=version("cited-qa"),
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        settings=found.settings,
-        generation=found.generation,
-        documents=found.documents,
-        passages=found.passages,
+        settings=held.settings,
+        generation=held.generation,
+        documents=held.documents,
+        passages=held.passages,
         with_documents=documents,
         collections={
             name: Collection(folder=config.corpus[name].as_posix(), shown=shown_folder(folder, config.base))
@@ -145,7 +145,9 @@ def shown_folder(folder: Path, base: Path) -> str:
     return shown_path(str(folder.resolve()) + "/", base)
 
 
-def _sources(config: Config, folder: Path, report: BackupReport, documents: bool) -> Iterator[tuple[Path, Entry]]:
+def _sources(
+    config: Config, folder: Path, report: BackupReport, documents: bool
+) -> Iterator[tuple[Path, ManifestEntry]]:
     """What goes in, with entries that lack their size and sum."""
     yield folder / "index.sqlite", _entry("index.sqlite", "index")
     single: list[tuple[Role, Path | None]] = [
@@ -160,7 +162,7 @@ def _sources(config: Config, folder: Path, report: BackupReport, documents: bool
         yield from _documents(config, report)
 
 
-def _documents(config: Config, report: BackupReport) -> Iterator[tuple[Path, Entry]]:
+def _documents(config: Config, report: BackupReport) -> Iterator[tuple[Path, ManifestEntry]]:
     for number, (name, folder) in enumerate(config.corpus_folders.items(), start=1):
         plain = re.sub(r"[^\w-]", "_", name)
         if not folder.is_dir():
@@ -178,11 +180,11 @@ def _documents(config: Config, report: BackupReport) -> Iterator[tuple[Path, Ent
                 )
 
 
-def _entry(name: str, role: Role, *, collection: str = "", path: str = "") -> Entry:
-    return Entry(name=name, role=role, collection=collection, path=path)
+def _entry(name: str, role: Role, *, collection: str = "", path: str = "") -> ManifestEntry:
+    return ManifestEntry(name=name, role=role, collection=collection, path=path)
 
 
-def _add(archive: zipfile.ZipFile, source: BinaryIO, entry: Entry) -> Entry:
+def _add(archive: zipfile.ZipFile, source: BinaryIO, entry: ManifestEntry) -> ManifestEntry:
     """Stream a file into the archive; gives the entry with what was really copied."""
     digest = hashlib.sha256()
     size = 0

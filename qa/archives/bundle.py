@@ -21,8 +21,7 @@ from pydantic import SecretStr
 from index.encoder import BUNDLED
 from index.errors import ConfigError, ReadError
 from qa.archives.backup import backup
-from qa.archives.manifest import Header, check_store
-from qa.archives.portable import dump, portable
+from qa.archives.manifest import Header, check_store, dump, portable
 from qa.archives.restore import restore
 from qa.archives.wheel import build_wheel
 from qa.configuration.config import Config
@@ -142,8 +141,8 @@ def _fill(config: Config, folder: Path, wheels: bool) -> Header:
 
 def plain_settings(config: Config) -> dict[str, Any]:
     """The settings in use that differ from the defaults, without secrets and without further files of this machine."""
-    found = {name: _plain(value) for name, value in config.model_dump(exclude_defaults=True).items()}
-    return found | {"corpus": {name: folder.as_posix() for name, folder in config.corpus.items()}}
+    settings = {name: _plain(value) for name, value in config.model_dump(exclude_defaults=True).items()}
+    return settings | {"corpus": {name: folder.as_posix() for name, folder in config.corpus.items()}}
 
 
 def _plain(value: object) -> object:
@@ -182,7 +181,7 @@ def _model_folder(model: str) -> tuple[str, Path]:
 def _fetch_wheels(wheel: Path) -> None:
     """Let pip fetch what the wheel needs, in the versions that are installed here, as wheels that need no compiler."""
     pins = wheel.parent / "constraints.txt"
-    installed = {found.name: found.version.partition("+")[0] for found in distributions() if found.name}
+    installed = {package.name: package.version.partition("+")[0] for package in distributions() if package.name}
     pins.write_text("".join(f"{name}=={number}\n" for name, number in sorted(installed.items()) if name != "cited-qa"))
     done = subprocess.run(  # noqa: S603
         [

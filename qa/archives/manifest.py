@@ -1,4 +1,7 @@
-"""What a backup says of itself: `manifest.jsonl`, one line about the whole and one about each file in it."""
+"""What a backup says of itself: `manifest.jsonl`, one line about the whole and one about each file in it.
+
+And its configuration, made to work wherever its folder is put.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from index.errors import ConfigError, ReadError
@@ -55,7 +59,7 @@ class Header(BaseModel):
     synonyms: str | None = None
 
 
-class Entry(BaseModel):
+class ManifestEntry(BaseModel):
     """One file: `name` in the archive, and where it belongs by its role; a document's `path` is that in its folder."""
 
     model_config = ConfigDict(extra="forbid")
@@ -103,12 +107,12 @@ def opened(file: Path) -> Iterator[tuple[zipfile.ZipFile, Header]]:
         raise ReadError(f"{file}: {exc.strerror}; give a file that `qa backup` made") from exc
 
 
-def entries(archive: zipfile.ZipFile) -> Iterator[Entry]:
+def entries(archive: zipfile.ZipFile) -> Iterator[ManifestEntry]:
     """What the manifest says of each file, one after the other."""
     with archive.open(NAME) as manifest:
         _line(manifest)
         while line := _line(manifest):
-            yield Entry.model_validate_json(line)
+            yield ManifestEntry.model_validate_json(line)
 
 
 def _line(manifest: IO[bytes]) -> bytes:
@@ -116,3 +120,45 @@ def _line(manifest: IO[bytes]) -> bytes:
     if len(line) == _LINE_BYTES:
         raise zipfile.BadZipFile("its manifest has an endless line")
     return line
+
+
+def read_values(text: bytes) -> dict[str, Any]:
+    """The settings in a configuration file, as they are written there."""
+    try:
+        values = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+        raise ReadError("config.yaml in the backup is not valid YAML; write one here, and restore again") from exc
+    return values if isinstance(values, dict) else {}
+
+
+def portable(values: dict[str, Any], header: Header) -> dict[str, Any]:
+    """Settings with every folder and file inside the configuration's own folder; unchanged where they are already."""
+    folders = {name: _inside(it.folder, f"documents/{name}") for name, it in header.collections.items()}
+    given = values.get("corpus")
+    is_same = (
+        isinstance(given, list)
+        and given == list(folders.values())
+        and all(Path(folder).name == name for name, folder in folders.items())
+    )
+    plain = {**values, "corpus": given if is_same or given == folders else folders}
+    for key, wanted, fallback in (
+        ("data_dir", header.data_dir, "data"),
+        ("dictionary", header.dictionary, "dictionary.txt"),
+        ("synonyms", header.synonyms, "synonyms.txt"),
+    ):
+        if wanted is not None:
+            plain[key] = _inside(wanted, fallback)
+        elif key in plain:
+            plain[key] = None
+    return plain
+
+
+def _inside(path: str, otherwise: str) -> str:
+    parts = Path(path).parts
+    return otherwise if Path(path).is_absolute() or ".." in parts or path.startswith("~") else path
+
+
+def dump(values: dict[str, Any]) -> bytes:
+    """Settings as a file."""
+    note = "# Written by cited-qa, with every folder beside this file; config.yaml of its source explains the keys.\n"
+    return (note + yaml.safe_dump(values, allow_unicode=True, sort_keys=False)).encode()

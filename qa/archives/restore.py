@@ -21,8 +21,7 @@ from index.errors import CitedQAError, ConfigError, ReadError
 from index.store.snapshot import Moved, adopting
 from index.text.segmenter import PLAIN, Segmenter, read_dictionary
 from qa.archives.backup import shown_folder
-from qa.archives.manifest import NAME, Entry, Header, check_store, entries, opened
-from qa.archives.portable import dump, portable, read_values
+from qa.archives.manifest import NAME, Header, ManifestEntry, check_store, dump, entries, opened, portable, read_values
 from qa.configuration.config import DEFAULT_FILE, Config, load_config
 from qa.engine import Engine
 
@@ -125,7 +124,7 @@ def _verify(file: Path, archive: zipfile.ZipFile) -> None:
         raise ReadError(f"{file}: holds other files than its manifest names; take another backup")
 
 
-def _chunks(archive: zipfile.ZipFile, entry: Entry, file: Path) -> Iterator[bytes]:
+def _chunks(archive: zipfile.ZipFile, entry: ManifestEntry, file: Path) -> Iterator[bytes]:
     """A member's content, which ends in an error where it is longer than the manifest says."""
     size = 0
     with archive.open(entry.name) as source:
@@ -173,13 +172,13 @@ def _existing(folder: Path) -> Path:
     return next(place for place in (folder, *folder.parents) if place.is_dir())
 
 
-def _plan(archive: zipfile.ZipFile, report: RestoreReport, force: bool) -> list[tuple[Entry, Path]]:
+def _plan(archive: zipfile.ZipFile, report: RestoreReport, force: bool) -> list[tuple[ManifestEntry, Path]]:
     """Where each file goes that is not there already.
 
     Raises:
         ConfigError: something else is there, and `force` is off.
     """
-    plan: list[tuple[Entry, Path]] = []
+    plan: list[tuple[ManifestEntry, Path]] = []
     differing: list[str] = []
     for entry in entries(archive):
         place = _place(entry, report.config)
@@ -201,7 +200,7 @@ def _plan(archive: zipfile.ZipFile, report: RestoreReport, force: bool) -> list[
     return plan
 
 
-def _place(entry: Entry, config: Config) -> Path | None:
+def _place(entry: ManifestEntry, config: Config) -> Path | None:
     """Where a file belongs here; None where it has no place.
 
     Raises:
@@ -218,7 +217,7 @@ def _place(entry: Entry, config: Config) -> Path | None:
     return places[entry.role]
 
 
-def _document_place(entry: Entry, config: Config) -> Path:
+def _document_place(entry: ManifestEntry, config: Config) -> Path:
     folder = config.corpus_folders.get(entry.collection)
     if folder is None:
         raise ConfigError(f"corpus: has no collection {entry.collection!r} as the backup has; add it in config.yaml")
@@ -230,14 +229,16 @@ def _document_place(entry: Entry, config: Config) -> Path:
     return place
 
 
-def _is_same(file: Path, entry: Entry) -> bool:
+def _is_same(file: Path, entry: ManifestEntry) -> bool:
     if file.stat().st_size != entry.size:
         return False
     with file.open("rb") as opened_file:
         return hashlib.file_digest(opened_file, "sha256").hexdigest() == entry.sha256
 
 
-def _stage(archive: zipfile.ZipFile, plan: list[tuple[Entry, Path]], config: Config, cleaning: ExitStack) -> list[Path]:
+def _stage(
+    archive: zipfile.ZipFile, plan: list[tuple[ManifestEntry, Path]], config: Config, cleaning: ExitStack
+) -> list[Path]:
     """Unpack each file to where a rename can put it in place."""
     folders: dict[Path, Path] = {}
     staged: list[Path] = []
@@ -263,7 +264,7 @@ def _workplace(folder: Path, cleaning: ExitStack) -> Path:
 
 
 def _adopt(
-    plan: list[tuple[Entry, Path]], staged: list[Path], report: RestoreReport, first: tuple[Path, Path] | None
+    plan: list[tuple[ManifestEntry, Path]], staged: list[Path], report: RestoreReport, first: tuple[Path, Path] | None
 ) -> None:
     """Derive what is to be derived, move everything into place, switch the index."""
     config, collections = report.config, report.header.collections

@@ -12,10 +12,10 @@ from index.encoder import Encoder
 from index.errors import CitedQAError
 from index.store import Store
 from index.text.segmenter import PLAIN, read_dictionary, read_synonyms
-from qa.cli.selftest import PASSED, self_test
 from qa.configuration.config import Config, load_config, unknown_variables
 from qa.editing.jobs import Jobs
 from qa.engine import Engine
+from qa.evaluation.self_test import PASSED, self_test
 
 _PACKAGES = ("cited-qa", "faiss-cpu", "tantivy", "opencc", "sentence-transformers", "openai")
 # What a server answers that has no list of models, and how many names of a list are shown.
@@ -127,8 +127,6 @@ def _language_model(config: Config) -> Finding:
             return Finding(name, True, f"{place}: answers, but does not list its models")
         return Finding(name, False, f"{place}: {exc.detail}; check the keys of llm")
     # Ollama lists what it calls qwen3 as qwen3:latest.
-    if listed and not any(
-        found.removesuffix(":latest") == config.llm.model.removesuffix(":latest") for found in listed
-    ):
+    if listed and config.llm.model.removesuffix(":latest") not in {model.removesuffix(":latest") for model in listed}:
         return Finding(name, False, f"{place}: the endpoint has no such model; it lists {', '.join(listed[:_SHOWN])}")
     return Finding(name, True, f"{place} answers")

@@ -146,11 +146,11 @@ def evaluate(
     if dataset.documents is None:
         index_if_missing(engine)
         with progress() as advance:
-            found = run(engine, dataset.questions, progress=advance)
+            evaluation = run(engine, dataset.questions, progress=advance)
     else:
         with progress() as advance, engine_over(dataset.documents, engine.config, advance) as temporary:
-            found = run(temporary, dataset.questions, advance, document_names(dataset.documents))
-    judged = judge(found, bounds, earlier)
+            evaluation = run(temporary, dataset.questions, advance, document_names(dataset.documents))
+    judged = judge(evaluation, bounds, earlier)
     if as_json:
         print_json(judged.model_dump_json())
     else:

@@ -12,10 +12,7 @@ from index.errors import CitedQAError
 from index.indexing.file_watch import changes
 from index.indexing.report import SyncReport
 from qa.engine import Engine
-
-
-class _StoppedError(Exception):
-    """The user wants to stop while files are being read; what was read so far is kept."""
+from qa.errors import StoppedError
 
 
 def follow(engine: Engine, tell: Callable[[SyncReport], None], complain: Callable[[str], None]) -> None:
@@ -48,7 +45,7 @@ def _sync(engine: Engine, folders: list[Path], stop: Event) -> tuple[list[str], 
 
     def progress(path: str, done: float, total: int) -> None:
         if stop.is_set() and path:
-            raise _StoppedError
+            raise StoppedError
 
     present = [folder for folder in folders if folder.is_dir()]
     problems = [
@@ -60,7 +57,7 @@ def _sync(engine: Engine, folders: list[Path], stop: Event) -> tuple[list[str], 
         return problems, None
     try:
         return problems, engine.index(present if problems else None, progress=progress)
-    except _StoppedError:
+    except StoppedError:
         return problems, None
     except CitedQAError as exc:
         return [*problems, str(exc)], None

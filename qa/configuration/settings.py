@@ -217,8 +217,8 @@ class BotConfig(BaseModel):
 
     def revealed(self, key: str) -> str:
         """A secret as text; empty when it is not set."""
-        found: SecretStr | None = getattr(self, key)
-        return found.get_secret_value() if found else ""
+        secret: SecretStr | None = getattr(self, key)
+        return secret.get_secret_value() if secret else ""
 
 
 class DingtalkConfig(BotConfig):

@@ -55,7 +55,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class JobResult:
     """How a job ended."""
 
     status: Status
@@ -113,8 +113,8 @@ CREATE INDEX IF NOT EXISTS jobs_status ON jobs (status);
         """Whether a job has ever been entered; a crash or a full disk may leave a file without a table."""
         if not self._has_table and self.path.exists():
             with self._reading() as connection:
-                found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'jobs'").fetchone()
-            self._has_table = bool(found)
+                table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'jobs'").fetchone()
+            self._has_table = bool(table)
         return self._has_table
 
     def add(self, kind: Kind, paths: Sequence[str], steps: Sequence[Step], *, rebuild: bool = False) -> Job:
@@ -165,8 +165,8 @@ CREATE INDEX IF NOT EXISTS jobs_status ON jobs (status);
     def count_left(self) -> int:
         """How many jobs are not finished."""
         with self._reading() as connection:
-            found = connection.execute("SELECT count(*) FROM jobs WHERE status IN ('queued', 'running')").fetchone()
-        return int(found[0])
+            left = connection.execute("SELECT count(*) FROM jobs WHERE status IN ('queued', 'running')").fetchone()
+        return int(left[0])
 
     def claim(self) -> list[Job]:
         """Take all that is to be done, the oldest first; what is `running` was left by a process that is gone.
@@ -188,7 +188,7 @@ CREATE INDEX IF NOT EXISTS jobs_status ON jobs (status);
         """Leave jobs to be done later."""
         self._update(jobs, "status = 'queued', progress = 0, message = ?", (message,))
 
-    def finish(self, outcomes: Iterable[tuple[Job, Outcome]], generation: int | None) -> None:
+    def finish(self, outcomes: Iterable[tuple[Job, JobResult]], generation: int | None) -> None:
         """Note how jobs ended, and forget the oldest that ended long ago."""
         with self._writing() as connection:
             connection.executemany(
@@ -199,7 +199,7 @@ CREATE INDEX IF NOT EXISTS jobs_status ON jobs (status);
                         end.status,
                         end.message,
                         json.dumps(end.document_ids),
-                        json.dumps([asdict(found) for found in end.skipped]),
+                        json.dumps([asdict(refusal) for refusal in end.skipped]),
                         _now(),
                         generation,
                         job.id,
@@ -215,10 +215,10 @@ CREATE INDEX IF NOT EXISTS jobs_status ON jobs (status);
 
     def job(self, job_id: str) -> Job:
         """The job of this id; raises JobNotFoundError."""
-        found = self._select("WHERE id = ? AND placed", (job_id,)) if self.exists else []
-        if not found:
+        jobs = self._select("WHERE id = ? AND placed", (job_id,)) if self.exists else []
+        if not jobs:
             raise JobNotFoundError(f"no job has the id {job_id!r}; list them with GET /v1/jobs")
-        return found[0]
+        return jobs[0]
 
     def newest(self, limit: int, before: str = "") -> list[Job]:
         """Jobs, the newest first, those before the job of the id `before`."""
@@ -239,8 +239,8 @@ CREATE INDEX IF NOT EXISTS jobs_status ON jobs (status);
 
     def _select(self, clauses: str, values: Sequence[object] = ()) -> list[Job]:
         with self._reading() as connection:
-            found = connection.execute(f"SELECT {_COLUMNS} FROM jobs {clauses}", values).fetchall()
-        return [_job(row) for row in found]
+            rows = connection.execute(f"SELECT {_COLUMNS} FROM jobs {clauses}", values).fetchall()
+        return [_job(row) for row in rows]
 
     def _update(self, jobs: Iterable[Job], assignments: str, values: Sequence[object]) -> None:
         with self._writing() as connection:
@@ -255,10 +255,10 @@ CREATE INDEX IF NOT EXISTS jobs_status ON jobs (status);
             return DiskFullError(f"{self.path}: {error}; make room on the disk")
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
             return DiskError(f"{self.path}: {error}; look at the disk's space and permissions")
-        found = super()._meaning(error)
-        if isinstance(found, IndexDamagedError):
+        meaning = super()._meaning(error)
+        if isinstance(meaning, IndexDamagedError):
             return IndexDamagedError(f"{self.path}: {error}; restart the server, which sets it aside")
-        return found
+        return meaning
 
 
 def _job(row: tuple[Any, ...]) -> Job:
@@ -267,12 +267,12 @@ def _job(row: tuple[Any, ...]) -> Job:
         *first,
         paths=tuple(json.loads(paths)),
         document_ids=tuple(json.loads(ids)),
-        skipped=tuple(Refusal(**found) for found in json.loads(skipped)),
+        skipped=tuple(Refusal(**refusal) for refusal in json.loads(skipped)),
         created_at=created_at,
         finished_at=finished_at,
         generation=generation,
         rebuild=bool(rebuild),
-        steps=tuple(_step(found) for found in json.loads(steps)),
+        steps=tuple(_step(step) for step in json.loads(steps)),
     )  # type: ignore[misc]
 
 

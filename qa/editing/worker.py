@@ -24,10 +24,11 @@ from index.errors import (
 from index.indexing.report import SyncReport
 from index.store import Store
 from index.types import Progress
-from qa.editing.changes import Changes
 from qa.editing.corpus import identity
-from qa.editing.jobs import Job, Outcome, Refusal
+from qa.editing.editor import CorpusEditor
+from qa.editing.jobs import Job, JobResult, Refusal
 from qa.engine import Engine
+from qa.errors import StoppedError
 
 logger = logging.getLogger(__name__)
 
@@ -41,16 +42,12 @@ _MAX_SKIPPED = 1000
 _PASSING = (IndexBusyError, EncoderError, IndexUnusableError)
 
 
-class _StoppedError(Exception):
-    """The server stops; what was read so far is kept, and the next one goes on."""
-
-
 class Worker:
     """A thread that does jobs for as long as its server runs. `engine` raises CitedQAError until there is one."""
 
-    def __init__(self, changes: Changes, engine: Callable[[], Engine]) -> None:
-        self._changes = changes
-        self._jobs = changes.jobs
+    def __init__(self, editor: CorpusEditor, engine: Callable[[], Engine]) -> None:
+        self._editor = editor
+        self._jobs = editor.jobs
         self._engine = engine
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="qa-jobs", daemon=True)
@@ -62,14 +59,14 @@ class Worker:
     def stop(self) -> None:
         """End the work, at the next file when there is a sync."""
         self._stopping.set()
-        self._changes.news.set()
+        self._editor.news.set()
         self._thread.join()
 
     def _run(self) -> None:
         delay_s = _POLL_S
         while not self._stopping.is_set():
-            self._changes.news.wait(delay_s)
-            self._changes.news.clear()
+            self._editor.news.wait(delay_s)
+            self._editor.news.clear()
             try:
                 passed = self._work()
             except (CitedQAError, OSError) as exc:
@@ -82,7 +79,7 @@ class Worker:
 
     def _work(self) -> bool:
         """Do what there is to do; False when it must be tried again later."""
-        self._changes.recover()
+        self._editor.recover()
         if self._stopping.is_set() or not self._jobs.is_any_left():
             return True
         try:
@@ -90,7 +87,7 @@ class Worker:
         except CitedQAError:
             return True  # it says itself what it waits for
         try:
-            with FileLock(self._changes.data_dir / "jobs.lock", timeout=0, thread_local=False):
+            with FileLock(self._editor.data_dir / "jobs.lock", timeout=0, thread_local=False):
                 batch = self._jobs.claim()
                 return not batch or self._do(batch, engine)
         except Timeout:
@@ -99,7 +96,7 @@ class Worker:
     def _do(self, batch: Sequence[Job], engine: Engine) -> bool:
         try:
             report = self._sync(batch, engine)
-        except _StoppedError:
+        except StoppedError:
             self._jobs.put_back(batch, "the server was stopped; the next one goes on")
         except IndexMismatchError as exc:
             self._fail(batch, str(exc))
@@ -123,7 +120,7 @@ class Worker:
         paths = None
         if all(job.kind != "index" for job in batch):
             paths = [Path(step.target) for job in batch for step in job.steps]
-            paths = [path for path in paths if self._changes.corpus.id_of(path)]
+            paths = [path for path in paths if self._editor.corpus.id_of(path)]
             if not paths:
                 raise ConfigError("lies in no folder of `corpus` any more; what is there is synced by POST /v1/index")
         is_told = False
@@ -140,7 +137,7 @@ class Worker:
                     self._jobs.advance(batch, 0.0, f"waits: {exc}")
                 is_told = True
                 if self._stopping.wait(_POLL_S):
-                    raise _StoppedError from exc
+                    raise StoppedError from exc
 
     def _progress(self, batch: Sequence[Job]) -> Progress:
         told_at = 0.0
@@ -148,7 +145,7 @@ class Worker:
         def progress(path: str, done: float, total: int) -> None:
             nonlocal told_at
             if self._stopping.is_set() and path:
-                raise _StoppedError
+                raise StoppedError
             if time.monotonic() - told_at > _TELL_EVERY_S:
                 told_at = time.monotonic()
                 self._jobs.advance(
@@ -157,31 +154,35 @@ class Worker:
 
         return progress
 
-    def _outcome(self, job: Job, report: SyncReport, store: Store) -> Outcome:
+    def _outcome(self, job: Job, report: SyncReport, store: Store) -> JobResult:
         """What a sync did for a job; it has failed when nothing of what it sent could be read."""
         if job.kind == "index":
             counts = {name: len(getattr(report, name)) for name in ("added", "changed", "removed", "moved", "skipped")}
-            unread = [Refusal(found.path, found.reason) for found in store.skipped()[:_MAX_SKIPPED]]
-            return Outcome("done", ", ".join(f"{count} {name}" for name, count in counts.items()), (), unread)
+            unread = [Refusal(item.path, item.reason) for item in store.skipped()[:_MAX_SKIPPED]]
+            return JobResult("done", ", ".join(f"{count} {name}" for name, count in counts.items()), (), unread)
         ids: list[str] = []
         refusals: list[Refusal] = []
         is_read = False
         for step, path in zip(job.steps, job.paths, strict=True):
-            found, skipped = store.of_file(self._changes.corpus.id_of(Path(step.target)) or "")
-            ids.extend(found)
+            read, skipped = store.of_file(self._editor.corpus.id_of(Path(step.target)) or "")
+            ids.extend(read)
             refusals.extend(Refusal(item.path, item.reason) for item in skipped[:_MAX_SKIPPED])
             # A file that is refused keeps the documents that were read from what it replaced.
-            is_read = is_read or (bool(found) and path not in {item.path for item in skipped})
+            is_read = is_read or (bool(read) and path not in {item.path for item in skipped})
         if job.kind == "delete":
-            return Outcome("done", "removed" if not ids else "another file has come to its place since", ids, refusals)
+            return JobResult(
+                "done", "removed" if not ids else "another file has come to its place since", ids, refusals
+            )
         # What went while the others were being read was deleted since.
         if refusals and not is_read and any(identity(Path(step.target)) for step in job.steps):
-            return Outcome("failed", "nothing could be read; see `skipped`", ids, refusals)
-        return Outcome("done", f"{len(ids)} document{'s' * (len(ids) != 1)}" if ids else "removed since", ids, refusals)
+            return JobResult("failed", "nothing could be read; see `skipped`", ids, refusals)
+        return JobResult(
+            "done", f"{len(ids)} document{'s' * (len(ids) != 1)}" if ids else "removed since", ids, refusals
+        )
 
     def _fail(self, batch: Sequence[Job], reason: str) -> None:
         logger.warning("%d jobs failed: %s", len(batch), reason)
-        self._jobs.finish([(job, Outcome("failed", reason)) for job in batch], None)
+        self._jobs.finish([(job, JobResult("failed", reason)) for job in batch], None)
 
     def _complain(self, reason: str) -> None:
         """One line in the log for each new reason to wait."""

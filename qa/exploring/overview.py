@@ -15,7 +15,7 @@ from index.errors import QueryError
 from index.store import Store
 from index.types import DocumentInfo, Passage
 from qa.engine import Engine
-from qa.exploring.atlas import Layout, Positions, lay_out, means
+from qa.exploring.layout import Layout, Positions, lay_out, means
 from qa.exploring.suggest import Suggestion, suggest
 from qa.schemas import AskResponse
 

@@ -57,12 +57,12 @@ def suggest(documents: Iterable[Sequence[Passage]], ask: Ask) -> list[Suggestion
     for passages in documents:
         if tries >= _TRIES or len(firsts) == MAX_SUGGESTED:
             break
-        found = 0
+        count = 0
         for candidate in islice(_candidates(passages), _TRIES_EACH):
             tries += 1
             if _is_answered(candidate, ask):
-                (others if found else firsts).append(candidate)
-                found += 1
+                (others if count else firsts).append(candidate)
+                count += 1
     return [*firsts, *others][:MAX_SUGGESTED]
 
 
@@ -83,7 +83,7 @@ def _candidates(passages: Sequence[Passage]) -> list[Suggestion]:
         for distance, question, figure in _questions(passage.text):
             if passage.id not in best or distance < best[passage.id][0]:
                 best[passage.id] = (distance, Suggestion(question, figure, passage.document_id))
-    return [found for _, found in sorted(best.values(), key=lambda pair: (pair[0], pair[1].question))]
+    return [suggestion for _, suggestion in sorted(best.values(), key=lambda pair: (pair[0], pair[1].question))]
 
 
 def _questions(text: str) -> Iterator[tuple[float, str, str]]:
@@ -93,7 +93,7 @@ def _questions(text: str) -> Iterator[tuple[float, str, str]]:
     present = quantities(folded.text)
     for segment in (_SEGMENT if is_chinese else _SENTENCE).finditer(folded.text):
         start, end = segment.span()
-        inside = [found for found in present if start <= found.span[0] and found.span[1] <= end]
+        inside = [quantity for quantity in present if start <= quantity.span[0] and quantity.span[1] <= end]
         part = segment.group().strip()
         if len(inside) != 1 or _LEANING.match(part) or _UNASKABLE.search(part):
             continue

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.errors import ConfigError
-from qa.api.access import Keys, keys_of, require_admin
+from qa.api.access import KeyRing, keys_of, require_admin
 from qa.api.server import serve
 from qa.configuration.config import Config, load_config
 from qa.configuration.keys import parse_keys
@@ -232,4 +232,4 @@ def test_a_configured_key_is_never_shown(tmp_path):
 
 @given(st.text())
 def test_any_other_key_is_no_one_s(key):
-    assert Keys(KEYS).caller(key).role is None or key in (READ, ADMIN)
+    assert KeyRing(KEYS).caller(key).role is None or key in (READ, ADMIN)

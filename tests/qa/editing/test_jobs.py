@@ -14,9 +14,9 @@ import pytest
 from filelock import FileLock
 
 from qa.configuration.config import Config, load_config
-from qa.editing.changes import Changes
 from qa.editing.corpus import identity
-from qa.editing.jobs import Job, Jobs, Outcome, Step
+from qa.editing.editor import CorpusEditor
+from qa.editing.jobs import Job, JobResult, Jobs, Step
 from qa.editing.worker import Worker
 from qa.engine import Engine
 from tests.qa.api.test_api_errors import assert_problem
@@ -224,7 +224,7 @@ def test_moves_that_were_cut_short_are_finished_and_the_rest_is_cleared_away(con
 
 
 def test_an_upload_that_is_under_way_is_not_cleared_away(config):
-    with Changes(config).upload() as upload:
+    with CorpusEditor(config).upload() as upload:
         upload.begin("slow.txt")
         upload.write(b"x")
         with serving(config):
@@ -238,7 +238,7 @@ def test_a_damaged_table_is_set_aside_and_all_is_synced(config, caplog):
     write(config, "new.txt", "新来的。")
     with serving(config) as client:
         wait_until(lambda: "papers/new.txt" in listed(client))
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "qa.editing.changes"]
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "qa.editing.editor"]
     assert "jobs.sqlite.damaged" in line
     assert (config.index_dir / "jobs.sqlite.damaged").exists()
 
@@ -258,7 +258,7 @@ def test_the_oldest_finished_jobs_are_forgotten(config):
     connection.close()
     made = jobs.newest(2000)
     assert len(made) == 1101
-    jobs.finish([(made[0], Outcome("done", ""))], 1)
+    jobs.finish([(made[0], JobResult("done", ""))], 1)
     left = {job.id for job in jobs.newest(2000)}
     assert len(left) == 1001
     assert waiting.id in left
@@ -285,19 +285,19 @@ class Unable:
 def test_what_passes_is_tried_again_and_what_does_not_is_told(config, is_passing, caplog):
     from index.errors import EncoderError, IndexMismatchError
 
-    changes = Changes(config)
+    editor = CorpusEditor(config)
     error = EncoderError("the endpoint is away") if is_passing else IndexMismatchError("made with another model")
     engine = Unable(Engine(config), error)
-    worker = Worker(changes, lambda: engine)  # type: ignore[arg-type,return-value]
+    worker = Worker(editor, lambda: engine)  # type: ignore[arg-type,return-value]
     worker.start()
     try:
-        first = changes.index()
-        wait_until(lambda: str(error) in changes.jobs.job(first.id).message)
-        assert changes.jobs.job(first.id).status == ("queued" if is_passing else "failed")
+        first = editor.index()
+        wait_until(lambda: str(error) in editor.jobs.job(first.id).message)
+        assert editor.jobs.job(first.id).status == ("queued" if is_passing else "failed")
         engine.error = None
-        second = changes.index()
-        wait_until(lambda: changes.jobs.job(second.id).status == "done")
-        assert changes.jobs.job(first.id).status == ("done" if is_passing else "failed")
+        second = editor.index()
+        wait_until(lambda: editor.jobs.job(second.id).status == "done")
+        assert editor.jobs.job(first.id).status == ("done" if is_passing else "failed")
     finally:
         worker.stop()
     assert len([record for record in caplog.records if str(error) in record.getMessage()]) == 1
@@ -318,8 +318,8 @@ def test_a_stopped_server_leaves_its_jobs_to_the_next(config):
 
 def test_doctor_tells_of_jobs_that_are_left(config):
     assert "jobs: " not in run_qa("doctor", folder=config.base).stdout
-    changes = Changes(config)
-    changes.index()
+    editor = CorpusEditor(config)
+    editor.index()
     done = run_qa("doctor", folder=config.base)
     assert done.returncode == 0
     assert "ok    jobs: 1 not finished" in done.stdout

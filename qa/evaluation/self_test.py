@@ -36,15 +36,15 @@ def _first_row(store: Store, document_id: str) -> list[int]:
 def _finds_words(engine: Engine, store: Store, row: int) -> bool:
     passage = store.passages([row])[row]
     terms = [(token, 1.0) for token in known_tokens(store, fold_text(_opening(passage.text)))]
-    found = store.search_passages(terms, _LOOKED_AT, Filters(document_id=(passage.document_id,)))
-    return row in dict(found)
+    scores = store.search_passages(terms, _LOOKED_AT, Filters(document_id=(passage.document_id,)))
+    return row in dict(scores)
 
 
 def _finds_meaning(engine: Engine, store: Store, row: int) -> bool:
     passage = store.passages([row])[row]
     vector = engine.encoder.encode_query(_opening(passage.text))
-    found = store.search_vectors(vector, _LOOKED_AT, Filters(document_id=(passage.document_id,)))
-    return bool(vector.any()) and row in dict(found)
+    scores = store.search_vectors(vector, _LOOKED_AT, Filters(document_id=(passage.document_id,)))
+    return bool(vector.any()) and row in dict(scores)
 
 
 def _opening(text: str) -> str:

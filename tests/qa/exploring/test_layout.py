@@ -6,7 +6,7 @@ import pytest
 from index.encoder import Vectors
 from index.store.codes import encode
 from index.store.rows import PassageVectors
-from qa.exploring.atlas import MAX_LANDMARKS, lay_out, means
+from qa.exploring.layout import MAX_LANDMARKS, lay_out, means
 
 
 def unit(vectors: np.ndarray) -> Vectors:

@@ -83,8 +83,8 @@ def _plane(vectors: Vectors) -> Positions:
     made = TSNE(perplexity=perplexity, init=start, max_iter=_STEPS, random_state=_SEED)
     # Threads that wait for each other while questions are answered take several times as long as one does.
     with threadpool_limits(1):
-        found: Positions = made.fit_transform(reduced)
-    return found
+        positions: Positions = made.fit_transform(reduced)
+    return positions
 
 
 def _scaled(positions: Positions) -> Positions:
@@ -104,10 +104,10 @@ def means(groups: Sequence[Sequence[int]], store: Store) -> Vectors:
     rows = list(of_row)
     sums: Vectors = np.zeros((0, 0), dtype=np.float32)
     for start in range(0, len(rows), _BATCH):
-        for found in store.vectors(rows[start : start + _BATCH]):
+        for stored in store.vectors(rows[start : start + _BATCH]):
             if not sums.size:
                 sums = np.zeros((len(groups), store.dim), dtype=np.float32)
-            sums[of_row[found.row]] += decode(found.codes, store.dim).sum(axis=0)
+            sums[of_row[stored.row]] += decode(stored.codes, store.dim).sum(axis=0)
     lengths = np.linalg.norm(sums, axis=1, keepdims=True) if sums.size else np.ones((len(groups), 1))
     unit: Vectors = np.divide(sums, lengths, out=np.zeros_like(sums), where=lengths > 0) if sums.size else sums
     return unit

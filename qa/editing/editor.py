@@ -21,8 +21,7 @@ from index.errors import CitedQAError, ConflictError, DiskError, IndexDamagedErr
 from index.parsing.formats import check_suffix
 from index.types import DocumentInfo
 from qa.configuration.config import Config
-from qa.editing.corpus import Corpus, identity, perform, taken
-from qa.editing.filenames import check_name
+from qa.editing.corpus import Corpus, check_name, identity, perform, taken
 from qa.editing.jobs import Job, Jobs, Kind, Step
 from qa.editing.staging import Staging, disk_error, disk_errors, settle, sweep, sync_folder
 
@@ -32,7 +31,7 @@ logger = logging.getLogger(__name__)
 _LOCK_TIMEOUT_S = 30.0
 
 
-class Changes:
+class CorpusEditor:
     """Takes uploads, deletions and requests to index; from many threads and processes over one data folder."""
 
     def __init__(self, config: Config) -> None:
@@ -142,8 +141,8 @@ class Changes:
 class Upload:
     """The files of one request, written aside as they come, put in place by `commit`."""
 
-    def __init__(self, changes: Changes) -> None:
-        self._changes = changes
+    def __init__(self, editor: CorpusEditor) -> None:
+        self._editor = editor
         self._staging: Staging | None = None
         self._file: BinaryIO | None = None
         self._files: list[tuple[Path, str]] = []
@@ -170,8 +169,8 @@ class Upload:
         """
         checked = check_name(name)
         check_suffix(Path(checked))
-        root = self._changes.corpus.root(self.collection)
-        self._staging = self._staging or self._changes.stage(root)
+        root = self._editor.corpus.root(self.collection)
+        self._staging = self._staging or self._editor.stage(root)
         self._path = self._staging.path()
         with disk_errors(root):
             self._file = self._path.open("xb")
@@ -203,10 +202,10 @@ class Upload:
         with disk_errors(self._staging.folder):
             sync_folder(self._staging.folder)
             sync_folder(self._staging.folder.parent)
-        return self._changes.commit("upload", self._steps(self._staging.folder))
+        return self._editor.commit("upload", self._steps(self._staging.folder))
 
     def _steps(self, staging: Path) -> list[Step]:
-        corpus = self._changes.corpus
+        corpus = self._editor.corpus
         root = corpus.root(self.collection)
         if root.stat().st_dev != staging.stat().st_dev:
             raise QueryError("collection: is on another disk than the first one; send this field before the files")
