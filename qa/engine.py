@@ -40,7 +40,7 @@ from qa.understanding.conversation import Turn, interpret
 from qa.understanding.question import Question
 
 if TYPE_CHECKING:
-    from qa.llm.model import Model
+    from qa.llm.model import LanguageModel
 
 logger = logging.getLogger(__name__)
 
@@ -297,13 +297,13 @@ def not_found(document_id: str) -> NoReturn:
     raise DocumentNotFoundError(f"no document has the id {document_id!r}; list them with GET /v1/documents")
 
 
-def _model(config: Config) -> Model | None:
+def _model(config: Config) -> LanguageModel | None:
     if not config.llm.model:
         return None
     # Whoever has no language model need not wait for what it takes to use one.
-    from qa.llm.model import Model
+    from qa.llm.model import LanguageModel
 
-    return Model(config.llm)
+    return LanguageModel(config.llm)
 
 
 def check(query: str, top_k: int) -> None:

@@ -24,9 +24,9 @@ from qa.api.problems import add_handlers
 from qa.api.records import Found, note
 from qa.api.startup import Startup
 from qa.api.tracing import make_tracer
-from qa.chat import dify, mcp_http, openai_routes
+from qa.chat import dify, mcp_server, openai_routes
 from qa.chat.errors import ErrorDialects
-from qa.chat.mcp_http import mcp_sessions
+from qa.chat.mcp_server import mcp_sessions
 from qa.configuration.config import Config
 from qa.configuration.settings import ServerConfig
 from qa.editing.editor import CorpusEditor
@@ -88,7 +88,7 @@ def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> Fa
     )
     app.state.startup, app.state.metrics, app.state.changes = startup, metrics, changes
     app.state.config, app.state.overview = config, Overview()
-    for routes in (questions, documents, jobs, overview, openai_routes, dify, mcp_http, health, pages):
+    for routes in (questions, documents, jobs, overview, openai_routes, dify, mcp_server, health, pages):
         app.include_router(routes.router)
     app.mount(pages.ASSETS, pages.Assets(directory=pages.FOLDER), name="web")
     add_pages(app)

@@ -1,6 +1,7 @@
 """An answer as people read it in a chat: the short value, the text with its marks, numbered sources with links.
 
-`card_of` makes a card of any response, `render` writes it in a dialect; `qa.chat.dialects` has Markdown and plain text.
+`card_of` makes a card of any response, `render` writes it in a dialect: Markdown as chat clients render it, or plain
+text. What documents say is shown and never acts.
 """
 
 from __future__ import annotations
@@ -8,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from qa.answering.links import absolute, passage_link
-from qa.chat.phrases import CHINESE, ENGLISH, Words, words_for
+from qa.chat.phrases import CHINESE, ENGLISH, Phrases, phrases_for
 from qa.schemas import AskResponse, Citation, HitOut, Place
 
 # What a reader is shown where there is no answer.
@@ -18,14 +20,24 @@ _NEAREST = 3
 _EXCERPT_CHARS = 120
 _SOURCES = re.compile(
     "\n\n\\*\\*(?:"
-    + "|".join(title for words in (CHINESE, ENGLISH) for title in (words.sources, words.nearest))
+    + "|".join(title for phrases in (CHINESE, ENGLISH) for title in (phrases.sources, phrases.nearest))
     + ")\\*\\*"
 )
 _MARK = re.compile(r"\[(\d{1,3})\]")
 
+# Marks that begin links, emphasis, code, HTML, entities, formulas and table cells anywhere in a line.
+_INLINE = re.compile(r"[\\`*_\[\]<>~|&$]")
+# White space that makes code, and marks that make headings, lists, quotations and rules at the start of a line.
+_INDENT = re.compile(r"(\n)[ \t]+|^(?:\t| {4})[ \t]*")
+_BLOCK = re.compile(r"(^ {0,3}|\n)([#+=-]|\d{1,9}(?=[.)]))")
+# Controls and marks of direction, which make a text look like another one.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_LINE_END = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_URL_SAFE = ":/?#@!$&*+,;=%[]-._~"
+
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class CardSource:
     """One numbered source. `excerpt` is one line of what it says; `url` opens it at that place."""
 
     n: int
@@ -44,11 +56,11 @@ class Card:
     found, `is_answered` is false, `parts` say so in a sentence with the reason, and `sources` are the nearest passages.
     """
 
-    words: Words
+    phrases: Phrases
     is_answered: bool
     value: str | None
     parts: tuple[str | int, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[CardSource, ...]
     notes: tuple[str, ...]
     lead: str | None = None
 
@@ -70,32 +82,32 @@ class Dialect:
 
 def card_of(response: AskResponse, base_url: str = "") -> Card:
     """The card of a response; `base_url` is put before links that count from the server's root."""
-    words = words_for(response.query)
-    notes = (words.understood.format(response.interpreted_as),) if response.interpreted_as else ()
+    phrases = phrases_for(response.query)
+    notes = (phrases.understood.format(response.interpreted_as),) if response.interpreted_as else ()
     answer = response.answer
     if answer is None:
-        missing = words.join.join(response.missing_terms)
-        reason = words.missing.format(missing) if missing else words.reasons[response.reason or "no_hits"]
-        nearest = tuple(nearest_source(hit, words, base_url) for hit in response.hits[:_NEAREST])
-        return Card(words, False, None, (f"{words.not_found}{words.gap}{reason}",), nearest, notes)
-    sources = tuple(cited_source(citation, words, base_url) for citation in response.citations)
+        missing = phrases.join.join(response.missing_terms)
+        reason = phrases.missing.format(missing) if missing else phrases.reasons[response.reason or "no_hits"]
+        nearest = tuple(nearest_source(hit, phrases, base_url) for hit in response.hits[:_NEAREST])
+        return Card(phrases, False, None, (f"{phrases.not_found}{phrases.gap}{reason}",), nearest, notes)
+    sources = tuple(cited_source(citation, phrases, base_url) for citation in response.citations)
     parts = marked(answer.text, response.citations) if answer.kind == "generated" else _quoted(answer.text, response)
-    lead = words.fallback if answer.fallback else None
+    lead = phrases.fallback if answer.fallback else None
     # A generated text says the value itself, and comes before the value is known.
     value = answer.value if answer.kind == "extractive" else None
-    return Card(words, True, value, tuple(parts), sources, notes, lead)
+    return Card(phrases, True, value, tuple(parts), sources, notes, lead)
 
 
-def cited_source(citation: Citation, words: Words, base_url: str = "") -> Source:
+def cited_source(citation: Citation, phrases: Phrases, base_url: str = "") -> CardSource:
     """A citation as a source."""
     damaged = [citation.quote[start - citation.start : end - citation.start] for start, end in citation.damaged]
-    notes = (words.damaged.format(one_line(" … ".join(damaged))),) if damaged else ()
-    return _source(citation.n, citation, citation.quote, absolute(citation.url, base_url), words, notes)
+    notes = (phrases.damaged.format(one_line(" … ".join(damaged))),) if damaged else ()
+    return _source(citation.n, citation, citation.quote, absolute(citation.url, base_url), phrases, notes)
 
 
-def nearest_source(hit: HitOut, words: Words, base_url: str = "") -> Source:
+def nearest_source(hit: HitOut, phrases: Phrases, base_url: str = "") -> CardSource:
     """A passage that was found but not cited as a source."""
-    return _source(hit.rank, hit, hit.text, passage_link(hit.document_id, hit.start, hit.end, base_url), words)
+    return _source(hit.rank, hit, hit.text, passage_link(hit.document_id, hit.start, hit.end, base_url), phrases)
 
 
 def one_line(text: str, limit: int | None = None) -> str:
@@ -125,8 +137,8 @@ def ending(card: Card, dialect: Dialect) -> list[str]:
     """What follows the text, block by block: the list of sources, then notes."""
     blocks = []
     if card.sources:
-        title = card.words.sources if card.is_answered else card.words.nearest
-        blocks.append("\n".join([f"{dialect.strong(title)}{card.words.colon}", "", *_list(card, dialect)]))
+        title = card.phrases.sources if card.is_answered else card.phrases.nearest
+        blocks.append("\n".join([f"{dialect.strong(title)}{card.phrases.colon}", "", *_list(card, dialect)]))
     return blocks + [dialect.escape(note) for note in card.notes]
 
 
@@ -168,9 +180,55 @@ def marked(text: str, citations: Sequence[Citation]) -> Iterator[str | int]:
     yield text[start:]
 
 
-def _source(n: int, place: Place, text: str, url: str, words: Words, notes: tuple[str, ...] = ()) -> Source:
-    where = [words.page.format(place.page)] if place.page is not None else []
-    where.append(words.paragraph.format(place.paragraph))
-    stale = (words.stale,) if place.stale else ()
+def _source(n: int, place: Place, text: str, url: str, phrases: Phrases, notes: tuple[str, ...] = ()) -> CardSource:
+    where = [phrases.page.format(place.page)] if place.page is not None else []
+    where.append(phrases.paragraph.format(place.paragraph))
+    stale = (phrases.stale,) if place.stale else ()
     title = one_line(place.title) or place.path.rpartition("/")[2]
-    return Source(n, title, words.join.join(where), one_line(text, _EXCERPT_CHARS), url, (*notes, *stale))
+    return CardSource(n, title, phrases.join.join(where), one_line(text, _EXCERPT_CHARS), url, (*notes, *stale))
+
+
+def escape_markdown(text: str) -> str:
+    """A text that Markdown renders as itself: no links, headings, lists, HTML; its line breaks are kept."""
+    text = _INDENT.sub(r"\1", escape_plain(text))
+    text = _INLINE.sub(r"\\\g<0>", text)
+    text = _BLOCK.sub(_escape_block, text)
+    return re.sub(r" *\n", "  \n", text)
+
+
+def _escape_block(match: re.Match[str]) -> str:
+    return f"{match[1]}\\{match[2]}" if not match[2].isdigit() else f"{match[1]}{match[2]}\\"
+
+
+def escape_plain(text: str) -> str:
+    """A text without controls and marks of direction, with its lines ending in a line feed."""
+    return _UNSEEN.sub("", _LINE_END.sub("\n", text))
+
+
+def safe_url(url: str) -> str:
+    """A URL that ends where it should when it is put between brackets."""
+    return quote(url, safe=_URL_SAFE)
+
+
+MARKDOWN = Dialect(
+    escape=escape_markdown,
+    link=lambda label, url: f"[{label}]({safe_url(url)})",
+    strong=lambda text: f"**{text}**",
+    mark=lambda n: f" [{n}]",
+)
+PLAIN = Dialect(
+    escape=escape_plain,
+    link=lambda label, url: f"{label} {safe_url(url)}",
+    strong=lambda text: text,
+    mark=lambda n: f" [{n}]",
+)
+
+
+def markdown(card: Card) -> str:
+    """The card in Markdown."""
+    return render(card, MARKDOWN)
+
+
+def plain(card: Card) -> str:
+    """The card as plain text."""
+    return render(card, PLAIN)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from qa.chat.openai_models import Message
+from qa.chat.openai_models import ChatMessage
 from qa.understanding.question import Question
 
 _TITLE_CHARS = 50
@@ -55,7 +55,7 @@ class Turns:
     answers: tuple[str, ...]
 
 
-def task_answer(messages: Sequence[Message]) -> str | None:
+def task_answer(messages: Sequence[ChatMessage]) -> str | None:
     """What to answer to a client's own request; None when the user asks."""
     last = messages[-1].text
     system = "\n".join(message.text for message in messages[:-1] if message.role in ("system", "developer"))
@@ -90,7 +90,7 @@ def _open_webui(asked: str) -> str | None:
     return json.dumps({key[1]: made}, ensure_ascii=False) if key else title(turns)
 
 
-def _instruction(messages: Sequence[Message], system: str) -> tuple[str, Turns]:
+def _instruction(messages: Sequence[ChatMessage], system: str) -> tuple[str, Turns]:
     """What could be an instruction of the client's, and the conversation it is about.
 
     Either one message holds the conversation written out, or a last message follows the conversation itself, which
@@ -103,7 +103,7 @@ def _instruction(messages: Sequence[Message], system: str) -> tuple[str, Turns]:
     return ("" if _ASKS.search(last) else last), _turns(before)
 
 
-def _turns(messages: Sequence[Message]) -> Turns:
+def _turns(messages: Sequence[ChatMessage]) -> Turns:
     questions = tuple(user_question(found.text) for found in messages if found.role == "user")
     return Turns(questions, tuple(found.text for found in messages if found.role == "assistant"))
 

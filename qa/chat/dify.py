@@ -54,18 +54,14 @@ _ALL_OPERATORS = (*_OPERATORS, *_OPPOSITES)
 _DATES = ("before", "after")
 
 
-class _Lenient(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-
-class RetrievalSetting(_Lenient):
+class RetrievalSetting(BaseModel):
     """How many records are wanted, and how good ones."""
 
     top_k: int = Field(ge=1, description=f"How many records at most; more than {MAX_TOP_K} never come")
     score_threshold: float | None = Field(default=None, ge=0, le=1, description="Records below this are left out")
 
 
-class Condition(_Lenient):
+class Condition(BaseModel):
     """A condition on a document."""
 
     name: str | list[str] = Field(description=f"One of {', '.join(_FIELDS)}, or several, one of which has to fit")
@@ -73,18 +69,17 @@ class Condition(_Lenient):
     value: str | list[str] | None = None
 
 
-class MetadataCondition(_Lenient):
+class MetadataCondition(BaseModel):
     """Which documents to search."""
 
     logical_operator: Literal["and", "or"] | None = "and"
     conditions: list[Condition] | None = Field(default=None, max_length=100)
 
 
-class RetrievalRequest(_Lenient):
+class RetrievalRequest(BaseModel):
     """A query to a knowledge: a collection, or `cited-qa` for all documents."""
 
     model_config = ConfigDict(
-        extra="allow",
         json_schema_extra={
             "examples": [
                 {
@@ -101,7 +96,7 @@ class RetrievalRequest(_Lenient):
     metadata_condition: MetadataCondition | None = None
 
 
-class Record(BaseModel):
+class DifyRecord(BaseModel):
     """A passage; `score` is 0 to 1, and `metadata` says where it stands."""
 
     content: str
@@ -113,7 +108,7 @@ class Record(BaseModel):
 class Retrieval(BaseModel):
     """The passages that fit, best first."""
 
-    records: list[Record]
+    records: list[DifyRecord]
 
 
 @router.post(
@@ -157,7 +152,7 @@ def _relevance(hit: HitOut, engine: Engine) -> float:
     return round(1 / (1 + math.exp((_MIDDLE - hit.score) / _SCALE)), 4)
 
 
-def _record(hit: HitOut, score: float, base_url: str) -> Record:
+def _record(hit: HitOut, score: float, base_url: str) -> DifyRecord:
     place = {
         "path": hit.path,
         "collection": hit.collection,
@@ -173,7 +168,7 @@ def _record(hit: HitOut, score: float, base_url: str) -> Record:
         "stale": hit.stale,
     }
     known = {name: value for name, value in place.items() if value is not None}
-    return Record(content=hit.text, score=score, title=hit.title, metadata=known)
+    return DifyRecord(content=hit.text, score=score, title=hit.title, metadata=known)
 
 
 def _fitting(engine: Engine, wanted: MetadataCondition) -> tuple[str, ...]:

@@ -4,28 +4,45 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, TypeVar
 
+import anyio
 import mcp_types as types
 from anyio import to_thread
+from fastapi import APIRouter, Request
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel, ValidationError
-from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from index.errors import CitedQAError
+from index.errors import CitedQAError, IndexMissingError, IndexUnusableError
+from qa.answering.links import server_url
+from qa.api.startup import Startup
 from qa.chat import mcp_tools as tools
+from qa.configuration.config import Config
 from qa.engine import Engine
 from qa.schemas import EXAMPLE_QUESTION
 
 logger = logging.getLogger(__name__)
+router = APIRouter()
 
 _SCHEME = "cited-qa://documents/"
 _PAGE = 100
+# A client gives up on a call after about a minute; before that it should be told how far the indexing is.
+_PATIENCE_S = 40.0
+_POLL_S = 0.1
+# What is said while the engine starts and while the corpus is read for the first time.
+_PASSING = (IndexUnusableError, IndexMissingError)
 _INSTRUCTIONS = f"""
 The user's own documents, searchable, with citations that can be checked character by character; many are Chinese.
 Use `ask` for a question of fact, in the user's own words and language (for example {EXAMPLE_QUESTION}): its answer
@@ -224,3 +241,65 @@ def _explained_one(found: Mapping[str, Any]) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.encode("utf-8", "backslashreplace").decode().split())
+
+
+class _Handed(Response):
+    """Hands a request on; as a response it is answered after keys were checked, like any other."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__()
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+@asynccontextmanager
+async def mcp_sessions(config: Config, startup: Startup) -> AsyncIterator[StreamableHTTPSessionManager]:
+    """What handles the requests, for as long as the application runs."""
+    server = mcp_server(lambda: startup.engine, config.server.public_url)
+    # The API itself looks at Host and Origin, for this route as for all.
+    manager = StreamableHTTPSessionManager(server, json_response=True, stateless=True)
+    async with manager.run():
+        yield manager
+
+
+@router.post("/mcp", include_in_schema=False)
+async def mcp(request: Request) -> Response:
+    """Answer one message. There are no sessions, so there is nothing to listen to with GET or to end with DELETE."""
+    return _Handed(request.app.state.mcp.handle_request)
+
+
+class _Waiting:
+    """An engine that is waited for while it comes up, but not when it can't."""
+
+    def __init__(self, config: Config) -> None:
+        self._ready = threading.Event()
+        self.startup = Startup(config, self._ready.set)
+
+    def engine(self) -> Engine:
+        deadline = time.monotonic() + _PATIENCE_S
+        while not self._ready.wait(_POLL_S) and time.monotonic() < deadline:
+            try:
+                return self.startup.engine
+            except CitedQAError as exc:
+                if type(exc) not in _PASSING:
+                    raise
+        return self.startup.engine
+
+
+def serve_stdio(config: Config) -> None:
+    """Answer a client until it closes stdin. Nothing but messages goes to stdout; what happens is said on stderr."""
+    logging.getLogger("qa").setLevel(logging.INFO)
+    waiting = _Waiting(config)
+    waiting.startup.start()
+    server = mcp_server(waiting.engine, server_url(config.server))
+
+    async def run() -> None:
+        async with stdio_server() as (reading, writing):
+            await server.run(reading, writing, server.create_initialization_options())
+
+    try:
+        anyio.run(run)
+    finally:
+        waiting.startup.stop()

@@ -13,8 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from index.errors import DocumentNotFoundError, QueryError
 from index.types import Document, DocumentInfo, Filters
 from qa.answering.links import absolute, passage_link
-from qa.chat.card import card_of
-from qa.chat.dialects import plain
+from qa.chat.card import card_of, plain
 from qa.engine import Engine
 from qa.schemas import EXAMPLE_QUESTION, MAX_QUERY_CHARS, MAX_TURNS, Citation, HitOut, Reason
 from qa.understanding.conversation import Turn
@@ -65,7 +64,7 @@ class FetchArguments(_Arguments):
     )
 
 
-class Found(BaseModel):
+class FoundPassage(BaseModel):
     """A passage. `id` can be fetched; `url` opens the document there; `start` and `end` are code points of its text."""
 
     id: str
@@ -84,10 +83,10 @@ class Found(BaseModel):
 class SearchResult(BaseModel):
     """Passages, best first."""
 
-    results: list[Found]
+    results: list[FoundPassage]
 
 
-class Cited(BaseModel):
+class CitedQuote(BaseModel):
     """A source of the answer: `quote` is exactly the document's text from `start` to `end`, in code points."""
 
     n: int
@@ -116,8 +115,8 @@ class AskResult(BaseModel):
     reason: Reason | None
     missing_terms: list[str]
     interpreted_as: str | None
-    citations: list[Cited]
-    nearest: list[Found] = Field(description="Where there is no answer: the passages that come nearest")
+    citations: list[CitedQuote]
+    nearest: list[FoundPassage] = Field(description="Where there is no answer: the passages that come nearest")
 
 
 class FetchResult(BaseModel):
@@ -225,8 +224,8 @@ def _window(total: int, span: tuple[int, int], start: int | None) -> tuple[int, 
     return start, min(total, start + MAX_FETCHED_CHARS)
 
 
-def _found(hit: HitOut, base_url: str) -> Found:
-    return Found(
+def _found(hit: HitOut, base_url: str) -> FoundPassage:
+    return FoundPassage(
         id=_id(hit),
         title=hit.title,
         url=passage_link(hit.document_id, hit.start, hit.end, base_url),
@@ -241,8 +240,8 @@ def _found(hit: HitOut, base_url: str) -> Found:
     )
 
 
-def _cited(citation: Citation, base_url: str) -> Cited:
-    return Cited(
+def _cited(citation: Citation, base_url: str) -> CitedQuote:
+    return CitedQuote(
         n=citation.n,
         id=_id(citation),
         title=citation.title,

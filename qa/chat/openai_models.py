@@ -1,6 +1,7 @@
 """Requests and responses of OpenAI's chat completions, as far as they mean something here.
 
-Shapes: https://platform.openai.com/docs/api-reference/chat. A token is counted as one character (code point).
+Shapes: https://platform.openai.com/docs/api-reference/chat. A token is counted as one character (code point). What
+clients send beside what is known here is accepted and has no effect.
 """
 
 from __future__ import annotations
@@ -17,24 +18,18 @@ MAX_MESSAGES = 1000
 _TEXT_PARTS = ("text", "input_text", "output_text")
 
 
-class _Lenient(BaseModel):
-    """What clients send beside what is known here is accepted and has no effect."""
-
-    model_config = ConfigDict(extra="allow")
-
-
-class Part(_Lenient):
+class ContentPart(BaseModel):
     """A part of a message; only text is read."""
 
     type: str
     text: str | None = None
 
 
-class Message(_Lenient):
+class ChatMessage(BaseModel):
     """One message of the conversation."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[Part] | None = None
+    content: str | list[ContentPart] | None = None
 
     @property
     def text(self) -> str:
@@ -50,23 +45,22 @@ class Message(_Lenient):
         return next((part.type for part in parts if part.type not in _TEXT_PARTS), None)
 
 
-class StreamOptions(_Lenient):
+class StreamOptions(BaseModel):
     """What a stream is to hold beside the text."""
 
     include_usage: bool | None = None
 
 
-class ChatRequest(_Lenient):
+class ChatRequest(BaseModel):
     """A conversation whose last message asks. Parameters such as temperature, tools or max_tokens have no effect."""
 
     model_config = ConfigDict(
-        extra="allow",
         json_schema_extra={
             "examples": [{"model": PLAIN_MODEL, "messages": [{"role": "user", "content": EXAMPLE_QUESTION}]}]
         },
     )
     model: str = Field(default=PLAIN_MODEL, description="`cited-qa`, or `cited-qa/<collection>` for one collection")
-    messages: list[Message] = Field(min_length=1, max_length=MAX_MESSAGES)
+    messages: list[ChatMessage] = Field(min_length=1, max_length=MAX_MESSAGES)
     stream: bool | None = Field(default=None, description="Send the answer as server-sent events while it is made")
     stream_options: StreamOptions | None = None
 
@@ -126,7 +120,7 @@ class Completion(BaseModel):
     cited_qa: AskResponse | None = None
 
 
-class Model(BaseModel):
+class ModelEntry(BaseModel):
     """A model: all documents, or one collection."""
 
     id: str
@@ -139,4 +133,4 @@ class ModelList(BaseModel):
     """The models there are."""
 
     object: Literal["list"] = "list"
-    data: list[Model]
+    data: list[ModelEntry]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
-from qa.schemas import Reason
+from qa.schemas import MAX_QUERY_CHARS, Reason
 
 _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
 _KANA_OR_HANGUL = re.compile("[\u3040-\u30ff\uac00-\ud7af]")
 
 
+BotSentence = Literal["too_often", "busy", "no_text", "too_long", "failed", "searching"]
+
+
 @dataclass(frozen=True, slots=True)
-class Words:
+class Phrases:
     """One language's sentences. Those with `{}` are completed with `str.format`; `gap` stands between two of them."""
 
     language: str
@@ -32,7 +36,7 @@ class Words:
     gap: str
 
 
-CHINESE = Words(
+CHINESE = Phrases(
     language="zh",
     sources="来源",
     nearest="最接近的段落",
@@ -54,7 +58,7 @@ CHINESE = Words(
     colon="：",
     gap="",
 )
-ENGLISH = Words(
+ENGLISH = Phrases(
     language="en",
     sources="Sources",
     nearest="Nearest passages",
@@ -78,6 +82,39 @@ ENGLISH = Words(
 )
 
 
-def words_for(question: str) -> Words:
+def phrases_for(question: str) -> Phrases:
     """Chinese for a question with Chinese characters, unless kana or hangul say otherwise; else English."""
     return CHINESE if _HAN.search(question) and not _KANA_OR_HANGUL.search(question) else ENGLISH
+
+
+BOT_SENTENCES: dict[BotSentence, dict[str, str]] = {
+    "too_often": {
+        "zh": "提问太频繁了，请过一会儿再问。",
+        "en": "That is a lot of questions; please ask again in a while.",
+    },
+    "busy": {
+        "zh": "现在提问的人太多，请稍后再问。",
+        "en": "Too many questions are waiting; please ask again later.",
+    },
+    "no_text": {
+        "zh": "请用文字提问。",
+        "en": "Please ask in words. 请用文字提问。",
+    },
+    "too_long": {
+        "zh": f"问题太长了，请缩短到{MAX_QUERY_CHARS}字以内。",
+        "en": f"The question is too long; please keep it under {MAX_QUERY_CHARS} characters.",
+    },
+    "failed": {
+        "zh": "出了点问题，这次没能回答，请稍后再试。",
+        "en": "Something went wrong and this could not be answered; please try again later.",
+    },
+    "searching": {
+        "zh": "正在查找……",
+        "en": "Looking it up…",
+    },
+}
+
+
+def bot_sentence(sentence: BotSentence, question: str) -> str:
+    """What a bot says beside answers, in the language of `question`."""
+    return BOT_SENTENCES[sentence][phrases_for(question).language]

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 
 from qa.answering.links import absolute
 from qa.answering.responses import Part
-from qa.chat.card import beginning, card_of, ending, marked, written
-from qa.chat.dialects import MARKDOWN
+from qa.chat.card import MARKDOWN, beginning, card_of, ending, marked, written
 from qa.schemas import AskResponse, Citation, Delta, Sources
 
 # A mark of ours; brackets of documents are escaped.
@@ -20,7 +19,7 @@ _REPLACED = "\n\n---\n\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CitedSpan:
     """`content[start:end]` is what a citation is given for, its mark included."""
 
     citation: Citation
@@ -33,7 +32,7 @@ class Reply:
     """A whole message in Markdown. Links in it are absolute; without `response` the documents were not asked."""
 
     content: str
-    places: tuple[Place, ...] = ()
+    places: tuple[CitedSpan, ...] = ()
     response: AskResponse | None = None
 
 
@@ -94,7 +93,7 @@ def _all_marked(response: AskResponse, sources: Sequence[Citation]) -> Iterator[
     yield from (citation.n for citation in response.citations if citation.n not in parts)
 
 
-def _places(content: str, start: int, citations: Sequence[Citation]) -> Iterator[Place]:
+def _places(content: str, start: int, citations: Sequence[Citation]) -> Iterator[CitedSpan]:
     """Where the citations are given; one mark behind another stands for the same text."""
     known = {citation.n: citation for citation in citations}
     last = start
@@ -103,4 +102,4 @@ def _places(content: str, start: int, citations: Sequence[Citation]) -> Iterator
             start = last + len(content[last:]) - len(content[last:].lstrip())
         last = match.end()
         if (citation := known.get(int(match[1]))) is not None:
-            yield Place(citation, start, match.end())
+            yield CitedSpan(citation, start, match.end())

@@ -117,11 +117,11 @@ def _language_model(config: Config) -> Finding:
     name = "language model"
     if not config.llm.model:
         return Finding(name, True, "none; answers are quoted from the documents")
-    from qa.llm.model import Model, ModelError
+    from qa.llm.model import LanguageModel, ModelError
 
     place = f"{config.llm.model} at {config.llm.base_url}"
     try:
-        listed = Model(config.llm).models()
+        listed = LanguageModel(config.llm).models()
     except ModelError as exc:
         if exc.status in _NO_LIST:
             return Finding(name, True, f"{place}: answers, but does not list its models")

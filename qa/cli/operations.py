@@ -28,7 +28,7 @@ def serve(
 
 def mcp(config: ConfigOption = None) -> None:
     """Answer an MCP client over stdin and stdout; clients start this by themselves."""
-    from qa.chat.mcp_stdio import serve_stdio
+    from qa.chat.mcp_server import serve_stdio
     from qa.configuration.config import load_config
 
     serve_stdio(load_config(config))

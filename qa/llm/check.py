@@ -14,7 +14,7 @@ from index.text.names import proper_names
 from index.text.segmenter import Segmenter
 from index.text.tokens import FUNCTION_WORDS, HAN, tokenize
 from index.types import Passage, Span
-from qa.llm.figures import Figures
+from qa.llm.figures import SourceFigures
 from qa.llm.marks import Sentence, without_marks
 from qa.schemas import Doubt, Unsupported
 from qa.understanding.question import Question
@@ -28,7 +28,7 @@ _CALENDAR = re.compile("(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|t
 _LEAD_INS = (":", "：")
 
 
-class Source:
+class SourcePassage:
     """A numbered passage as a model sees it, and what of it can be checked."""
 
     def __init__(self, passage: Passage, segmenter: Segmenter) -> None:
@@ -43,9 +43,9 @@ class Source:
         return fold_text("\n".join([passage.title, *passage.heading_path, *passage.context, self.text]))
 
     @cached_property
-    def figures(self) -> Figures:
+    def figures(self) -> SourceFigures:
         """The figures in it."""
-        return Figures(self.folded)
+        return SourceFigures(self.folded)
 
     @cached_property
     def is_han(self) -> bool:
@@ -53,10 +53,10 @@ class Source:
         return bool(_HAN.search(self.folded))
 
     @cached_property
-    def clauses(self) -> list[tuple[Span, set[str], Figures]]:
+    def clauses(self) -> list[tuple[Span, set[str], SourceFigures]]:
         """The clauses of the passage's text, each with its tokens and figures."""
         folded = [(span, fold_text(self.text[slice(*span)])) for span in clauses(self.text)]
-        return [(span, set(tokenize(text, self._segmenter)), Figures(text)) for span, text in folded]
+        return [(span, set(tokenize(text, self._segmenter)), SourceFigures(text)) for span, text in folded]
 
     def supporting(self, told: str) -> Span | None:
         """The clause of the passage's text that a sentence comes from: the one that shares most tokens and figures.
@@ -73,7 +73,7 @@ class Source:
 class Checker:
     """Judges each finished sentence; what fails is kept in `unsupported`, with spans of the text that is shown."""
 
-    def __init__(self, question: Question, sources: Mapping[int, Source]) -> None:
+    def __init__(self, question: Question, sources: Mapping[int, SourcePassage]) -> None:
         self._question = question
         self._sources = sources
         self._remark = "（未核实）" if _HAN.search(question.text) else " (unverified)"
@@ -102,7 +102,7 @@ class Checker:
         sources = [self._sources[n] for n in sorted(sentence.cited)]
         folded = fold_text(told)
         figures = _missing_in_all(
-            [source.figures.missing(folded) for source in sources] or [Figures("").missing(folded)]
+            [source.figures.missing(folded) for source in sources] or [SourceFigures("").missing(folded)]
         )
         names = _missing_in_all([self._missing_names(told, folded, source) for source in sources])
         if not sources:
@@ -120,7 +120,7 @@ class Checker:
         yield from proper_names(folded, self._question.segmenter)
         yield from latin_names(told)
 
-    def _missing_names(self, told: str, folded: str, source: Source) -> list[str]:
+    def _missing_names(self, told: str, folded: str, source: SourcePassage) -> list[str]:
         """Names in a sentence that the source does not say; between Chinese and other scripts nothing is told."""
         names = []
         if source.is_han:

@@ -35,7 +35,7 @@ class _Date:
     day: float | None
 
 
-class Figures:
+class SourceFigures:
     """The figures of a source."""
 
     def __init__(self, folded: str) -> None:

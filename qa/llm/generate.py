@@ -16,10 +16,10 @@ from qa.answering.lists import Quote
 from qa.answering.render import Source as Freshness
 from qa.answering.render import citations
 from qa.answering.responses import Asked, Part, quoted, quoted_sources, respond, rounded
-from qa.llm.check import Checker, Source
-from qa.llm.figures import Figures
-from qa.llm.marks import Sentence, Writer, without_marks
-from qa.llm.model import Model, ModelError
+from qa.llm.check import Checker, SourcePassage
+from qa.llm.figures import SourceFigures
+from qa.llm.marks import CitationStream, Sentence, without_marks
+from qa.llm.model import LanguageModel, ModelError
 from qa.llm.prompt import SENTINEL, messages
 from qa.schemas import AnswerOut, AskResponse, Delta, Fallback, Sources
 from qa.understanding.conversation import Turn
@@ -41,7 +41,7 @@ class _NothingFoundError(Exception):
 class Writing:
     """Which model writes from how many passages, what was said before, and what is set when nobody waits any more."""
 
-    model: Model
+    model: LanguageModel
     passages: int
     history: Sequence[Turn] = ()
     stop: threading.Event | None = None
@@ -90,9 +90,11 @@ class _Draft:
     def __init__(self, asked: Asked, found: Answer, passages: int) -> None:
         self._asked, self._found = asked, found
         chosen = _chosen(asked, found, passages)
-        self.numbered = {n: Source(passage, asked.question.segmenter) for n, passage in enumerate(chosen, start=1)}
+        self.numbered = {
+            n: SourcePassage(passage, asked.question.segmenter) for n, passage in enumerate(chosen, start=1)
+        }
         self.checker = Checker(asked.question, self.numbered)
-        self.writer = Writer(self.numbered, self.checker.judge)
+        self.writer = CitationStream(self.numbered, self.checker.judge)
 
     @cached_property
     def _fresh(self) -> dict[str, Freshness]:
@@ -163,7 +165,7 @@ class _Draft:
             folded = fold(text)
             candidates += [text[slice(*folded.span(*span))] for span in question.fitting(folded.text)]
         if wanted is not None:
-            same = [text for text in candidates if not Figures(fold_text(text)).missing(fold_text(wanted))]
+            same = [text for text in candidates if not SourceFigures(fold_text(text)).missing(fold_text(wanted))]
             candidates = [text for text in same if question.asks_quantity or fold_text(text) == fold_text(wanted)] or (
                 [wanted] if any(wanted in text for text in sure) else candidates
             )

@@ -45,7 +45,7 @@ Judge = Callable[[str, Sentence], str]
 
 
 @dataclass(slots=True)
-class Writer:
+class CitationStream:
     """Takes a text in parts and gives it on at once, its marks made uniform, remarks behind sentences that fail.
 
     A sentence is judged when the next one begins, as a mark may stand behind its full stop. `told` is the text of the

@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class PromptMessage:
     """A part of the conversation with a model; `role` is system or user."""
 
     role: str
@@ -61,7 +61,7 @@ class ModelError(Exception):
         self.status = status
 
 
-class Model:
+class LanguageModel:
     """A model that can be asked from many threads at once. Connections are kept between questions."""
 
     def __init__(self, options: LlmConfig) -> None:
@@ -89,7 +89,7 @@ class Model:
         """
         return self._connection.start(self._connection.models()).result()
 
-    def ask(self, messages: Sequence[Message], stop: threading.Event | None = None) -> Generator[str]:
+    def ask(self, messages: Sequence[PromptMessage], stop: threading.Event | None = None) -> Generator[str]:
         """The answer in parts as they come. The request is on its way when this returns.
 
         It ends when `stop` is set, or when the iterator is closed; then the request is cancelled.
@@ -168,7 +168,9 @@ class _Connection:
         except Exception as exc:
             raise self._failure(exc, False) from exc
 
-    async def answer(self, messages: Sequence[Message], received: _Received, stop: threading.Event | None) -> None:
+    async def answer(
+        self, messages: Sequence[PromptMessage], received: _Received, stop: threading.Event | None
+    ) -> None:
         """Put the parts of the answer into a queue, or what went wrong, and None however it ends."""
         progress = _Progress()
         watching = asyncio.create_task(_cancel_when_set(stop, asyncio.current_task())) if stop else None
@@ -186,7 +188,7 @@ class _Connection:
             if watching:
                 watching.cancel()
 
-    async def _read(self, messages: Sequence[Message], received: _Received, progress: _Progress) -> None:
+    async def _read(self, messages: Sequence[PromptMessage], received: _Received, progress: _Progress) -> None:
         options, clock = self._options, asyncio.get_running_loop().time
         try:
             async with asyncio.timeout(options.timeout_s), asyncio.timeout(options.idle_timeout_s) as idle:
@@ -219,7 +221,7 @@ class _Connection:
         )
         return ModelError("timeout", f"the language model {what} within {limit:g} s ({key})")
 
-    async def _request(self, messages: Sequence[Message]) -> AsyncStream[ChatCompletionChunk]:
+    async def _request(self, messages: Sequence[PromptMessage]) -> AsyncStream[ChatCompletionChunk]:
         given = {"max_tokens": self._options.max_tokens, "temperature": self._options.temperature}
         body = {
             "model": self._options.model,

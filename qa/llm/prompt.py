@@ -11,8 +11,8 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 
-from qa.llm.check import Source
-from qa.llm.model import Message
+from qa.llm.check import SourcePassage
+from qa.llm.model import PromptMessage
 from qa.understanding.conversation import Turn
 
 # What the model is to write when the passages don't answer.
@@ -35,15 +35,15 @@ _MARK = re.compile("[\\[［【](?=[^\\]］】\\n]{0,20}\\d)([^\\]］】\\n]{0,20
 _TEMPLATE = re.compile("\\[(/?(?:INST|SYS|TOOL_CALLS|AVAILABLE_TOOLS)[^\\]\\n]{0,20})\\]", re.IGNORECASE)
 
 
-def messages(asked: str, sources: Mapping[int, Source], history: Sequence[Turn] = ()) -> list[Message]:
+def messages(asked: str, sources: Mapping[int, SourcePassage], history: Sequence[Turn] = ()) -> list[PromptMessage]:
     """What to send for a question that stands alone; `history` are earlier turns, oldest first."""
     boundary = secrets.token_hex(_BOUNDARY_BYTES)
     told = [_block(f"passage {n}", _describe(source), boundary) for n, source in sources.items()]
     said = [_block("earlier turn", _turn(turn), boundary) for turn in history[-_TURNS:] if turn.question.strip()]
     question = f"Question: {printable(asked)}"
     return [
-        Message("system", f"{_RULES}\n{_DATA.format(boundary=boundary)}"),
-        Message("user", "\n\n".join([*said, *told, question])),
+        PromptMessage("system", f"{_RULES}\n{_DATA.format(boundary=boundary)}"),
+        PromptMessage("user", "\n\n".join([*said, *told, question])),
     ]
 
 
@@ -51,7 +51,7 @@ def _block(name: str, text: str, boundary: str) -> str:
     return f"<<<{name} {boundary}>>>\n{text}\n<<<end {boundary}>>>"
 
 
-def _describe(source: Source) -> str:
+def _describe(source: SourcePassage) -> str:
     """A passage with what its own words leave out: its title, its headings, and what holds for the whole article."""
     passage = source.passage
     section, about = " / ".join(passage.heading_path), ", ".join(passage.context)

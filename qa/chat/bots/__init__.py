@@ -1,1 +1,1 @@
-"""Bots for chat tools: one module for each on the vendor's own SDK, and the room where their questions are answered."""
+"""Bots for chat tools: one module for each vendor's own SDK, and the dispatcher that answers their questions."""

@@ -17,9 +17,8 @@ from dingtalk_stream import (
     DingTalkStreamClient,
 )
 
-from qa.chat.bots.card_limits import fitted, markdown
-from qa.chat.bots.dispatcher import Question, Room
-from qa.chat.bots.retry import until
+from qa.chat.bots.dispatcher import BotMessage, Dispatcher, fitted, markdown
+from qa.chat.bots.run import until
 from qa.chat.card import Card, one_line
 from qa.configuration.config import Config
 
@@ -32,12 +31,12 @@ _TIMEOUT_S = 15
 _GROUP = "2"
 
 
-def serve(config: Config, room: Room, closing: Event) -> None:
+def serve(config: Config, dispatcher: Dispatcher, closing: Event) -> None:
     """Receive questions until `closing` is set."""
-    asyncio.run(_serve(config, room, closing))
+    asyncio.run(_serve(config, dispatcher, closing))
 
 
-async def _serve(config: Config, room: Room, closing: Event) -> None:
+async def _serve(config: Config, dispatcher: Dispatcher, closing: Event) -> None:
     settings = config.dingtalk
     # The SDK takes another address only from the environment, when it is imported.
     DingTalkStreamClient.OPEN_CONNECTION_API = f"{settings.base_url}/v1.0/gateway/connections/open"
@@ -46,29 +45,29 @@ async def _serve(config: Config, room: Room, closing: Event) -> None:
     client = DingTalkStreamClient(Credential(settings.client_id, settings.revealed("client_secret")), sdk_logger)
     logger.info("dingtalk: connecting to %s", settings.base_url)
     with httpx2.Client(timeout=_TIMEOUT_S) as http:
-        client.register_callback_handler(ChatbotMessage.TOPIC, _Handler(room, http))
+        client.register_callback_handler(ChatbotMessage.TOPIC, _Handler(dispatcher, http))
         await until(closing, asyncio.create_task(client.start()))
 
 
 class _Handler(ChatbotHandler):  # type: ignore[misc]
     """Acknowledges each message at once; its answer goes to the address that came with the message."""
 
-    def __init__(self, room: Room, http: httpx2.Client) -> None:
+    def __init__(self, dispatcher: Dispatcher, http: httpx2.Client) -> None:
         super().__init__()
-        self._room, self._http = room, http
+        self._dispatcher, self._http = dispatcher, http
 
     async def process(self, callback: CallbackMessage) -> tuple[int, str]:
         message = ChatbotMessage.from_dict(callback.data)
         if message.sender_id != message.chatbot_user_id:
-            self._room.submit(_question(message), lambda card: _reply(self._http, message, card))
+            self._dispatcher.submit(_question(message), lambda card: _reply(self._http, message, card))
         return AckMessage.STATUS_OK, "OK"
 
 
-def _question(message: ChatbotMessage) -> Question:
+def _question(message: ChatbotMessage) -> BotMessage:
     user = message.sender_staff_id or message.sender_id
     # The platform takes the robot's mention out of the text.
     text = " ".join(message.get_text_list() or ()).strip()
-    return Question(message.message_id, f"{message.conversation_id}:{user}", user, text)
+    return BotMessage(message.message_id, f"{message.conversation_id}:{user}", user, text)
 
 
 def _reply(http: httpx2.Client, message: ChatbotMessage, card: Card) -> None:

@@ -1,14 +1,20 @@
-"""Where bots' questions are answered: repeats dropped, a rate kept, conversations apart, answers in threads."""
+"""Answers what people ask bots: repeats dropped, a rate kept, conversations apart, answers in threads.
+
+What is sent is a card; below stands how one is kept within a platform's limits, and how it is written where no markup
+is taken.
+"""
 
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from queue import SimpleQueue
 
 from cachetools import TTLCache
@@ -17,8 +23,8 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from index.errors import QueryError
-from qa.chat.bots.sentences import Sentence, say
-from qa.chat.card import Card, card_of
+from qa.chat.card import MARKDOWN, Card, Dialect, card_of, escape_plain, render, safe_url
+from qa.chat.phrases import BotSentence, bot_sentence, phrases_for
 from qa.engine import Engine
 from qa.schemas import MAX_ANSWER_CHARS, MAX_QUERY_CHARS
 from qa.understanding.conversation import Turn
@@ -31,11 +37,19 @@ _CONVERSATIONS_KEPT = 5_000
 # How often one person is told that it is too much.
 _NOTICES = RateLimitItemPerMinute(1)
 
+_LEAST_TEXT = 300
+
+# Marks around what is strong or a link; the escaping of texts leaves none of them.
+_STRONG, _LINK, _LABEL, _END = "\x01", "\x02", "\x03", "\x04"
+_RUN = re.compile(
+    f"{_STRONG}(?P<strong>[^{_END}]*){_END}|{_LINK}(?P<url>[^{_LABEL}]*){_LABEL}(?P<label>[^{_END}]*){_END}"
+)
+
 Answer = Callable[[Card], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class BotMessage:
     """What a person asked a bot.
 
     `id` is the vendor's name of the message, the same when it comes again. Turns are shared by questions of the same
@@ -48,10 +62,10 @@ class Question:
     text: str
 
 
-class Room:
+class Dispatcher:
     """Takes questions at once and answers them when their turn comes, those of one conversation in their order.
 
-    >>> room.submit(Question("m1", "chat1:ada", "ada", "兰州帮扶中心资助了多少学生"), send_card)
+    >>> dispatcher.submit(BotMessage("m1", "chat1:ada", "ada", "兰州帮扶中心资助了多少学生"), send_card)
     True
     """
 
@@ -64,7 +78,7 @@ class Room:
         self._limit = parse(settings.rate_limit) if settings.rate_limit else None
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         # What waits or is being answered, by conversation, and conversations in the order of their turn.
-        self._waiting: dict[str, deque[tuple[Question, Answer]]] = {}
+        self._waiting: dict[str, deque[tuple[BotMessage, Answer]]] = {}
         self._ready: SimpleQueue[str | None] = SimpleQueue()
         self._pending = 0
         self._is_closed = False
@@ -77,7 +91,7 @@ class Room:
         for worker in self._workers:
             worker.start()
 
-    def submit(self, question: Question, answer: Answer) -> bool:
+    def submit(self, question: BotMessage, answer: Answer) -> bool:
         """Whether the question will be answered; returns at once and never raises.
 
         `answer` is called in another thread, with a card; also with a sentence for a question that is refused.
@@ -110,7 +124,7 @@ class Room:
             self._ready.put(None)
         self._notices.shutdown(wait=False, cancel_futures=True)
 
-    def _refusal(self, question: Question) -> Sentence | None:
+    def _refusal(self, question: BotMessage) -> BotSentence | None:
         if self._limit is not None and not self._limiter.hit(self._limit, "questions", question.user):
             return "too_often"
         if not question.text.strip():
@@ -119,7 +133,7 @@ class Room:
             return "too_long"
         return "busy" if self._pending >= self._settings.max_waiting else None
 
-    def _enqueue(self, question: Question, answer: Answer) -> None:
+    def _enqueue(self, question: BotMessage, answer: Answer) -> None:
         self._pending += 1
         if question.conversation not in self._waiting:
             self._waiting[question.conversation] = deque()
@@ -139,7 +153,7 @@ class Room:
                 self._pending -= 1
                 self._changed.notify_all()
 
-    def _card(self, question: Question) -> Card:
+    def _card(self, question: BotMessage) -> Card:
         """The answer, or a sentence when it fails: what went wrong is ours to read in the log."""
         with self._changed:
             turns = self._turns.get(question.conversation, ())
@@ -156,8 +170,83 @@ class Room:
             self._turns[question.conversation] = kept
         return card_of(response, self._base_url)
 
-    def _reply(self, answer: Answer, card: Card, question: Question) -> None:
+    def _reply(self, answer: Answer, card: Card, question: BotMessage) -> None:
         try:
             answer(card)
         except Exception as exc:
             logger.error("message %s: the answer could not be sent: %s: %s", question.id, type(exc).__name__, exc)
+
+
+def say(sentence: BotSentence, question: str) -> Card:
+    """A card that is only a sentence, in the language of `question`."""
+    return Card(phrases_for(question), False, None, (bot_sentence(sentence, question),), (), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A stretch of text, shown as it is: a link when it has a `url`."""
+
+    text: str
+    url: str | None = None
+    is_strong: bool = False
+
+
+def linked(dialect: Dialect) -> Dialect:
+    """A dialect where a source has no link when its URL leads nowhere from a chat (server.public_url is not set)."""
+    return replace(dialect, link=lambda label, url: dialect.link(label, url) if "://" in url else label)
+
+
+RUNS = linked(
+    Dialect(
+        escape=escape_plain,
+        link=lambda label, url: f"{_LINK}{safe_url(url)}{_LABEL}{label}{_END}",
+        strong=lambda text: f"{_STRONG}{text}{_END}",
+        mark=lambda n: f" [{n}]",
+    )
+)
+markdown = partial(render, dialect=linked(MARKDOWN))
+marked = partial(render, dialect=RUNS)
+
+
+def runs(written: str) -> Iterator[Run]:
+    """The runs of what `marked` wrote."""
+    end = 0
+    for match in _RUN.finditer(written):
+        if match.start() > end:
+            yield Run(written[end : match.start()])
+        strong = match["strong"]
+        yield Run(match["label"], match["url"]) if strong is None else Run(strong, is_strong=True)
+        end = match.end()
+    if end < len(written):
+        yield Run(written[end:])
+
+
+def utf8_size(text: str) -> int:
+    """The bytes of a text in UTF-8."""
+    return len(text.encode())
+
+
+def fitted(card: Card, write: Callable[[Card], str], limit: int, size: Callable[[str], int] = utf8_size) -> str:
+    """The card as `write` gives it, its text cut and its last sources left out until its size is within `limit`."""
+    while size(written := write(card)) > limit:
+        if len(card.text) > _LEAST_TEXT:
+            card = replace(card, parts=_shortened(card.parts, len(card.text) * 3 // 4))
+        elif card.sources:
+            card = replace(card, sources=card.sources[:-1])
+        elif card.notes:
+            card = replace(card, notes=())
+        else:
+            # A short answer that is as long as a message; what is left has no sources to lose.
+            return written[: limit // 4]
+    return written
+
+
+def _shortened(parts: tuple[str | int, ...], chars: int) -> tuple[str | int, ...]:
+    kept: list[str | int] = []
+    for part in parts:
+        if isinstance(part, str):
+            if len(part) >= chars:
+                return (*kept, f"{part[:chars].rstrip()}…")
+            chars -= len(part)
+        kept.append(part)
+    return tuple(kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import signal
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from traceback import format_exception
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, SecretStr
 
@@ -20,17 +21,20 @@ from qa.configuration.config import ENV_PREFIX, Config
 from qa.engine import Engine
 
 if TYPE_CHECKING:
-    from qa.chat.bots.dispatcher import Room
+    from qa.chat.bots.dispatcher import Dispatcher
 
 logger = logging.getLogger(__name__)
 
-Serve = Callable[[Config, "Room", threading.Event], None]
-"""Receives questions for a room, and returns once the event is set."""
+T = TypeVar("T")
+Serve = Callable[[Config, "Dispatcher", threading.Event], None]
+"""Receives questions for a dispatcher, and returns once the event is set."""
 
 # The vendor's package that each bot needs; it comes with the extra of the bot's name.
 PACKAGES = {"dingtalk": "dingtalk_stream", "feishu": "lark_oapi", "wecom": "aibot", "slack": "slack_bolt"}
 
 _GRACE_S = 10.0
+_POLL_S = 0.25
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 # Addresses that the vendors give out hold what allows to speak for the bot in their query.
 _QUERY = re.compile(r"\?[\w.-]+=[^\s'\")>]*")
 
@@ -59,7 +63,7 @@ def run(serve: Serve, engine: Engine) -> None:
         ConfigError: the vendor refuses what is configured.
         Exception: whatever else ended the bot.
     """
-    from qa.chat.bots.dispatcher import Room  # whose packages come with the extras
+    from qa.chat.bots.dispatcher import Dispatcher  # whose packages come with the extras
 
     configure(engine.config.server)
     for handler in logging.getLogger().handlers:
@@ -70,11 +74,11 @@ def run(serve: Serve, engine: Engine) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     failed: list[BaseException] = []
-    room = Room(engine)
+    dispatcher = Dispatcher(engine)
 
     def receive() -> None:
         try:
-            serve(engine.config, room, closing)
+            serve(engine.config, dispatcher, closing)
         except BaseException as exc:
             failed.append(exc)
         finally:
@@ -84,7 +88,7 @@ def run(serve: Serve, engine: Engine) -> None:
     receiver = threading.Thread(target=receive, name="bot", daemon=True)
     receiver.start()
     stop.wait()
-    room.close(_GRACE_S)
+    dispatcher.close(_GRACE_S)
     closing.set()
     receiver.join(_GRACE_S)
     if failed:
@@ -119,3 +123,28 @@ def _secrets(settings: BaseModel) -> Iterator[str]:
             yield from _secrets(value)
         elif isinstance(value, SecretStr) and value.get_secret_value():
             yield value.get_secret_value()
+
+
+async def until(closing: threading.Event, task: asyncio.Task[None]) -> None:
+    """Let a task run until `closing` is set, then cancel it; what it raises of its own is raised."""
+    while not closing.is_set() and not task.done():
+        await asyncio.wait({task}, timeout=_POLL_S)
+    while not task.done():
+        # More than once: a vendor's loop takes the first one for a lost connection.
+        task.cancel()
+        await asyncio.wait({task}, timeout=_POLL_S)
+    if not task.cancelled():
+        task.result()
+
+
+def patiently(closing: threading.Event, attempt: Callable[[], T], *errors: type[Exception]) -> T | None:
+    """What `attempt` returns once it raises none of `errors`, tried again and again; None when told to end before."""
+    pause = _FIRST_PAUSE_S
+    while not closing.is_set():
+        try:
+            return attempt()
+        except errors as exc:
+            logger.warning("cannot reach the chat platform, trying again: %s: %s", type(exc).__name__, exc)
+        closing.wait(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_S)
+    return None

@@ -17,9 +17,8 @@ from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 from slack_sdk.models.blocks import RichTextBlock, RichTextElementParts, RichTextSectionElement
 
 from index.errors import ConfigError
-from qa.chat.bots.card_limits import fitted, marked, runs
-from qa.chat.bots.dispatcher import Question, Room
-from qa.chat.bots.retry import patiently
+from qa.chat.bots.dispatcher import BotMessage, Dispatcher, fitted, marked, runs
+from qa.chat.bots.run import patiently
 from qa.chat.card import Card
 from qa.configuration.config import Config
 
@@ -34,13 +33,13 @@ _LINK = re.compile(r"<[#!]?([^|>]+)(?:\|([^>]+))?>")
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
 
 
-def serve(config: Config, room: Room, closing: Event) -> None:
+def serve(config: Config, dispatcher: Dispatcher, closing: Event) -> None:
     """Receive questions until `closing` is set.
 
     Raises:
         ConfigError: Slack refuses a token.
     """
-    app = patiently(closing, lambda: _make_app(config, room), OSError)
+    app = patiently(closing, lambda: _make_app(config, dispatcher), OSError)
     if app is None:
         return
     handler = SocketModeHandler(app, config.slack.revealed("app_token"), ping_interval=_PING_S)
@@ -52,7 +51,7 @@ def serve(config: Config, room: Room, closing: Event) -> None:
         handler.close()  # type: ignore[no-untyped-call]
 
 
-def _make_app(config: Config, room: Room) -> App:
+def _make_app(config: Config, dispatcher: Dispatcher) -> App:
     """The app with its listeners; raises ConfigError when Slack refuses the bot's token, OSError when out of reach."""
     token = config.slack.revealed("bot_token")
     quiet = logging.getLogger("slack")
@@ -66,7 +65,7 @@ def _make_app(config: Config, room: Room) -> App:
 
     def hear(event: dict[str, Any]) -> None:
         if event.get("bot_id") is None and event.get("subtype") is None:
-            room.submit(_question(event), lambda card: _reply(client, event, card))
+            dispatcher.submit(_question(event), lambda card: _reply(client, event, card))
 
     def hear_direct(event: dict[str, Any]) -> None:
         # Messages in channels come as app_mention when they are for the bot.
@@ -86,7 +85,7 @@ def _connect(handler: SocketModeHandler) -> bool:
     return True
 
 
-def _question(event: dict[str, Any]) -> Question:
+def _question(event: dict[str, Any]) -> BotMessage:
     """The question in an event. A thread is a conversation; in a direct chat so is all that is outside of threads."""
     is_direct = event.get("channel_type") == "im"
     thread = event.get("thread_ts") or ("" if is_direct else event["ts"])
@@ -94,7 +93,7 @@ def _question(event: dict[str, Any]) -> Question:
     for entity, character in _ENTITIES:
         text = text.replace(entity, character)
     # The time of a message is its name within the channel; an event that comes again has another event_id at times.
-    return Question(f"{event['channel']}:{event['ts']}", f"{event['channel']}:{thread}", event["user"], text.strip())
+    return BotMessage(f"{event['channel']}:{event['ts']}", f"{event['channel']}:{thread}", event["user"], text.strip())
 
 
 def _reply(client: WebClient, event: dict[str, Any], card: Card) -> None:

@@ -17,10 +17,8 @@ with warnings.catch_warnings():
     from aibot import WSClient, WSClientOptions, generate_req_id
 
 from index.errors import CitedQAError, ConfigError
-from qa.chat.bots.card_limits import fitted, markdown
-from qa.chat.bots.dispatcher import Question, Room
-from qa.chat.bots.retry import until
-from qa.chat.bots.sentences import say
+from qa.chat.bots.dispatcher import BotMessage, Dispatcher, fitted, markdown, say
+from qa.chat.bots.run import until
 from qa.chat.card import Card
 from qa.configuration.config import Config
 from qa.configuration.settings import WecomConfig
@@ -37,25 +35,25 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 _MENTION = re.compile(r"(?<!\S)@\S+")
 
 
-def serve(config: Config, room: Room, closing: Event) -> None:
+def serve(config: Config, dispatcher: Dispatcher, closing: Event) -> None:
     """Receive questions until `closing` is set.
 
     Raises:
         ConfigError: the platform refuses the robot.
         CitedQAError: another process has connected as the same robot.
     """
-    asyncio.run(_serve(config.wecom, room, closing))
+    asyncio.run(_serve(config.wecom, dispatcher, closing))
 
 
-async def _serve(settings: WecomConfig, room: Room, closing: Event) -> None:
-    await until(closing, asyncio.create_task(_Robot(settings, room).stay()))
+async def _serve(settings: WecomConfig, dispatcher: Dispatcher, closing: Event) -> None:
+    await until(closing, asyncio.create_task(_Robot(settings, dispatcher).stay()))
 
 
 class _Robot:
     """One robot. `stay` keeps it connected: the SDK does not come back from an orderly close, and gives up at last."""
 
-    def __init__(self, settings: WecomConfig, room: Room) -> None:
-        self._settings, self._room = settings, room
+    def __init__(self, settings: WecomConfig, dispatcher: Dispatcher) -> None:
+        self._settings, self._dispatcher = settings, dispatcher
         self._loop = asyncio.get_running_loop()
         self._client: WSClient | None = None
         self._fault: Exception | None = None
@@ -117,7 +115,7 @@ class _Robot:
         body = frame["body"]
         stream, begun = generate_req_id("stream"), asyncio.Event()
         question = _question(body)
-        if self._room.submit(question, lambda card: self._reply(frame, stream, begun, card)):
+        if self._dispatcher.submit(question, lambda card: self._reply(frame, stream, begun, card)):
             # Shows at once that the question has come, within the time that the platform waits for a first reply.
             with suppress(Exception):
                 searching = fitted(say("searching", question.text), markdown, _MAX_BYTES)
@@ -143,7 +141,7 @@ class _Robot:
         await self._client.reply_stream(frame, stream, text, is_last)
 
 
-def _question(body: dict[str, Any]) -> Question:
+def _question(body: dict[str, Any]) -> BotMessage:
     """The question in a message: its text, what was heard in it, or the texts in it."""
     user = body["from"]["userid"]
     kind = body.get("msgtype")
@@ -152,7 +150,7 @@ def _question(body: dict[str, Any]) -> Question:
     chat = body.get("chatid") or "single"
     if body.get("chattype") == "group":
         text = _MENTION.sub("", text)
-    return Question(body["msgid"], f"{chat}:{user}", user, text.strip())
+    return BotMessage(body["msgid"], f"{chat}:{user}", user, text.strip())
 
 
 class _Log:

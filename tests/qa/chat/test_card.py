@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from qa.chat.card import card_of, render
-from qa.chat.dialects import MARKDOWN, escape_markdown, escape_plain, markdown, plain
-from qa.chat.phrases import CHINESE, ENGLISH, words_for
+from qa.chat.card import MARKDOWN, card_of, escape_markdown, escape_plain, markdown, plain, render
+from qa.chat.phrases import CHINESE, ENGLISH, phrases_for
 from qa.schemas import AnswerOut, AskResponse, Citation, HitOut, IndexOut
 
 PLACE = {"document_id": "d1", "path": "seeds/a.txt", "title": "标题", "heading_path": [], "page": None, "paragraph": 4}
@@ -102,7 +101,7 @@ def test_every_reason_has_a_sentence_in_both_languages(reason):
     ],
 )
 def test_language_of_the_question(question, language):
-    assert words_for(question).language == language
+    assert phrases_for(question).language == language
 
 
 def test_what_a_reader_should_know_of_a_source_is_said():

@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qa.chat.client_tasks import task_answer, user_question
-from qa.chat.openai_models import Message
+from qa.chat.openai_models import ChatMessage
 from tests.conftest import CANONICAL
 
 ANSWER = "**1097名**\n\n帮助1097名困难家庭子女"
 
 
-def messages(*pairs: tuple[str, Any]) -> list[Message]:
-    return [Message(role=role, content=content) for role, content in pairs]
+def messages(*pairs: tuple[str, Any]) -> list[ChatMessage]:
+    return [ChatMessage(role=role, content=content) for role, content in pairs]
 
 
-def open_webui(key: str, example: str) -> list[Message]:
+def open_webui(key: str, example: str) -> list[ChatMessage]:
     """The structure of Open WebUI's prompts for its own tasks."""
     return messages(
         (

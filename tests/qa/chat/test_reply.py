@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa.chat.card import card_of, without_sources
-from qa.chat.dialects import markdown
+from qa.chat.card import card_of, markdown, without_sources
 from qa.chat.reply import Reply, reply_parts
 from qa.schemas import AnswerOut, AskResponse, Citation, Delta, Fallback, Sources
 from tests.qa.chat.test_card import BASE, citation, response

@@ -6,8 +6,8 @@ import pytest
 
 from index.text.segmenter import PLAIN, Synonyms
 from index.types import Passage
-from qa.llm.check import Checker, Source, latin_names
-from qa.llm.marks import Writer
+from qa.llm.check import Checker, SourcePassage, latin_names
+from qa.llm.marks import CitationStream
 from qa.understanding.question import Question
 
 LANZHOU = Passage(
@@ -32,7 +32,7 @@ ENGLISH = replace(
     heading_path=(),
     text="In May, Mary Ellen of IBM met the Lanzhou union's 31 members.",
 )
-SOURCES = {1: Source(LANZHOU, PLAIN), 2: Source(ENGLISH, PLAIN)}
+SOURCES = {1: SourcePassage(LANZHOU, PLAIN), 2: SourcePassage(ENGLISH, PLAIN)}
 
 
 def found(
@@ -40,7 +40,7 @@ def found(
 ) -> tuple[str, list[tuple[str, list[str]]]]:
     """The text as it is shown, and what is wrong with it."""
     checker = Checker(Question.of(question, **options), SOURCES)
-    writer = Writer(SOURCES, checker.judge)
+    writer = CitationStream(SOURCES, checker.judge)
     writer.feed(text)
     writer.end()
     for doubtful in checker.unsupported:

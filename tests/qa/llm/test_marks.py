@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa.llm.marks import Writer, without_marks
+from qa.llm.marks import CitationStream, without_marks
 
 KNOWN = {1, 2, 3, 12}
 
 
-def written(text: str, size: int | None = None) -> Writer:
+def written(text: str, size: int | None = None) -> CitationStream:
     """A writer that was fed a text in parts of a size, and shows nothing but what it keeps."""
-    writer = Writer(KNOWN, lambda text, sentence: "")
+    writer = CitationStream(KNOWN, lambda text, sentence: "")
     size = size or len(text) or 1
     shown = "".join(writer.feed(text[start : start + size]) for start in range(0, len(text), size)) + writer.end()
     assert shown == writer.text
@@ -79,14 +79,14 @@ def test_sentences(text, sentences):
 
 
 def test_a_remark_stands_behind_its_sentence_and_outside_its_span():
-    writer = Writer(KNOWN, lambda text, sentence: "" if sentence.cited else "（?）")
+    writer = CitationStream(KNOWN, lambda text, sentence: "" if sentence.cited else "（?）")
     shown = writer.feed("一。 二[1]。\n三") + writer.end()
     assert shown == writer.text == "一。（?） 二[1]。\n三（?）"
     assert [writer.text[slice(*sentence.span)] for sentence in writer.sentences] == ["一。", "二[1]。", "三"]
 
 
 def test_words_are_shown_as_they_come():
-    writer = Writer(KNOWN, lambda text, sentence: "")
+    writer = CitationStream(KNOWN, lambda text, sentence: "")
     assert [writer.feed(part) for part in ("兰州", "帮助", "[", "1", "]", "。")] == [
         "兰州",
         "帮助",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.text.segmenter import PLAIN
-from qa.llm.check import Source
+from qa.llm.check import SourcePassage
 from qa.llm.prompt import harmless, messages
 from qa.understanding.conversation import Turn
 from tests.qa.llm.model_server import Prompt
@@ -15,7 +15,7 @@ from tests.qa.llm.test_check import LANZHOU
 
 
 def prompt(text: str, history: list[Turn] | None = None, question: str = "问") -> Prompt:
-    system, user = messages(question, {1: Source(replace(LANZHOU, text=text), PLAIN)}, history or [])
+    system, user = messages(question, {1: SourcePassage(replace(LANZHOU, text=text), PLAIN)}, history or [])
     return Prompt(system.content, user.content, {})
 
 

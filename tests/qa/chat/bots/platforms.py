@@ -18,7 +18,7 @@ from markdown_it import MarkdownIt
 from websockets.sync.server import Server, ServerConnection
 from websockets.sync.server import serve as serve_sockets
 
-from qa.chat.bots.dispatcher import Room
+from qa.chat.bots.dispatcher import Dispatcher
 from qa.chat.bots.run import find_bot
 from qa.configuration.config import Config
 from qa.engine import Engine
@@ -143,12 +143,12 @@ class Platform(ABC):
 @contextmanager
 def running(platform: Platform, config: Config, engine: Engine | None = None) -> Iterator[threading.Thread]:
     """The bot for a platform, in a thread; what ended it is raised."""
-    room = Room(engine or Engine(config))
+    dispatcher = Dispatcher(engine or Engine(config))
     closing, failed = threading.Event(), list[BaseException]()
 
     def serve() -> None:
         try:
-            find_bot(platform.name, config)(config, room, closing)
+            find_bot(platform.name, config)(config, dispatcher, closing)
         except BaseException as exc:
             failed.append(exc)
 
@@ -157,7 +157,7 @@ def running(platform: Platform, config: Config, engine: Engine | None = None) ->
     try:
         yield thread
     finally:
-        room.close(grace_s=10)
+        dispatcher.close(grace_s=10)
         closing.set()
         thread.join(timeout=30)
         assert not thread.is_alive()

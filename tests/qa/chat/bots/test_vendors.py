@@ -207,7 +207,7 @@ def test_slack_only_answers_people_who_mean_it(bot: Slack):
 
 
 def test_a_platform_that_is_not_there_yet_is_waited_for(seeds_config, caplog, monkeypatch):
-    monkeypatch.setattr("qa.chat.bots.retry._FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr("qa.chat.bots.run._FIRST_PAUSE_S", 0.05)
     platform = Feishu()
     answer = platform.routes["/open-apis/bot/v3/info"]
     platform.routes["/open-apis/bot/v3/info"] = lambda body, path: (502, {"down": True})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from qa.chat.bots.dispatcher import Question, Room
+from qa.chat.bots.dispatcher import BotMessage, Dispatcher
 from qa.chat.card import Card
 from qa.configuration.config import Config
 from qa.engine import Engine
@@ -32,25 +32,27 @@ class Gate(Engine):
 
 
 @contextmanager
-def room_over(config: Config, *, is_open: bool = True, **bots: Any) -> Iterator[tuple[Room, Gate, Queue[Card]]]:
+def dispatcher_over(
+    config: Config, *, is_open: bool = True, **bots: Any
+) -> Iterator[tuple[Dispatcher, Gate, Queue[Card]]]:
     engine = Gate(config.model_copy(update={"bots": type(config.bots)(**bots)}))
     if is_open:
         engine.open.set()
-    room = Room(engine)
-    yield room, engine, Queue()
+    dispatcher = Dispatcher(engine)
+    yield dispatcher, engine, Queue()
     engine.open.set()
-    room.close(grace_s=10)
+    dispatcher.close(grace_s=10)
 
 
-def question(text: str, *, message: str | None = None, chat: str = "c", user: str = "ada") -> Question:
-    return Question(message or text, chat, user, text)
+def question(text: str, *, message: str | None = None, chat: str = "c", user: str = "ada") -> BotMessage:
+    return BotMessage(message or text, chat, user, text)
 
 
 def test_turns_of_a_conversation_come_in_order_while_others_are_answered(seeds_config):
-    with room_over(seeds_config, is_open=False, workers=3, turns=2) as (room, engine, cards):
+    with dispatcher_over(seeds_config, is_open=False, workers=3, turns=2) as (dispatcher, engine, cards):
         for text in ("a", "b", "c", "d"):
-            assert room.submit(question(text), cards.put)
-        assert room.submit(question("x", chat="other"), cards.put)
+            assert dispatcher.submit(question(text), cards.put)
+        assert dispatcher.submit(question("x", chat="other"), cards.put)
         wait_until(lambda: len(engine.asked) == 2)
         assert sorted(text for text, _ in engine.asked) == ["a", "x"]
         engine.open.set()
@@ -62,26 +64,26 @@ def test_turns_of_a_conversation_come_in_order_while_others_are_answered(seeds_c
 
 
 def test_no_turns_are_kept_where_none_are_wanted(seeds_config):
-    with room_over(seeds_config, turns=0) as (room, engine, cards):
+    with dispatcher_over(seeds_config, turns=0) as (dispatcher, engine, cards):
         for text in ("a", "b"):
-            room.submit(question(text), cards.put)
+            dispatcher.submit(question(text), cards.put)
             cards.get(timeout=10)
         assert engine.asked[-1] == ("b", ())
 
 
 def test_a_conversation_is_forgotten_in_time(seeds_config):
-    with room_over(seeds_config, forget_after_s=0.05) as (room, engine, cards):
-        room.submit(question("a"), cards.put)
+    with dispatcher_over(seeds_config, forget_after_s=0.05) as (dispatcher, engine, cards):
+        dispatcher.submit(question("a"), cards.put)
         cards.get(timeout=10)
-        wait_until(lambda: not room.remembers("c"))
-        room.submit(question("b"), cards.put)
+        wait_until(lambda: not dispatcher.remembers("c"))
+        dispatcher.submit(question("b"), cards.put)
         cards.get(timeout=10)
         assert engine.asked[-1] == ("b", ())
 
 
 def test_too_many_waiting_is_said_and_bounded(seeds_config):
-    with room_over(seeds_config, is_open=False, workers=1, max_waiting=3) as (room, engine, cards):
-        taken = [room.submit(question(str(number), user=f"u{number}"), cards.put) for number in range(5)]
+    with dispatcher_over(seeds_config, is_open=False, workers=1, max_waiting=3) as (dispatcher, engine, cards):
+        taken = [dispatcher.submit(question(str(number), user=f"u{number}"), cards.put) for number in range(5)]
         assert taken == [True, True, True, False, False]
         assert {cards.get(timeout=10).text for _ in range(2)} == {
             "Too many questions are waiting; please ask again later."
@@ -95,31 +97,31 @@ def test_too_many_waiting_is_said_and_bounded(seeds_config):
     [("", "请用文字提问"), (" \n", "请用文字提问"), ("问" * (MAX_QUERY_CHARS + 1), f"缩短到{MAX_QUERY_CHARS}字")],
 )
 def test_what_is_no_question_is_said(seeds_config, text, said):
-    with room_over(seeds_config) as (room, engine, cards):
-        assert not room.submit(question(text, message="m"), cards.put)
+    with dispatcher_over(seeds_config) as (dispatcher, engine, cards):
+        assert not dispatcher.submit(question(text, message="m"), cards.put)
         assert said in cards.get(timeout=10).text
         assert engine.asked == []
 
 
 def test_without_a_limit_nobody_is_held_back(seeds_config):
-    with room_over(seeds_config, rate_limit=None) as (room, _, cards):
-        assert all(room.submit(question(str(number)), cards.put) for number in range(50))
+    with dispatcher_over(seeds_config, rate_limit=None) as (dispatcher, _, cards):
+        assert all(dispatcher.submit(question(str(number)), cards.put) for number in range(50))
 
 
 def test_closing_answers_what_was_taken_and_takes_no_more(seeds_config, caplog):
-    with room_over(seeds_config, is_open=False) as (room, engine, cards):
-        room.submit(question("a"), cards.put)
+    with dispatcher_over(seeds_config, is_open=False) as (dispatcher, engine, cards):
+        dispatcher.submit(question("a"), cards.put)
         threading.Timer(0.1, engine.open.set).start()
-        room.close(grace_s=10)
+        dispatcher.close(grace_s=10)
         assert cards.get_nowait().value == "1097名"
-        assert not room.submit(question("b"), cards.put)
-    with room_over(seeds_config, is_open=False) as (room, engine, cards):
-        room.submit(question("a"), cards.put)
-        room.close(grace_s=0.01)
+        assert not dispatcher.submit(question("b"), cards.put)
+    with dispatcher_over(seeds_config, is_open=False) as (dispatcher, engine, cards):
+        dispatcher.submit(question("a"), cards.put)
+        dispatcher.close(grace_s=0.01)
         assert "1 questions stay without an answer" in caplog.text
 
 
 def test_a_link_needs_a_base(seeds_config):
-    with room_over(seeds_config) as (room, _, cards):
-        room.submit(question("a"), cards.put)
+    with dispatcher_over(seeds_config) as (dispatcher, _, cards):
+        dispatcher.submit(question("a"), cards.put)
         assert cards.get(timeout=10).sources[0].url.startswith("/")

@@ -3,18 +3,16 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa.chat.bots.card_limits import Run, fitted, markdown, marked, runs, utf8_size
-from qa.chat.bots.sentences import _SENTENCES, say
-from qa.chat.card import Card, Source
-from qa.chat.dialects import escape_plain
-from qa.chat.phrases import CHINESE
+from qa.chat.bots.dispatcher import Run, fitted, markdown, marked, runs, say, utf8_size
+from qa.chat.card import Card, CardSource, escape_plain
+from qa.chat.phrases import BOT_SENTENCES, CHINESE
 
 URL = "https://docs.example/documents/d?start=1&end=2"
 SHORT = st.text(max_size=60)
 
 
 def card(parts: tuple[str | int, ...], sources: int = 1, url: str = URL, title: str = "标题") -> Card:
-    found = tuple(Source(n, title, "第4段", "摘录", url) for n in range(1, sources + 1))
+    found = tuple(CardSource(n, title, "第4段", "摘录", url) for n in range(1, sources + 1))
     return Card(CHINESE, True, "1097名", parts, found, ())
 
 
@@ -65,7 +63,7 @@ def test_an_address_that_leads_nowhere_is_no_link():
 
 
 def test_sentences_are_in_the_language_of_the_question():
-    for sentence, words in _SENTENCES.items():
+    for sentence, words in BOT_SENTENCES.items():
         assert say(sentence, "有多少人").text == words["zh"]
         assert say(sentence, "how many").text == words["en"]
         assert markdown(say(sentence, "how many")) == words["en"]
