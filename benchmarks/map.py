@@ -22,7 +22,7 @@ from index.store.local import LocalStore, Settings
 from index.store.opening import open_store, writing
 from index.store.rows import Units
 from index.types import Document, Section
-from qa.api.overview import map_of
+from qa.api.documents import map_of
 from qa.exploring.overview import Overview
 
 DIM = 256

@@ -9,9 +9,9 @@ import pytest
 import typer
 import yaml
 
-from qa.api.app import create_app
 from qa.cli.main import app
 from qa.configuration.config import Config, _variable_names, load_config
+from qa.serving.app import create_app
 from tests.conftest import CANONICAL, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -27,7 +27,7 @@ def test_training_files_are_let_through() -> None:
 
 
 def test_nothing_of_training_is_imported_at_run_time() -> None:
-    code = "import sys, qa.cli.main, qa.api.server; sys.exit(any(m.startswith('training') for m in sys.modules))"
+    code = "import sys, qa.cli.main, qa.serving.server; sys.exit(any(m.startswith('training') for m in sys.modules))"
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, check=False).returncode == 0
 
 

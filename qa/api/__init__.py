@@ -1,1 +1,1 @@
-"""The engine over HTTP: `qa.api.app` makes the application, `qa.api.server` runs it."""
+"""The engine over HTTP: `qa.serving.app` makes the application, `qa.serving.server` runs it."""

@@ -1,14 +1,13 @@
 """Who may ask: API keys, and which web pages may reach a server that needs none.
 
 `Access` looks at each request once, before anything else does, and leaves what it finds on `request.state.caller`.
-`Gate` then refuses whoever has no valid key, whatever the route; a route that needs an admin's says `require_admin`.
+`KeyGate` then refuses whoever has no valid key, whatever the route; a route that needs an admin's says `require_admin`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import logging
 import stat
 from collections.abc import Iterable
@@ -21,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from index.errors import ConfigError
+from qa.api.addresses import LOOPBACK_NAMES, is_loopback
 from qa.api.problems import FOREIGN_ORIGIN, UNAUTHORIZED, WRONG_HOST, problem
 from qa.configuration.config import Config
 from qa.configuration.keys import ApiKey, Role, parse_keys, read_keys
@@ -29,7 +29,6 @@ from qa.configuration.settings import ServerConfig
 logger = logging.getLogger(__name__)
 
 KEY_HEADER = "X-API-Key"
-_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 # Nothing under these is read or looked for without a key.
 GUARDED = ("/v1/", "/retrieval", "/mcp", "/metrics")
 _ASK_FOR_KEY = f"send a valid API key: `Authorization: Bearer KEY` or `{KEY_HEADER}: KEY`"
@@ -69,11 +68,11 @@ class KeyRing:
 
     def caller(self, key: str) -> Caller:
         """Whose key it is. Every key is compared, in a time that tells nothing of them."""
-        digest, found = _digest(key), Caller()
+        digest, owner = _digest(key), Caller()
         for known, caller in self._callers:
             if hmac.compare_digest(known, digest):
-                found = caller
-        return found
+                owner = caller
+        return owner
 
 
 def _digest(key: str) -> bytes:
@@ -99,14 +98,6 @@ def keys_of(config: Config) -> KeyRing:
     return KeyRing(together)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address or host name."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host in _LOOPBACK_NAMES
-
-
 def admitted_hosts(server: ServerConfig, keys: KeyRing) -> frozenset[str] | None:
     """The host names that a request may be addressed to, in small letters; None for any.
 
@@ -117,7 +108,7 @@ def admitted_hosts(server: ServerConfig, keys: KeyRing) -> frozenset[str] | None
     if not named and (keys or not is_loopback(server.host)):
         return None
     public = urlsplit(server.public_url or "").hostname
-    return frozenset(named.union(_LOOPBACK_NAMES, {server.host.lower()}, {public} if public else ()))
+    return frozenset(named.union(LOOPBACK_NAMES, {server.host.lower()}, {public} if public else ()))
 
 
 class Access:
@@ -159,7 +150,7 @@ class Access:
         return self._keys.caller(sent or headers.get(KEY_HEADER, "").strip())
 
 
-class Gate:
+class KeyGate:
     """Refuses a request without a valid key before its body is read, where all routes need one."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.responses import PlainTextResponse
 
+from index.chunking.structure import headings, pages
 from index.errors import QueryError
 from index.store import Store
 from index.types import Document, DocumentInfo, Passage
-from qa.api.deps import ENGINE_PROBLEMS, ReadyEngine
-from qa.api.etags import etag_of, is_known
-from qa.api.models import DocumentsParams, PageParams, PassageOut, PassagePage, SliceParams
+from qa.api.models import (
+    DocumentsParams,
+    HeadingOut,
+    MapDocument,
+    MapOut,
+    MapParams,
+    MapPoint,
+    Outline,
+    PageParams,
+    PageStart,
+    PassageOut,
+    PassagePage,
+    SliceParams,
+)
 from qa.api.problems import Responses, documented
+from qa.api.startup import ENGINE_PROBLEMS, ReadyEngine, SharedOverview
 from qa.engine import not_found
+from qa.exploring.overview import Dot, Picture
 from qa.schemas import DocumentOut, DocumentPage, DocumentWarning
 
-router = APIRouter(prefix="/v1/documents", tags=["documents"])
+router = APIRouter(prefix="/v1", tags=["documents"])
 
 GENERATION = "X-Index-Generation"
 _MAX_CURSOR_DIGITS = 9
+_SNIPPET_CHARS = 60
 
 DocumentId = Annotated[str, Path(description="`document_id` of a hit or citation, `id` of a document")]
 IfNoneMatch = Annotated[str | None, Header(description="The `ETag` of what is at hand; 304 while that is current")]
 _UNCHANGED: Responses = {304: {"description": "What is at hand is current"}}
 
 
-@router.get("", summary="List documents", responses=documented("invalid-request", *ENGINE_PROBLEMS))
+@router.get("/documents", summary="List documents", responses=documented("invalid-request", *ENGINE_PROBLEMS))
 def list_documents(
     engine: ReadyEngine, params: Annotated[DocumentsParams, Query()], response: Response
 ) -> DocumentPage:
@@ -38,15 +54,15 @@ def list_documents(
     """
     store = engine.store
     response.headers.update(_headers(store))
-    found = store.documents(params.limit + 1, params.cursor, params.q)
-    page = found[: params.limit]
+    infos = store.documents(params.limit + 1, params.cursor, params.q)
+    page = infos[: params.limit]
     return DocumentPage(
-        documents=[_document(info) for info in page], next_cursor=page[-1].id if len(found) > len(page) else None
+        documents=[_document(info) for info in page], next_cursor=page[-1].id if len(infos) > len(page) else None
     )
 
 
 @router.get(
-    "/{document_id}",
+    "/documents/{document_id}",
     summary="Describe a document",
     response_model=DocumentOut,
     responses={**_UNCHANGED, **documented("document-not-found", *ENGINE_PROBLEMS)},
@@ -62,7 +78,7 @@ def get_document(
 
 
 @router.get(
-    "/{document_id}/text",
+    "/documents/{document_id}/text",
     summary="The text of a document",
     response_class=PlainTextResponse,
     responses={
@@ -99,7 +115,7 @@ def get_text(
 
 
 @router.get(
-    "/{document_id}/passages",
+    "/documents/{document_id}/passages",
     summary="The passages of a document",
     response_model=PassagePage,
     responses={**_UNCHANGED, **documented("document-not-found", "invalid-request", *ENGINE_PROBLEMS)},
@@ -118,12 +134,46 @@ def list_passages(
     store = engine.store
     info = store.document_info(document_id) or not_found(document_id)
     response.headers.update(_headers(store, info))
-    found = store.document_passages(document_id, params.limit + 1, after)
-    page = found[: params.limit]
+    passages = store.document_passages(document_id, params.limit + 1, after)
+    page = passages[: params.limit]
     return _unchanged(response, if_none_match) or PassagePage(
         passages=[_passage(passage) for passage in page],
-        next_cursor=str(after + len(page)) if len(found) > len(page) else None,
+        next_cursor=str(after + len(page)) if len(passages) > len(page) else None,
     )
+
+
+@router.get(
+    "/documents/{document_id}/outline",
+    summary="The outline of a document",
+    responses=documented("document-not-found", *ENGINE_PROBLEMS),
+)
+def outline(engine: ReadyEngine, document_id: DocumentId) -> Outline:
+    """List a document's articles and headings, where its pages begin, and the spans of its passages, by offset."""
+    text = engine.document(document_id).text
+    sections = engine.store.sections(document_id)
+    return Outline(
+        document_id=document_id,
+        characters=len(text),
+        headings=[
+            HeadingOut(title=heading.title, level=heading.level, start=heading.start, page=heading.page)
+            for heading in headings(sections, text)
+        ],
+        pages=[PageStart(page=page, start=start) for page, start in pages(sections)],
+        passages=[(section.start, section.end) for section in sections],
+    )
+
+
+@router.get(
+    "/map",
+    summary="The documents laid out by meaning",
+    responses=documented("invalid-request", *ENGINE_PROBLEMS),
+)
+def corpus_map(engine: ReadyEngine, overview: SharedOverview, params: Annotated[MapParams, Query()]) -> MapOut:
+    """Place the documents, or their passages where the documents are few, on a plane: near in meaning, near on it.
+
+    A large corpus is shown by a sample. The passages of an answer are added when their ids are given.
+    """
+    return map_of(overview.picture(engine, params.passage_id))
 
 
 def _headers(store: Store, document: Document | DocumentInfo | None = None) -> dict[str, str]:
@@ -166,3 +216,63 @@ def _document(info: DocumentInfo) -> DocumentOut:
         warnings=[DocumentWarning(**asdict(notice)) for notice in info.notices],
         passages=info.passages,
     )
+
+
+def map_of(picture: Picture) -> MapOut:
+    """A map as the API shows it."""
+    return MapOut(
+        generation=picture.generation,
+        total=picture.total,
+        documents=[
+            MapDocument(id=info.id, title=info.title, path=info.path, collection=info.collection)
+            for info in picture.documents
+        ],
+        points=[_point(dot) for dot in picture.dots],
+    )
+
+
+def _point(dot: Dot) -> MapPoint:
+    passage = dot.passage
+    if passage is None:
+        return MapPoint(x=dot.x, y=dot.y, document=dot.document)
+    return MapPoint(
+        x=dot.x,
+        y=dot.y,
+        document=dot.document,
+        passage_id=passage.id,
+        start=passage.start,
+        end=passage.end,
+        heading=[passage.title, *passage.heading_path][-1],
+        text=" ".join(passage.text[:_SNIPPET_CHARS].split()),
+    )
+
+
+def etag_of(document: Document | DocumentInfo) -> str:
+    """The tag of a document's description, its text and its passages: it changes whenever one of them does."""
+    parts = (
+        document.id,
+        document.path,
+        document.title,
+        document.sha256,
+        document.size,
+        document.mtime_ns,
+        document.read_at,
+        document.encoding,
+        document.notices,
+        document.generation,
+    )
+    return f'"{hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]}"'
+
+
+def is_same(if_match: str, etag: str) -> bool:
+    """Whether `If-Match` names the tag, or any."""
+    return not {"*", etag}.isdisjoint(_tags(if_match))
+
+
+def is_known(if_none_match: str, etag: str) -> bool:
+    """Whether `If-None-Match` names the tag, or any; a weak one will do."""
+    return is_same(", ".join(tag.removeprefix("W/") for tag in _tags(if_none_match)), etag)
+
+
+def _tags(header: str) -> list[str]:
+    return [tag.strip() for tag in header.split(",")]

@@ -12,12 +12,11 @@ from starlette.requests import ClientDisconnect
 
 from index.errors import CitedQAError
 from qa.api.access import require_admin
-from qa.api.deps import ENGINE_PROBLEMS, ReadyEngine, ServerChanges
-from qa.api.documents import DocumentId
-from qa.api.etags import etag_of, is_same
+from qa.api.documents import DocumentId, etag_of, is_same
 from qa.api.models import IndexRequest, JobOut, JobPage, PageParams
 from qa.api.multipart import FIELDS, Form
 from qa.api.problems import Responses, documented
+from qa.api.startup import ENGINE_PROBLEMS, ReadyEngine, ServerChanges
 from qa.editing.jobs import Job
 
 router = APIRouter(prefix="/v1", tags=["changes"])
@@ -144,9 +143,9 @@ def sync_index(
 @router.get("/jobs", summary="List jobs", responses=documented("invalid-request", *_DISK_PROBLEMS))
 def list_jobs(changes: ServerChanges, params: Annotated[PageParams, Query()]) -> JobPage:
     """List what was asked for, the newest first, a page at a time. The last thousand that ended are kept."""
-    found = changes.jobs.newest(params.limit + 1, params.cursor)
-    page = found[: params.limit]
-    return JobPage(jobs=[_job(job) for job in page], next_cursor=page[-1].id if len(found) > len(page) else None)
+    jobs = changes.jobs.newest(params.limit + 1, params.cursor)
+    page = jobs[: params.limit]
+    return JobPage(jobs=[_job(job) for job in page], next_cursor=page[-1].id if len(jobs) > len(page) else None)
 
 
 @router.get("/jobs/{job_id}", summary="What became of a job?", responses=documented("job-not-found", *_DISK_PROBLEMS))

@@ -19,8 +19,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qa.api.bodies import has_body, has_two_lengths, limit_pauses, limit_size, read_whole
+from qa.api.observability import reject
 from qa.api.problems import AMBIGUOUS, OVERLOADED, SLOW_BODY, TIMED_OUT, TOO_LARGE, TOO_MANY, problem
-from qa.api.records import reject
 from qa.configuration.settings import ServerConfig
 from qa.errors import Meaning
 
@@ -68,7 +68,7 @@ def _payer(scope: Scope) -> str:
     return f"address {address}"
 
 
-class Admission:
+class AdmissionControl:
     """Bounds how many requests are inside and in work, and how long each takes.
 
     What the bounds don't admit is refused with 503 at once. A request that takes too long is answered with 504; a
@@ -118,8 +118,8 @@ class Admission:
             try:
                 receive = await read_whole(scope, receive, self._read_timeout_s)
             except HTTPException as exc:
-                found = TOO_LARGE if exc.status_code == TOO_LARGE.status else SLOW_BODY
-                await refuse(scope, receive, send, found, exc.detail, exc.headers)
+                kind = TOO_LARGE if exc.status_code == TOO_LARGE.status else SLOW_BODY
+                await refuse(scope, receive, send, kind, exc.detail, exc.headers)
                 return
         try:
             if self._places.locked():
@@ -192,8 +192,8 @@ class _Watch:
 
 
 async def refuse(
-    scope: Scope, receive: Receive, send: Send, found: Meaning, detail: str, headers: Mapping[str, str] | None = None
+    scope: Scope, receive: Receive, send: Send, kind: Meaning, detail: str, headers: Mapping[str, str] | None = None
 ) -> None:
     """Answer with a problem, and let the logs and metrics know."""
-    reject(scope, found.type)
-    await problem(found, detail, headers)(scope, receive, send)
+    reject(scope, kind.type)
+    await problem(kind, detail, headers)(scope, receive, send)

@@ -1,11 +1,12 @@
 """Every error as RFC 9457 problem+json, with a `type` that clients can rely on.
 
 What our own errors mean stands in `qa.errors`; `_HTTP` adds what only HTTP knows. `problem_table` renders both, for the
-OpenAPI page.
+OpenAPI page. A request that pydantic refuses is explained in one line.
 """
 
 from __future__ import annotations
 
+import difflib
 import json
 import logging
 from collections.abc import Mapping
@@ -20,9 +21,9 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from index.errors import CitedQAError
-from qa.api.validation import explain, is_malformed_json
+from qa.api.models import AskParams, DocumentsParams, IndexRequest, SliceParams
 from qa.errors import EXIT_FAILURE, EXIT_USAGE, MEANINGS, Meaning, meaning
-from qa.schemas import EXAMPLE_QUESTION, Problem
+from qa.schemas import EXAMPLE_QUESTION, AskRequest, FilterSpec, Problem
 
 logger = logging.getLogger(__name__)
 
@@ -46,28 +47,37 @@ OVERLOADED = Meaning(503, EXIT_FAILURE, "overloaded", "The server has more to do
 TIMED_OUT = Meaning(504, EXIT_FAILURE, "timed-out", "The answer took too long")
 WRONG_HOST = Meaning(421, EXIT_USAGE, "wrong-host", "This server does not go by that name")
 _HTTP = {
-    found.status: found
-    for found in (_MALFORMED, UNAUTHORIZED, _READ_ONLY, _NOT_FOUND, _METHOD, SLOW_BODY, TOO_LARGE, _PRECONDITION)
+    kind.status: kind
+    for kind in (_MALFORMED, UNAUTHORIZED, _READ_ONLY, _NOT_FOUND, _METHOD, SLOW_BODY, TOO_LARGE, _PRECONDITION)
 }
 _EARLY = (AMBIGUOUS, FOREIGN_ORIGIN, WRONG_HOST, TOO_MANY, OVERLOADED, TIMED_OUT)
-_KNOWN = {found.type: found for found in (*_HTTP.values(), *_EARLY, *MEANINGS.values())}
+_KNOWN = {kind.type: kind for kind in (*_HTTP.values(), *_EARLY, *MEANINGS.values())}
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+_MAX_SHOWN_CHARS = 40
+_FIELDS = {
+    "body": {
+        **{name: name for model in (AskRequest, IndexRequest) for name in model.model_fields},
+        **{n: f"filters.{n}" for n in FilterSpec.model_fields},
+    },
+    "query": {name: name for model in (AskParams, DocumentsParams, SliceParams) for name in model.model_fields},
+}
 
 Responses = dict[int | str, dict[str, Any]]
 
 
-def problem_body(found: Meaning, detail: str) -> Problem:
+def problem_body(kind: Meaning, detail: str) -> Problem:
     """One problem; `detail` is made one line of valid Unicode."""
     line = " ".join(detail.encode("utf-8", "backslashreplace").decode().split())
-    return Problem(type=TYPE_PREFIX + found.type, title=found.title, status=found.status, detail=line)
+    return Problem(type=TYPE_PREFIX + kind.type, title=kind.title, status=kind.status, detail=line)
 
 
-def problem(found: Meaning, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def problem(kind: Meaning, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The response for one problem."""
-    body = problem_body(found, detail)
-    extra = {"Retry-After": str(RETRY_AFTER_S)} if found.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    return JSONResponse(body.model_dump(), found.status, {**extra, **(headers or {})}, MEDIA_TYPE)
+    body = problem_body(kind, detail)
+    extra = {"Retry-After": str(RETRY_AFTER_S)} if kind.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return JSONResponse(body.model_dump(), kind.status, {**extra, **(headers or {})}, MEDIA_TYPE)
 
 
 def internal_problem() -> JSONResponse:
@@ -78,14 +88,14 @@ def internal_problem() -> JSONResponse:
 def documented(*types: str) -> Responses:
     """What the OpenAPI page says of these problem types, by status."""
     responses: Responses = {}
-    for found in (_KNOWN[name] for name in types):
+    for kind in (_KNOWN[name] for name in types):
         entry = responses.setdefault(
-            found.status,
+            kind.status,
             {"description": "", "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}},
         )
-        entry["description"] += f"{'; ' if entry['description'] else ''}{found.title} (`{TYPE_PREFIX}{found.type}`)"
+        entry["description"] += f"{'; ' if entry['description'] else ''}{kind.title} (`{TYPE_PREFIX}{kind.type}`)"
         example = Problem(
-            type=TYPE_PREFIX + found.type, title=found.title, status=found.status, detail="what to do about it"
+            type=TYPE_PREFIX + kind.type, title=kind.title, status=kind.status, detail="what to do about it"
         )
         entry["content"][MEDIA_TYPE].setdefault("example", example.model_dump())
     return responses
@@ -93,8 +103,8 @@ def documented(*types: str) -> Responses:
 
 def problem_table() -> str:
     """All problem types as a Markdown table."""
-    rows = sorted(_KNOWN.values(), key=lambda found: (found.status, found.type))
-    lines = [f"| {found.status} | `{TYPE_PREFIX}{found.type}` | {found.title} |" for found in rows]
+    rows = sorted(_KNOWN.values(), key=lambda kind: (kind.status, kind.type))
+    lines = [f"| {kind.status} | `{TYPE_PREFIX}{kind.type}` | {kind.title} |" for kind in rows]
     return "\n".join(["| status | type | title |", "|---|---|---|", *lines])
 
 
@@ -107,16 +117,16 @@ def add_handlers(app: FastAPI) -> None:
 
 async def _on_own_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, CitedQAError)
-    found = meaning(error)
-    if found.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    kind = meaning(error)
+    if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.warning("%s %s: %s", request.method, request.url.path, error)
-    return problem(found, str(error))
+    return problem(kind, str(error))
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    found = _MALFORMED if is_malformed_json(error) else _KNOWN["invalid-request"]
-    return problem(found, explain(error, _body_example(request)))
+    kind = _MALFORMED if is_malformed_json(error) else _KNOWN["invalid-request"]
+    return problem(kind, explain(error, _body_example(request)))
 
 
 def _body_example(request: Request) -> str:
@@ -131,15 +141,15 @@ def _body_example(request: Request) -> str:
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    found = _HTTP.get(status) or Meaning(status, EXIT_FAILURE, status.phrase.lower().replace(" ", "-"), status.phrase)
-    if found is _METHOD:
+    kind = _HTTP.get(status) or Meaning(status, EXIT_FAILURE, status.phrase.lower().replace(" ", "-"), status.phrase)
+    if kind is _METHOD:
         allowed = ", ".join(_allowed_methods(request))
-        return problem(found, f"{request.url.path}: takes {allowed}, not {request.method}", {"Allow": allowed})
-    if found is _NOT_FOUND:
-        return problem(found, f"{request.url.path}: no such address; see /docs")
-    if found is _MALFORMED:
-        return problem(found, "body: can't be read as JSON; send one JSON object in UTF-8")
-    return problem(found, error.detail, error.headers)
+        return problem(kind, f"{request.url.path}: takes {allowed}, not {request.method}", {"Allow": allowed})
+    if kind is _NOT_FOUND:
+        return problem(kind, f"{request.url.path}: no such address; see /docs")
+    if kind is _MALFORMED:
+        return problem(kind, "body: can't be read as JSON; send one JSON object in UTF-8")
+    return problem(kind, error.detail, error.headers)
 
 
 def _allowed_methods(request: Request) -> list[str]:
@@ -150,3 +160,41 @@ def _allowed_methods(request: Request) -> list[str]:
         for scope in scopes
         if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
     ]
+
+
+def is_malformed_json(error: RequestValidationError) -> bool:
+    """Whether the body could not even be parsed."""
+    return any(part["type"] == "json_invalid" for part in error.errors())
+
+
+def explain(error: RequestValidationError, example: str) -> str:
+    """What is wrong with which field, and what to do; one clause a field. `example` is a body that would do."""
+    return "; ".join(dict.fromkeys(_explain_one(part, example) for part in error.errors()))
+
+
+def _explain_one(error: Mapping[str, Any], example: str) -> str:
+    place, *path = error["loc"]
+    kind, field = error["type"], ".".join(str(part) for part in path)
+    if kind == "json_invalid":
+        return f"body: is not valid JSON: {error['ctx']['error']} at character {path[0]}; send one JSON object in UTF-8"
+    if kind == "string_unicode":
+        return f"{field or 'body'}: holds half of a surrogate pair; send whole Unicode characters"
+    if not field:
+        return f"body: must be a JSON object such as {example}, sent as Content-Type: application/json"
+    if kind == "missing":
+        return f"{field}: is missing; add it"
+    if kind == "extra_forbidden":
+        return f"{field}: {_hint(str(place), str(path[-1]))}"
+    message = str(error["msg"])
+    return f"{field}: {message[0].lower()}{message[1:]}{_shown(error.get('input'))}"
+
+
+def _hint(place: str, name: str) -> str:
+    fields = _FIELDS.get(place, {})
+    near = difflib.get_close_matches(name, fields, n=1)
+    return f"is not a known field; did you mean {fields[near[0]]!r}?" if near else "is not a known field; remove it"
+
+
+def _shown(value: object) -> str:
+    is_short = isinstance(value, str | int | float) and 0 < len(str(value)) <= _MAX_SHOWN_CHARS
+    return f" (got {value})" if is_short else ""

@@ -9,15 +9,78 @@ from fastapi import APIRouter, Body, Query
 from fastapi.responses import Response
 
 from index.types import Filters
+from qa.answering.links import passage_link
 from qa.answering.responses import whole
-from qa.api.deps import ENGINE_PROBLEMS, ReadyEngine
-from qa.api.examples import EXAMPLE_RESPONSE
-from qa.api.models import AskParams
+from qa.api.models import AskParams, Examples, WhyNotRequest
 from qa.api.problems import Responses, documented
 from qa.api.sse import EVENTS_CONTENT, as_json, event_stream, patient_response
+from qa.api.startup import ENGINE_PROBLEMS, ReadyEngine, SharedOverview
 from qa.engine import Engine
-from qa.schemas import AskRequest, AskResponse, SearchRequest, SearchResponse
+from qa.schemas import (
+    EXAMPLE_QUESTION,
+    AnswerOut,
+    AskRequest,
+    AskResponse,
+    Citation,
+    HitOut,
+    IndexOut,
+    SearchRequest,
+    SearchResponse,
+    WhyNotResponse,
+)
 from qa.understanding.conversation import Turn
+
+_DOCUMENT = "08a5526a5db351bb"
+_PATH = "seeds/000_ae71b4d254c1ee34.txt"
+_TITLE = "沿着中国特色社会主义工会道路前进 ——兰州市总工会改革发展纪实"
+_QUOTE = "开展“金秋助学”活动,帮助1097名困难家庭子女圆了大学梦,发放助学金260多万元"
+_START = 6409
+_END = _START + len(_QUOTE)
+
+EXAMPLE_RESPONSE = AskResponse(
+    id="827fbe85044d4cd8a07fb8c18c4f0036",
+    query=EXAMPLE_QUESTION,
+    status="answered",
+    reason=None,
+    answer=AnswerOut(text=_QUOTE, value="1097名", confidence=0.81),
+    citations=[
+        Citation(
+            n=1,
+            document_id=_DOCUMENT,
+            path=_PATH,
+            title=_TITLE,
+            heading_path=["拓展领域,真情服务"],
+            page=None,
+            paragraph=41,
+            start=_START,
+            end=_END,
+            quote=_QUOTE,
+            url=passage_link(_DOCUMENT, _START, _END),
+        )
+    ],
+    hits=[
+        HitOut(
+            rank=1,
+            score=2.1181,
+            passage_id=f"{_DOCUMENT}-37",
+            document_id=_DOCUMENT,
+            collection="seeds",
+            path=_PATH,
+            title=_TITLE,
+            heading_path=["拓展领域,真情服务"],
+            page=None,
+            paragraph=41,
+            start=_START,
+            end=_END,
+            text=_QUOTE,
+            highlights=[(_START, _END)],
+            also_in=[],
+        )
+    ],
+    index=IndexOut(generation=5, model="bundled", passages=250),
+    timings_ms={"total": 3.1},
+)
+
 
 router = APIRouter(prefix="/v1", tags=["questions"])
 
@@ -74,6 +137,22 @@ def search(engine: ReadyEngine, request: Annotated[SearchRequest, Body()]) -> Re
     return as_json(
         engine.search(request.query, top_k=request.top_k, filters=_filters(request), explain=request.explain)
     )
+
+
+@router.get("/examples", summary="Questions to begin with", responses=documented(*ENGINE_PROBLEMS))
+def examples(engine: ReadyEngine, overview: SharedOverview) -> Examples:
+    """Questions that the documents answer, made of their own sentences; each has been asked and was answered."""
+    return Examples(questions=[example.question for example in overview.questions(engine)])
+
+
+@router.post(
+    "/why-not",
+    summary="Why a document is not first",
+    responses=documented("malformed-json", "body-too-large", "invalid-request", "document-not-found", *ENGINE_PROBLEMS),
+)
+def why_not(engine: ReadyEngine, request: Annotated[WhyNotRequest, Body()]) -> WhyNotResponse:
+    """Compare the best passage of a document, named by id, path or file name, with the first hit for a question."""
+    return engine.why_not(request.document, request.query)
 
 
 def _answered(engine: Engine, request: AskRequest) -> Response:

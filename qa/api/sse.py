@@ -81,9 +81,9 @@ class EventStream(StreamingResponse):
             self._stop.set()
 
 
-def as_json(found: BaseModel) -> Response:
+def as_json(response: BaseModel) -> Response:
     """A response that is written once: FastAPI would check our own model again first."""
-    return Response(found.model_dump_json(), media_type="application/json")
+    return Response(response.model_dump_json(), media_type="application/json")
 
 
 def patient_response(parts: Iterator[Part], stop: Event) -> Response:
@@ -175,6 +175,6 @@ def _waiting_room() -> CapacityLimiter:
     try:
         return _room.get()
     except LookupError:
-        made = CapacityLimiter(_MAX_WAITING)
-        _room.set(made)
-        return made
+        limiter = CapacityLimiter(_MAX_WAITING)
+        _room.set(limiter)
+        return limiter

@@ -1,20 +1,47 @@
-"""An engine brought up behind a server that already answers."""
+"""An engine brought up behind a server that already answers, and what routes ask for."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
 
 from index.errors import CitedQAError, IndexDamagedError, IndexMissingError, IndexUnusableError
 from index.store import Store
-from qa.api.records import Found
-from qa.api.watched import Listener, WatchedEngine
+from qa.answering.responses import Part
+from qa.api.observability import EngineResponse
 from qa.configuration.config import Config
+from qa.editing.editor import CorpusEditor
 from qa.engine import Engine
 from qa.errors import StoppedError
 from qa.evaluation.self_test import self_test
-from qa.schemas import EXAMPLE_QUESTION
+from qa.exploring.overview import Overview
+from qa.schemas import EXAMPLE_QUESTION, AskResponse, SearchResponse
+
+Listener = Callable[[EngineResponse], None]
+
+
+class WatchedEngine(Engine):
+    """`tell` is called with each response before the one who asked has it, in the thread that made it."""
+
+    def __init__(self, config: Config, tell: Listener) -> None:
+        super().__init__(config)
+        self._tell = tell
+
+    def search(self, *args: Any, **options: Any) -> SearchResponse:  # noqa: ANN401 - what Engine.search takes
+        response = super().search(*args, **options)
+        self._tell(response)
+        return response
+
+    def stream(self, *args: Any, **options: Any) -> Iterator[Part]:  # noqa: ANN401 - what Engine.stream takes
+        for part in super().stream(*args, **options):
+            if isinstance(part, AskResponse):
+                self._tell(part)
+            yield part
+
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +103,7 @@ class Startup:
             raise IndexDamagedError(self._checked[1])
         return store
 
-    def _tell(self, response: Found) -> None:
+    def _tell(self, response: EngineResponse) -> None:
         if self._engine is not None and self._on_response is not None:  # the first question is our own
             self._on_response(response)
 
@@ -127,3 +154,68 @@ class Startup:
             logger.warning("not ready: %s", reason)
         self._reason = reason
         self._stopping.wait(delay_s)
+
+
+# What any route that uses the engine can answer instead; see `qa.errors`.
+ENGINE_PROBLEMS = (
+    "internal",
+    "config",
+    "encoder",
+    "index-missing",
+    "index-unusable",
+    "index-mismatch",
+    "index-damaged",
+    "index-busy",
+)
+
+
+async def _startup(request: Request) -> Startup:
+    startup = request.app.state.startup
+    assert isinstance(startup, Startup)
+    return startup
+
+
+ServerStartup = Annotated[Startup, Depends(_startup)]
+
+
+async def _changes(request: Request) -> CorpusEditor:
+    changes = request.app.state.changes
+    assert isinstance(changes, CorpusEditor)
+    return changes
+
+
+ServerChanges = Annotated[CorpusEditor, Depends(_changes)]
+
+
+async def _engine(request: Request) -> Engine:
+    # FastAPI takes 0.03 ms to look up each step of a way to it.
+    return (await _startup(request)).engine
+
+
+ReadyEngine = Annotated[Engine, Depends(_engine)]
+
+
+async def _config(request: Request) -> Config:
+    config = request.app.state.config
+    assert isinstance(config, Config)
+    return config
+
+
+Configured = Annotated[Config, Depends(_config)]
+
+
+async def _base_url(request: Request, config: Configured) -> str:
+    return config.server.public_url or str(request.base_url)
+
+
+# What links begin with that are followed outside the server's own pages.
+BaseUrl = Annotated[str, Depends(_base_url)]
+
+
+async def _overview(request: Request) -> Overview:
+    overview = request.app.state.overview
+    assert isinstance(overview, Overview)
+    return overview
+
+
+SharedOverview = Annotated[Overview, Depends(_overview)]

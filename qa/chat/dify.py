@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from index.errors import QueryError
 from index.types import DocumentInfo, Filters
 from qa.answering.links import passage_link
-from qa.api.deps import ENGINE_PROBLEMS, BaseUrl, Configured, ReadyEngine
 from qa.api.problems import documented, problem
+from qa.api.startup import ENGINE_PROBLEMS, BaseUrl, Configured, ReadyEngine
 from qa.chat.errors import KNOWLEDGE_NOT_FOUND
 from qa.configuration.config import Config
 from qa.engine import Engine

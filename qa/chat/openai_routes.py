@@ -17,9 +17,9 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from index.errors import CitedQAError, QueryError
 from index.types import Filters
-from qa.api.deps import ENGINE_PROBLEMS, BaseUrl, Configured, ServerStartup
 from qa.api.problems import INTERNAL, Responses, documented, problem, problem_body
 from qa.api.sse import HEARTBEAT, MEDIA_TYPE, EventStream, in_thread
+from qa.api.startup import ENGINE_PROBLEMS, BaseUrl, Configured, ServerStartup
 from qa.chat.card import without_sources
 from qa.chat.client_tasks import task_answer, user_question
 from qa.chat.errors import MODEL_NOT_FOUND, openai_error

@@ -20,8 +20,8 @@ def serve(
     config: ConfigOption = None,
 ) -> None:
     """Serve questions over HTTP."""
-    from qa.api.server import serve as run
     from qa.configuration.config import load_config
+    from qa.serving.server import serve as run
 
     run(load_config(config), host, port, workers, insecure=insecure)
 

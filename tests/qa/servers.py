@@ -12,8 +12,9 @@ from pathlib import Path
 import httpx
 from fastapi import FastAPI
 
-from qa.api.server import listen, make_server
+from qa.api.addresses import listen
 from qa.configuration.config import Config, load_config
+from qa.serving.server import make_server
 
 SEEDS = Path(__file__).parents[2] / "seeds"
 

@@ -97,7 +97,7 @@ def test_nouns_import_nothing_of_ours(name):
     assert not {"index", "qa"} & {found.partition(".")[0] for found in imports(ROOT / "index" / f"{name}.py")}
 
 
-SKINS = ("qa.api", "qa.cli", "qa.chat", "qa.web")
+SKINS = ("qa.api", "qa.cli", "qa.chat", "qa.serving", "qa.web")
 ROOMS = ("answering", "archives", "configuration", "editing", "evaluation", "exploring", "llm", "understanding")
 CORE = [file for room in ("", *ROOMS) for file in sorted((ROOT / "qa" / room).glob("*.py")) if file.stem != "__main__"]
 

@@ -10,9 +10,9 @@ import pytest
 
 from tests.conftest import CANONICAL, SEEDS, seed
 from tests.milvus_server import milvus, own_prefix
-from tests.qa.api.test_workers import Served, served
 from tests.qa.commands import COMMAND, assert_fails, run_qa
 from tests.qa.servers import wait_until
+from tests.qa.serving.test_supervisor import Served, served
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from index.errors import ConfigError
-from qa.api.server import listen as bound
+from qa.api.addresses import listen as bound
 from qa.chat.bots.dispatcher import BotMessage, Dispatcher, Run, fitted, marked, runs
 from qa.chat.bots.run import patiently
 from qa.chat.card import Card

@@ -1,4 +1,4 @@
-"""Keys, and which web pages may reach a server that needs none."""
+"""KeyRing, and which web pages may reach a server that needs none."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.errors import ConfigError
-from qa.api.access import KeyRing, keys_of, require_admin
-from qa.api.server import serve
+from qa.api.access import KeyRing, require_admin
 from qa.configuration.config import Config, load_config
 from qa.configuration.keys import parse_keys
+from qa.serving.server import serve
 from tests.qa.api.test_api_errors import JSON, assert_problem
 from tests.qa.servers import serving
 

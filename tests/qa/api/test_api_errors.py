@@ -218,7 +218,7 @@ def test_unexpected_error_is_logged_and_not_shown(seeds_config, caplog):
         assert client.get("/readyz").status_code == 200
     assert "secret" not in response.text
     assert response.headers["x-request-id"] == "trace-500"
-    (record,) = [record for record in caplog.records if record.name == "qa.api.middleware"]
+    (record,) = [record for record in caplog.records if record.name == "qa.serving.app"]
     assert "trace-500" in record.getMessage()
     assert "secret of the house" in str(record.exc_info)
 

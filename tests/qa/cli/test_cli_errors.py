@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 
 from index.store.local import current_folder
-from qa.api.server import listen
+from qa.api.addresses import listen
 from qa.configuration.config import Config
 from qa.errors import EXIT_FAILURE, EXIT_INDEX, EXIT_NO_ANSWER, EXIT_USAGE
 from tests.conftest import CANONICAL, SEEDS

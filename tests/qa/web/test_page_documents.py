@@ -16,7 +16,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from qa.api.server import listen
+from qa.api.addresses import listen
 from qa.configuration.config import Config
 from qa.configuration.keys import parse_keys
 from qa.engine import Engine

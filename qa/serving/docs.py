@@ -1,16 +1,16 @@
-"""The OpenAPI description and the page that shows it, which needs no network.
-
-Swagger UI comes from the installed package fastapi-offline; only its files are used.
-"""
+"""The pages that a browser opens: the page itself (qa/web), and the OpenAPI description, which needs no network."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import MutableHeaders
+from starlette.types import Message, Receive, Scope, Send
 
 from qa.api.access import GUARDED, SECURITY_SCHEMES
 from qa.api.problems import documented, problem_table
@@ -18,7 +18,7 @@ from qa.chat.errors import dialect_of, documented_in
 from qa.schemas import EXAMPLE_QUESTION, Problem
 
 DOCS = "/docs"
-_ASSETS = "/docs/assets"
+_DOCS_ASSETS = "/docs/assets"
 
 DESCRIPTION = f"""
 Ask a question of your own documents and get the passages that answer it, ranked, each with a citation that can be
@@ -52,19 +52,35 @@ TAGS: list[dict[str, Any]] = [
     {"name": "health", "description": "For load balancers and supervisors"},
 ]
 
+_PAGE = Path(__file__).parent.parent / "web"
+_PAGE_ASSETS = "/web"
+
+# Only our own files run; nothing in a document or a question can become a script, and no other site can frame the page.
+_PAGE_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data:; base-uri 'self'; form-action 'self'; frame-ancestors 'none'; "
+        "object-src 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",
+}
+
+router = APIRouter(include_in_schema=False)
+
 
 class Api(FastAPI):
     """FastAPI whose OpenAPI description speaks of our errors instead of FastAPI's."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            found = super().openapi()
-            schemas = found["components"]["schemas"]
-            found["components"]["securitySchemes"] = SECURITY_SCHEMES
+            description = super().openapi()
+            schemas = description["components"]["schemas"]
+            description["components"]["securitySchemes"] = SECURITY_SCHEMES
             schemas["Problem"] = Problem.model_json_schema()
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
-            for path, operations in found["paths"].items():
+            for path, operations in description["paths"].items():
                 for operation in operations.values():
                     if path.startswith(GUARDED):
                         operation["security"] = [{name: []} for name in SECURITY_SCHEMES]
@@ -90,8 +106,10 @@ def _add_common(operation: dict[str, Any]) -> None:
 
 
 def add_pages(app: FastAPI) -> None:
-    """Add the OpenAPI page and its assets."""
-    app.mount(_ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]), name="assets")
+    """Add the page with its files, and the OpenAPI page with its own."""
+    app.include_router(router)
+    app.mount(_PAGE_ASSETS, Assets(directory=_PAGE), name="web")
+    app.mount(_DOCS_ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]), name="assets")
     app.add_api_route(DOCS, _page, include_in_schema=False)
 
 
@@ -100,8 +118,8 @@ async def _page() -> HTMLResponse:
     return get_swagger_ui_html(
         openapi_url="openapi.json",
         title="cited-qa",
-        swagger_js_url=f"{_ASSETS[1:]}/swagger-ui-bundle.js",
-        swagger_css_url=f"{_ASSETS[1:]}/swagger-ui.css",
+        swagger_js_url=f"{_DOCS_ASSETS[1:]}/swagger-ui-bundle.js",
+        swagger_css_url=f"{_DOCS_ASSETS[1:]}/swagger-ui.css",
         swagger_favicon_url="data:,",
         swagger_ui_parameters={
             "validatorUrl": None,  # otherwise the page asks a public service whether it is valid
@@ -110,3 +128,35 @@ async def _page() -> HTMLResponse:
             "defaultModelsExpandDepth": 0,
         },
     )
+
+
+class Assets(StaticFiles):
+    """Files of the page; a browser keeps them and asks each time whether they are still the same (ETag)."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_checked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_PAGE_HEADERS)
+            await send(message)
+
+        await super().__call__(scope, receive, send_checked)
+
+
+@router.get("/")
+@router.get("/documents")
+@router.get("/map")
+async def shell() -> HTMLResponse:
+    """The page; what it shows is told by its address."""
+    return _shell("./")
+
+
+@router.get("/documents/{document_id}")
+async def document_shell(document_id: str) -> HTMLResponse:
+    """The page, showing a document."""
+    return _shell("../")
+
+
+def _shell(root: str) -> HTMLResponse:
+    # Addresses are relative, so that the page also works behind a proxy that adds a prefix.
+    page = (_PAGE / "index.html").read_text(encoding="utf-8").replace('<base href="./">', f'<base href="{root}">')
+    return HTMLResponse(page, headers=_PAGE_HEADERS)

@@ -24,7 +24,7 @@ from index.errors import ConfigError
 from index.store import vectors
 from index.store.lexical import LexicalIndex
 from index.store.local import VECTORS
-from qa.api.server import listen
+from qa.api.addresses import listen
 from qa.cli.doctor import examine
 from qa.configuration.config import Config, load_config
 from qa.engine import Engine
@@ -33,7 +33,7 @@ from tests.qa.servers import make_corpus, serving, wait_until
 
 SERVE = """
 import sys
-from qa.api.server import serve
+from qa.serving.server import serve
 from qa.configuration.config import load_config
 serve(load_config(sys.argv[1]), port=0)
 """

@@ -6,13 +6,16 @@ builds an index that is missing, the others wait for it. What a process keeps in
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from multiprocessing import reduction
 from multiprocessing.sharedctypes import Synchronized
@@ -23,10 +26,12 @@ from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from qa.api import logs
-from qa.api.allocator import share_heaps
-from qa.api.app import create_app
-from qa.api.metrics import SHARED_FOLDER
+from qa.api.observability import SHARED_FOLDER
 from qa.configuration.config import Config
+from qa.serving.app import create_app
+
+_M_ARENA_MAX = -8  # of glibc's malloc.h
+_ARENAS = 2
 
 
 class SharedListener(socket.socket):
@@ -87,3 +92,14 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def share_heaps() -> None:
+    """Let all threads share two heaps, where the C library is glibc and MALLOC_ARENA_MAX says nothing else.
+
+    Each of the many threads would get one of its own and keep what was freed in it: after 60 generations of the
+    shipped documents and 1,400 questions from eight threads 834 MB were held that way, and 634 MB this way.
+    """
+    if sys.platform == "linux" and "MALLOC_ARENA_MAX" not in os.environ:
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)

@@ -26,7 +26,7 @@ from tests.qa.servers import make_corpus, wait_until
 SLOW = """
 import sys, time
 from fastapi.responses import StreamingResponse
-from qa.api import server
+from qa.serving import server
 from qa.configuration.config import load_config
 
 def parts():

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from qa.api.examples import EXAMPLE_RESPONSE
+from qa.api.questions import EXAMPLE_RESPONSE
 from qa.chat.errors import DIFY, dialect_of
 from qa.schemas import EXAMPLE_QUESTION
 

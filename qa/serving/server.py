@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import signal
@@ -18,13 +17,15 @@ from fastapi import FastAPI
 
 from index.errors import ConfigError
 from qa.answering.links import address
-from qa.api import logs, workers
-from qa.api.access import is_loopback, keys_of
-from qa.api.allocator import share_heaps
-from qa.api.app import create_app
-from qa.api.connections import BoundedProtocol
-from qa.api.docs import DOCS
+from qa.api import logs
+from qa.api.access import keys_of
+from qa.api.addresses import BACKLOG, is_loopback, listen
 from qa.configuration.config import Config
+from qa.serving import supervisor
+from qa.serving.app import create_app
+from qa.serving.connections import BoundedProtocol
+from qa.serving.docs import DOCS
+from qa.serving.supervisor import share_heaps
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +33,6 @@ logger = logging.getLogger(__name__)
 # asked is waited for as long.
 _HEALTHCHECK_S = 20
 _LAST_WAIT_S = 1.0
-_BACKLOG = 512
-_LAST_PORT = 65535
 # An address may hold a question of the greatest length in full, percent-encoded, and be refused with a clear 422.
 _MAX_HEAD_BYTES = 1 << 20
 _OPEN = (
@@ -68,8 +67,8 @@ def serve(
             raise ConfigError(_OPEN.format(listener.getsockname()[0]))
         if server.workers > 1:
             create_app(config)  # what is wrong with the settings is to be told here, and once
-            app = workers.factory(bound_to(config, listener), _announcement(listener))
-            workers.supervise(_settings(config, app, factory=True), listener)
+            app = supervisor.factory(bound_to(config, listener), _announcement(listener))
+            supervisor.supervise(_settings(config, app, factory=True), listener)
         else:
             _run(make_server(config, listener), listener)
 
@@ -108,7 +107,7 @@ def _settings(config: Config, app: FastAPI | Callable[[], FastAPI], *, factory: 
         app,
         factory=factory,
         workers=server.workers,
-        backlog=1 if factory else _BACKLOG,
+        backlog=1 if factory else BACKLOG,
         timeout_worker_healthcheck=_HEALTHCHECK_S,
         log_config=None,
         log_level=logging.WARNING,
@@ -130,29 +129,3 @@ def bound_to(config: Config, listener: socket.socket) -> Config:
 def _announcement(listener: socket.socket) -> str:
     here = address(*listener.getsockname()[:2])
     return f"{here} answers questions; open it in a browser; the API is described at {here}{DOCS}"
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening TCP socket.
-
-    Raises:
-        ConfigError: the address is in use, not this machine's, or not allowed.
-    """
-    if not 0 <= port <= _LAST_PORT:
-        raise ConfigError(f"server.port: {port} is not a port; choose one from 0 to {_LAST_PORT} with --port")
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        made = socket.create_server(address, family=family, backlog=_BACKLOG)
-    except (OSError, UnicodeError) as exc:
-        raise ConfigError(_refusal(host, port, exc)) from exc
-    # asyncio sends without delay only on sockets that say they are TCP; otherwise each answer waits some 40 ms.
-    return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=made.detach())
-
-
-def _refusal(host: str, port: int, error: Exception) -> str:
-    number = error.errno if isinstance(error, OSError) else None
-    if number == errno.EADDRINUSE:
-        return f"server.port: {host}:{port} is in use; choose another with --port"
-    if number == errno.EACCES:
-        return f"server.port: this user may not listen on port {port}; choose one above 1023 with --port"
-    return f"server.host: {host!r} is not an address of this machine; choose another with --host"
