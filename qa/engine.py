@@ -27,8 +27,10 @@ from qa.answering.why_not import find_document, why_not
 from qa.configuration.config import Config, load_config
 from qa.schemas import (
     DEFAULT_TOP_K,
+    MAX_ANSWER_CHARS,
     MAX_QUERY_CHARS,
     MAX_TOP_K,
+    MAX_TURNS,
     AnswerKind,
     AskResponse,
     Delta,
@@ -180,7 +182,8 @@ class Engine:
         documents or written by the language model; None lets the model write where one is configured.
 
         Raises:
-            QueryError: the query is empty or too long, `top_k` is out of range, or there is no model to write.
+            QueryError: the query is empty or too long, `history` is too long or one of its turns is, `top_k` is out of
+                range, or there is no model to write.
         """
         return whole(self.stream(query, top_k=top_k, filters=filters, explain=explain, history=history, answer=answer))
 
@@ -204,7 +207,7 @@ class Engine:
             QueryError: as `ask`, when the first part is asked for.
         """
         started = time.perf_counter()
-        check(query, top_k)
+        check(query, top_k, history)
         kind = self.kind_of(answer)
         asked = self._asked(query, self._interpreted(query, history), top_k, filters, explain, started)
         if self.model and kind == "generated":
@@ -306,13 +309,22 @@ def _model(config: Config) -> LanguageModel | None:
     return LanguageModel(config.llm)
 
 
-def check(query: str, top_k: int) -> None:
-    """Raise QueryError when a question or `top_k` is not acceptable."""
-    if any("\ud800" <= char <= "\udfff" for char in query):
-        raise QueryError("query: holds half of a surrogate pair or bytes that are not UTF-8; send whole characters")
+def check(query: str, top_k: int, history: Sequence[Turn] = ()) -> None:
+    """Raise QueryError when a question, `top_k` or what was asked before is not acceptable; nothing else is read."""
+    _check_text("query", query, MAX_QUERY_CHARS)
     if not query.strip():
         raise QueryError("query: is empty; ask a question")
-    if len(query) > MAX_QUERY_CHARS:
-        raise QueryError(f"query: has {len(query)} characters; at most {MAX_QUERY_CHARS} are accepted")
     if not 1 <= top_k <= MAX_TOP_K:
         raise QueryError(f"top_k: must be from 1 to {MAX_TOP_K}, not {top_k}")
+    if len(history) > MAX_TURNS:
+        raise QueryError(f"history: has {len(history)} turns; at most {MAX_TURNS} are accepted, leave out the oldest")
+    for number, turn in enumerate(history):
+        _check_text(f"history.{number}.question", turn.question, MAX_QUERY_CHARS)
+        _check_text(f"history.{number}.answer", turn.answer, MAX_ANSWER_CHARS)
+
+
+def _check_text(field: str, text: str, max_chars: int) -> None:
+    if len(text) > max_chars:
+        raise QueryError(f"{field}: has {len(text)} characters; at most {max_chars} are accepted")
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise QueryError(f"{field}: holds half of a surrogate pair or bytes that are not UTF-8; send whole characters")

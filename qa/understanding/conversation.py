@@ -51,6 +51,10 @@ _THIS = re.compile("(?:(?<![应不就也都只活])该|此|[这那][个家座所
 _ADVERBS = re.compile("(?:一?共|总共|又|也|还|都|现在|目前|最后|后来|主要)*")
 _SUBJECTLESS = re.compile("什么时候|何时|几时|哪一?年|在哪|是(?!不是|否)|有(?:多少|几|哪|什么|没有|谁)")
 _MANNER = re.compile("为什么|为何|怎么|怎样|如何")
+# A question longer than this says what it is about; one that long is not taken apart either, which takes time that
+# grows with the square of it. Who or when is told at the beginning of an answer.
+_MAX_CHARS = 200
+_MAX_ANSWER_CHARS = 2000
 # A question in English of more words than this says what it is about.
 _MAX_IT_WORDS = 9
 _PLACE_KIND = re.compile("[省市县区州镇乡村]")
@@ -70,7 +74,7 @@ def interpret(question: str, history: Sequence[Turn], encode: Encode) -> str:
 
 
 def _alone(text: str, before: Turn | None, encode: Encode) -> str:
-    if before is None:
+    if before is None or max(len(text), len(before.question)) > _MAX_CHARS:
         return text
     previous = Utterance.of(before.question)
     folded = fold_text(text).strip()
@@ -84,8 +88,8 @@ def _alone(text: str, before: Turn | None, encode: Encode) -> str:
 def _new(folded: str, previous: Utterance) -> str:
     """The one thing that is new in an elliptical follow-up; empty when the question is not one."""
     if match := _ABOUT.fullmatch(folded):
-        (found,) = (part for part in match.groups() if part is not None)
-        new = _FRAME.sub("", found, count=1).strip()
+        (said,) = (part for part in match.groups() if part is not None)
+        new = _FRAME.sub("", said, count=1).strip()
         if not any(pattern.search(new) for pattern in (_ASKS, _THIS, _PERSON, _THING)):
             return new
     utterance = Utterance.of(folded)
@@ -232,12 +236,12 @@ def _common(whole: str, rest: str) -> int:
         word = re.split("[^a-z0-9]", rest)[0]
         return len(word) if word and word == re.split("[^a-z0-9]", whole)[-1] else 0
     lengths = range(min(len(whole), len(rest)), 0, -1)
-    found = next((length for length in lengths if whole[-length:] == rest[:length]), 0)
-    return found if found > 1 or _ONE_LETTER.match(rest) else 0
+    common = next((length for length in lengths if whole[-length:] == rest[:length]), 0)
+    return common if common > 1 or _ONE_LETTER.match(rest) else 0
 
 
 def _persons(previous: Utterance, before: Turn, utterance: Utterance, match: re.Match[str]) -> Referents:
-    for text in (before.answer, before.question):
+    for text in (before.answer[:_MAX_ANSWER_CHARS], before.question):
         folded = fold_text(text)
         for span in people(folded):
             yield folded[slice(*span)], match.span()
@@ -261,9 +265,9 @@ def _places(previous: Utterance, before: Turn, utterance: Utterance, match: re.M
 
 
 def _dates(previous: Utterance, before: Turn, utterance: Utterance, match: re.Match[str]) -> Referents:
-    for text in (before.answer, before.question):
-        if found := re.search(DATE, fold_text(text)):
-            yield found.group(), match.span()
+    for text in (before.answer[:_MAX_ANSWER_CHARS], before.question):
+        if date := re.search(DATE, fold_text(text)):
+            yield date.group(), match.span()
 
 
 def _with_subject(text: str, previous: Utterance) -> str:

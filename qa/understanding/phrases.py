@@ -11,7 +11,8 @@ from index.text.segmenter import PLAIN
 from index.text.tokens import FUNCTION_WORDS
 from index.types import Span
 
-NUMERAL = "[0-9零〇一二两三四五六七八九十百千]+"
+# Bounded, so that a flood of digits is not read to its end from each of them.
+NUMERAL = "[0-9零〇一二两三四五六七八九十百千]{1,12}"
 DATE = (
     f"(?:(?:19|20)[0-9]{{2}}(?:[年./-]?(?:{NUMERAL}(?:月份?|季度))?(?:{NUMERAL}[日号])?)?|{NUMERAL}(?:年|月份?|季度))"
 )

@@ -34,8 +34,13 @@ _EXCLUDING = re.compile("别给|不要|不是|不算|不含|除外|排除|别的
 _LATIN_WORD = re.compile("[a-z]+(?:['’][a-z]*)?")
 _PLACE_TAGS = frozenset({"ns", "nz"})
 _NAME_TAGS = frozenset({"nr", "nrt", "nrfg"})
+# A word of letters, digits and hyphens with both letters and digits in it, or a year. What comes before is skipped
+# for good (possessive), and a word is begun once: else a long one would be read anew from each of its characters.
 _CODE = re.compile(
-    "[a-z]*[0-9]+[a-z0-9-]*[a-z][a-z0-9-]*|[a-z]+-?[0-9]+[a-z0-9-]*|(?<![0-9])(?:19|20)[0-9]{2}(?=年|\\b)"
+    "(?<![a-z0-9-])(?:[a-z]++(?!-?[0-9])|-)*+"
+    "([a-z]++-?[0-9][a-z0-9-]*"  # gb18030, covid-19
+    "|[0-9]++[0-9-]*+[a-z][a-z0-9-]*)"  # 3d, 2019-ncov
+    "|(?<![0-9])((?:19|20)[0-9]{2})(?=年|\\b)"  # 2019
 )
 
 
@@ -93,7 +98,8 @@ class Question:
             for word, tag in self._tagged
             if tag in _PLACE_TAGS and len(word) > 1 and not VAGUE_PLACE.fullmatch(word) and self.segmenter.knows(word)
         ]
-        return list(dict.fromkeys([*found, *_CODE.findall(self.wanted)]))
+        codes = [match[1] or match[2] for match in _CODE.finditer(self.wanted)]
+        return list(dict.fromkeys([*found, *codes]))
 
     @cached_property
     def names(self) -> list[str]:
@@ -151,7 +157,7 @@ class Question:
         )
         return found[0] if found else ""
 
-    @property
+    @cached_property
     def asks_list(self) -> bool:
         """Whether an enumeration answers."""
         if self.kind == "list":
@@ -187,8 +193,12 @@ class Question:
 
     def defines(self, folded: str) -> bool:
         """Whether a text says what the thing is that a definition is asked of: it opens with it."""
-        subject = re.sub("^是|的?是?$", "", self.topic)
+        subject = self._subject
         return self.kind == "definition" and len(subject) > 1 and folded.lstrip('“"「《').startswith(subject)
+
+    @cached_property
+    def _subject(self) -> str:
+        return re.sub("^是|的?是?$", "", self.topic)
 
     def lacks(self, folded: str, fitting: Sequence[Span]) -> bool:
         """Whether a text can't answer because it holds nothing of the kind asked for.
@@ -218,8 +228,12 @@ class Question:
         if quantity.kind in ("share", "money"):
             return self.is_open or self.unit == quantity.unit == "块"
         if quantity.kind == "ordinal":
-            return bool(re.search("第几|前(?:多少|几)", self.wanted))
+            return self._asks_ordinal
         return quantity.kind == "count" and (not self.unit or counts_in(self.unit, quantity.unit))
+
+    @cached_property
+    def _asks_ordinal(self) -> bool:
+        return bool(re.search("第几|前(?:多少|几)", self.wanted))
 
     @cached_property
     def is_open(self) -> bool:
@@ -259,9 +273,9 @@ def _occurrences(word: str, text: str) -> Iterator[int]:
 def _split_exclusion(folded: str, segmenter: Segmenter) -> tuple[str, tuple[str, ...]]:
     """The parts of a question that ask, and the names in the parts that exclude."""
     parts = re.split("(?<=[,，。;；?？])", folded)
+    excluding = [part for part in parts if _EXCLUDING.search(part) and not re.search("是不是|要不要", part)]
     asking = [part for part in parts if not (_EXCLUDING.search(part) and not re.search("是不是|要不要", part))]
-    if not asking or len(asking) == len(parts) or not "".join(asking).strip(" ,，"):
+    if not excluding or not "".join(asking).strip(" ,，"):
         return folded, ()
-    excluding = [part for part in parts if part not in asking]
     names = [word for part in excluding for word, tag in segmenter.tag(part) if tag in _NAME_TAGS and len(word) > 1]
     return "".join(asking).strip(" ,，"), tuple(dict.fromkeys(names))
