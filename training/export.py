@@ -11,7 +11,7 @@ import numpy.typing as npt
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
-from index.encoder import pieces
+from index.encoder import unigram
 
 Vectors = npt.NDArray[np.float32]
 _MODULES = [
@@ -53,7 +53,7 @@ def write(folder: Path, tokenizer: Tokenizer, vectors: Vectors, card: str) -> No
     save_file({"embeddings": rows, "weights": scales}, fresh / "model.safetensors")
     (fresh / "model.safetensors").chmod(0o644)
     tokenizer.save(str(fresh / "tokenizer.json"), pretty=False)
-    pieces.write(fresh)
+    unigram.write(fresh)
     config = {
         "model_type": "model2vec",
         "architectures": ["StaticModel"],

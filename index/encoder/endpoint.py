@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from index.encoder.base import EncoderOptions, Vectors, encode_worded
-from index.encoder.prompts import Prompts, prompts_of
+from index.encoder.base import EncoderOptions, Prompts, Vectors, encode_worded, prompts_of
 from index.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -84,9 +83,9 @@ class EndpointEncoder:
 
     def _encode_query(self, text: str) -> Vectors:
         prompt = self.prompts.query.text
-        found: Vectors = encode_worded([text], self.dim, lambda worded: self._encode(worded, prompt, _QUERY_ATTEMPTS))
-        found.setflags(write=False)
-        vector: Vectors = found[0]
+        encoded: Vectors = encode_worded([text], self.dim, lambda worded: self._encode(worded, prompt, _QUERY_ATTEMPTS))
+        encoded.setflags(write=False)
+        vector: Vectors = encoded[0]
         return vector
 
     def _encode(self, texts: list[str], prompt: str, attempts: int) -> Vectors:

@@ -13,11 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from index.encoder.base import Vectors, row_sums, unit_length
-from index.encoder.pieces import Pieces
-from index.encoder.prompts import Prompts
-from index.encoder.stretches import Ids, Stretches, flat
-from index.encoder.tensors import mapped
+from index.encoder.base import Prompts, Vectors, row_sums, unit_length
+from index.encoder.unigram import Ids, Stretches, UnigramTrie, flat, mapped
 from index.errors import EncoderError
 from index.text.fold import fold_text
 
@@ -56,9 +53,9 @@ class StaticEncoder:
             return mapped(self._folder / "model.safetensors", "embeddings", "weights")
 
     @cached_property
-    def _pieces(self) -> Pieces:
+    def _pieces(self) -> UnigramTrie:
         with self._reading():
-            return Pieces(self._folder)
+            return UnigramTrie(self._folder)
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:

@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from index.encoder.base import EncoderOptions, Vectors, encode_worded
-from index.encoder.prompts import Prompt, Prompts, prompts_of
+from index.encoder.base import EncoderOptions, Prompt, Prompts, Vectors, encode_worded, prompts_of
 from index.errors import EncoderError
 
 logger = logging.getLogger(__name__)
@@ -144,15 +143,15 @@ def local_folder(model: str) -> Path | None:
     # Names without an owner are those of sentence-transformers itself, or of the first transformer models.
     for name in [model] if "/" in model else [f"sentence-transformers/{model}", model]:
         try:
-            found = snapshot_download(
+            snapshot = snapshot_download(
                 name, cache_dir=os.environ.get("SENTENCE_TRANSFORMERS_HOME"), local_files_only=True
             )
         except LocalEntryNotFoundError:
             continue
         except HFValidationError as exc:
             raise EncoderError(f"encoder.model: {model!r} is neither a folder nor a hub name; {_HOW}") from exc
-        if any(Path(found).rglob("*.safetensors")) or any(Path(found).rglob("*.bin")):
-            return Path(found)
+        if any(Path(snapshot).rglob("*.safetensors")) or any(Path(snapshot).rglob("*.bin")):
+            return Path(snapshot)
     return None
 
 

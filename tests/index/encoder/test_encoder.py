@@ -13,8 +13,8 @@ from model2vec import StaticModel
 from tokenizers import Tokenizer
 
 from index.encoder import BUNDLED_FOLDER, StaticEncoder, load_encoder
-from index.encoder.pieces import Pieces
 from index.encoder.transformer import TransformerEncoder
+from index.encoder.unigram import UnigramTrie
 from index.errors import EncoderError
 from index.text.fold import fold_text
 from tests.conftest import seed
@@ -78,7 +78,7 @@ def test_a_folder_is_loaded_through_sentence_transformers() -> None:
 @pytest.fixture(scope="module")
 def cuts() -> Callable[[str], tuple[list[int], list[int]]]:
     """The pieces of a text as the short way and as the tokenizer finds them."""
-    pieces, tokenizer = Pieces(BUNDLED_FOLDER), Tokenizer.from_file(str(BUNDLED_FOLDER / "tokenizer.json"))
+    pieces, tokenizer = UnigramTrie(BUNDLED_FOLDER), Tokenizer.from_file(str(BUNDLED_FOLDER / "tokenizer.json"))
     tokenizer.normalizer = None
 
     def cut(text: str) -> tuple[list[int], list[int]]:

@@ -12,11 +12,9 @@ from tokenizers import Tokenizer
 
 from index.chunking.passages import split
 from index.chunking.sentences import clauses
-from index.encoder import BUNDLED_FOLDER, StaticEncoder, row_sums
+from index.encoder import BUNDLED_FOLDER, StaticEncoder, row_sums, unigram
 from index.encoder import static as static_module
-from index.encoder import stretches as stretches_module
-from index.encoder.pieces import Pieces
-from index.encoder.stretches import Stretches
+from index.encoder.unigram import Stretches, UnigramTrie
 from index.indexing.digest import digest
 from index.indexing.embeddings import Embedder
 from index.indexing.units import embed
@@ -50,8 +48,8 @@ def tokenizer() -> Tokenizer:
 @pytest.fixture(params=["first", "later"])
 def stretches(tokenizer: Tokenizer, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Stretches:
     if request.param == "later":
-        monkeypatch.setattr(stretches_module, "_FEW", 0)
-    return Stretches(Pieces(BUNDLED_FOLDER), lambda: tokenizer)
+        monkeypatch.setattr(unigram, "_FEW", 0)
+    return Stretches(UnigramTrie(BUNDLED_FOLDER), lambda: tokenizer)
 
 
 def told_apart(stretches: Stretches, texts: list[str]) -> list[list[int]]:
@@ -70,7 +68,7 @@ def test_the_tokenizer_gives_the_same_ids(stretches: Stretches, tokenizer: Token
 
 def test_what_is_known_is_forgotten_when_it_is_much(stretches: Stretches, monkeypatch: pytest.MonkeyPatch) -> None:
     before = told_apart(stretches, TEXTS)
-    monkeypatch.setattr(stretches_module, "_MAX_KNOWN", 10)
+    monkeypatch.setattr(unigram, "_MAX_KNOWN", 10)
     assert told_apart(stretches, TEXTS) == before
     assert told_apart(stretches, TEXTS[:3]) == before[:3]
     assert len(stretches._known) < 100
