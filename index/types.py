@@ -28,6 +28,41 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Caption:
+    """The caption of the table that fills `text[start:end]`; it belongs to each of its rows."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadText:
+    """What a parser makes of a document. All offsets refer to `text`.
+
+    `encoding` is None where the format fixes it. `pages` are the offsets at which the pages begin, empty where the
+    format has none. `member` is the path within the file, for a document inside an archive or a message. `sections`
+    are its passages once it is cut, None before.
+    """
+
+    text: str
+    encoding: str | None = None
+    pages: tuple[int, ...] = ()
+    captions: tuple[Caption, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    member: str = ""
+    sections: tuple[Section, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A file, or a member of one, that could not be read. `reason` says why and what to do."""
+
+    reason: str
+    member: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """What the splitter makes of a stretch of text: a passage without its place in a store.
 

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from index.chunking.passages import split as passages_of
+from index.indexing.digest import embed
 from index.indexing.embeddings import Advance, Embedder
-from index.indexing.units import embed
 from index.store.codes import decode
 from index.text.fold import fold_text
 from training.sources import held_out

@@ -10,14 +10,14 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from index.chunking.damage import find_damage
 from index.chunking.lines import Paragraph
 from index.chunking.numbering import bare, is_piece
 from index.chunking.sentences import chunks, sentences
 from index.chunking.structure import paragraphs
 from index.chunking.titles import context, is_front_matter, is_short, opens_article, signature
-from index.parsing.found import Caption, ReadText
 from index.text.fold import HIDDEN
-from index.types import Notice, Section, Span
+from index.types import Caption, Notice, ReadText, Section, Span
 
 # About three sentences: long enough to carry a subject, short enough that its figures belong together.
 MAX_PASSAGE_CHARS = 300
@@ -45,6 +45,14 @@ class _Article:
     @property
     def heading_path(self) -> tuple[str, ...]:
         return tuple(name for name in self.headings.values() if name and name not in self.title)
+
+
+def with_passages(read: ReadText) -> ReadText:
+    """A document with its passages and what to be wary of in them; one that is cut already stays as it is."""
+    if read.sections is not None:
+        return read
+    sections = place(split(read.text), read, find_damage(read.text))
+    return replace(read, sections=tuple(sections), notices=(*read.notices, *damage_notices(read.text, sections)))
 
 
 def split(text: str) -> list[Section]:

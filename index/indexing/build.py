@@ -23,11 +23,10 @@ from index.indexing.folders import (
     remembered_roots,
     roots,
 )
-from index.indexing.ingest import Gone, Intake, Known, by_file
-from index.indexing.pipeline import Pipeline
+from index.indexing.ingest import Gone, Intake, Known, Pipeline, by_file
 from index.indexing.report import SyncReport
 from index.indexing.workers import Workers
-from index.parsing.isolated import Reader
+from index.parsing.isolated import IsolatedParser
 from index.store import Changes, Place, Store, Writer
 from index.store.local import Settings
 from index.store.opening import LocalPlace
@@ -72,7 +71,7 @@ def sync(
         _workers(encoder, segmenter, ray) as workers,
         place.writing(Settings(encoder.fingerprint, segmenter), lambda: encoder.dim, rebuild=rebuild) as writer,
         closing(Embedder(encoder, data_dir)) as embedder,
-        Reader() as reader,
+        IsolatedParser() as parser,
     ):
         known = _known(writer.database, listing, corpus, only)
         going = _gone(known, listing, only, base)
@@ -81,7 +80,7 @@ def sync(
             _refuse_vanished(met, remembered_roots(data_dir), known, going, base, rebuild=rebuild)
         gone = Gone(going)
         with Pipeline(writer.database, embedder, workers) as pipeline:
-            intake = Intake(writer, pipeline, reader, gone, report)
+            intake = Intake(writer, pipeline, parser, gone, report)
             for number, file in enumerate(listing.files):
                 # Where embedding is slow and done here a file is told of when its turn comes, else when it is stored.
                 advance = _within(file, number, len(listing.files), progress) if told_ahead else None

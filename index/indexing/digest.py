@@ -5,23 +5,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice, starmap
 from operator import attrgetter
 from typing import Any
 
-from index.chunking.damage import find_damage
-from index.chunking.passages import clean, damage_notices, place, split
-from index.encoder import Encoder
-from index.indexing.embeddings import Advance, Asked, Embedder, HalfVectors, Memory
-from index.indexing.units import embed
+import numpy as np
+
+from index.chunking.passages import clean, with_passages
+from index.chunking.sentences import clauses
+from index.encoder import Encoder, Vectors, row_sums, unit_length
+from index.indexing.embeddings import Advance, Embedder, HalfVectors, KnownVectors, WantedTexts
 from index.parsing import ReadText
+from index.store.codes import encode, width
 from index.store.lexical import Entry
 from index.store.rows import PassageText, Units
+from index.store.vectors import UNITS_PER_PASSAGE
+from index.text.fold import HIDDEN
 from index.text.segmenter import Segmenter
 from index.text.tokens import token_lines
-from index.types import Notice, Section
+from index.types import Notice, Section, Span
+
+MIN_UNIT_CHARS = 12
+# Beside 1 for the unit itself; 0.3 to 0.5 measured alike.
+CONTEXT_SHARE = 0.3
+# So many are in memory as float32 at once; enough for an encoder to find texts of like length among them.
+_BATCH_UNITS = 16384
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +54,116 @@ def _digest_of(sections: list[Any], units: list[Any], notices: tuple[Notice, ...
     return Digest(list(starmap(Section, sections)), list(starmap(Units, units)), notices)
 
 
-def digest(found: ReadText, embedder: Embedder, advance: Advance | None = None) -> Digest:
+def digest(text: ReadText, embedder: Embedder, advance: Advance | None = None) -> Digest:
     """The passages of a text; `advance` is told how much of it is embedded.
 
     Raises:
         EncoderError: see `index.encoder`.
     """
-    return _digests([found], embedder, advance)[0]
+    return _digests([text], embedder, advance)[0]
 
 
 def _digests(texts: Sequence[ReadText], embedder: Embedder, advance: Advance | None = None) -> list[Digest]:
     """What each text holds; they are embedded together, which takes less time than one after the other."""
-    sections = [place(split(found.text), found, find_damage(found.text)) for found in texts]
-    passages = ((found.text, section) for found, own in zip(texts, sections, strict=True) for section in own)
-    units = iter(embed(passages, embedder, advance))
+    own = [(read.text, list(read.sections or ()), read.notices) for read in map(with_passages, texts)]
+    units = iter(embed(((text, section) for text, sections, _ in own for section in sections), embedder, advance))
+    return [Digest(sections, list(islice(units, len(sections))), notices) for _, sections, notices in own]
+
+
+def embed(passages: Iterable[tuple[str, Section]], embedder: Embedder, advance: Advance | None = None) -> list[Units]:
+    """The embedded units of passages, each given with its document's text; `advance` is told how many are done.
+
+    A unit's vector also holds a share of its passage and of the title and headings above it: the clause alone seldom
+    says which place or year it speaks of.
+    """
+    batches = list(_unit_batches(_cut(text, section) for text, section in passages))
+    total = sum(batch.size for batch in batches)
+    embedded: list[Units] = []
+    done = 0
+    for batch in batches:
+        embedded += _units(batch, embedder.encode(batch.texts, _beyond(done, total, advance)))
+        done += batch.size
+    return embedded
+
+
+def _beyond(before: int, total: int, advance: Advance | None) -> Advance | None:
+    """Progress with a batch as progress with the whole."""
+    return (lambda done, _: advance(before + done, total)) if advance else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A passage's clean text, the spans of its units in it, and what stands above it."""
+
+    passage: str
+    spans: list[Span]
+    context: str
+
+
+@dataclass(frozen=True, slots=True)
+class _UnitBatch:
+    """Passages that are embedded together; `contexts` numbers the distinct headings above them."""
+
+    cuts: list[_Cut]
+    contexts: dict[str, int]
+
+    @classmethod
+    def of(cls, cuts: list[_Cut]) -> _UnitBatch:
+        return cls(cuts, {context: number for number, context in enumerate(dict.fromkeys(cut.context for cut in cuts))})
+
+    @property
+    def size(self) -> int:
+        return len(self.contexts) + sum(len(cut.spans) for cut in self.cuts)
+
+    @property
+    def texts(self) -> list[str]:
+        units = (cut.passage[start:end].replace(HIDDEN, "") for cut in self.cuts for start, end in cut.spans)
+        return [*self.contexts, *units]
+
+
+def _cut(text: str, section: Section) -> _Cut:
+    passage = clean(text[section.start : section.end], section.start, section.hidden)
+    return _Cut(passage, unit_spans(passage), "\n".join([section.title, *section.heading_path, *section.context]))
+
+
+def _unit_batches(cuts: Iterable[_Cut]) -> Iterator[_UnitBatch]:
+    """Some thousand units at a time."""
+    batch: list[_Cut] = []
+    units = 0
+    for cut in cuts:
+        batch.append(cut)
+        units += len(cut.spans)
+        if units >= _BATCH_UNITS:
+            yield _UnitBatch.of(batch)
+            batch, units = [], 0
+    if batch:
+        yield _UnitBatch.of(batch)
+
+
+def _units(batch: _UnitBatch, encoded: Vectors) -> list[Units]:
+    """The units of a batch's passages, from the vectors of its texts `(batch.size, dim)`."""
+    own = encoded[len(batch.contexts) :]
+    counts = np.array([len(cut.spans) for cut in batch.cuts], dtype=np.int64)
+    headings = encoded.take([batch.contexts[cut.context] for cut in batch.cuts], axis=0)
+    wholes = unit_length(row_sums(own, np.arange(len(own)), counts))
+    around = (wholes + headings).repeat(counts, axis=0)
+    codes = encode(unit_length(own + CONTEXT_SHARE * around))
+    ends = (np.cumsum(counts) * width(encoded.shape[1])).tolist()
     return [
-        Digest(own, list(islice(units, len(own))), (*found.notices, *damage_notices(found.text, own)))
-        for found, own in zip(texts, sections, strict=True)
+        Units(tuple(cut.spans), codes[start:end]) for cut, start, end in zip(batch.cuts, [0, *ends], ends, strict=False)
     ]
+
+
+def unit_spans(text: str) -> list[Span]:
+    """Clauses of a passage's clean text; crumbs are joined to the clause before them on the same line."""
+    spans: list[Span] = []
+    for start, end in clauses(text):
+        is_crumb = bool(spans) and (end - start < MIN_UNIT_CHARS or spans[-1][1] - spans[-1][0] < MIN_UNIT_CHARS)
+        if is_crumb and "\n" not in text[spans[-1][1] : start]:
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((start, end))
+    return spans[:UNITS_PER_PASSAGE]
 
 
 def article_words(articles: Sequence[Sequence[PassageText]], segmenter: Segmenter) -> list[tuple[list[Entry], Entry]]:
@@ -82,13 +184,13 @@ def article_words(articles: Sequence[Sequence[PassageText]], segmenter: Segmente
         own = lines[shown[text.row]]
         return own + " ".join(contexts[around[text.row]].difference(own.split()))
 
-    found = []
+    words: list[tuple[list[Entry], Entry]] = []
     for texts in articles:
         first = texts[0]
         whole = "".join([lines[first.title], *(lines[shown[text.row]] for text in texts)])
         entries = [Entry(text.row, text.document_row, tokens_of(text)) for text in texts]
-        found.append((entries, Entry(first.article, first.document_row, whole)))
-    return found
+        words.append((entries, Entry(first.article, first.document_row, whole)))
+    return words
 
 
 Remembered = tuple[list[Digest], dict[bytes, HalfVectors]]
@@ -107,18 +209,18 @@ class Work:
 
     def embedded(self, texts: Sequence[ReadText]) -> set[bytes]:
         """By digest, the texts whose vectors `digests` takes; see `index.indexing.embeddings`."""
-        asked = Asked()
-        embedder = Embedder(self._encoder, cache=asked)
+        wanted = WantedTexts()
+        embedder = Embedder(self._encoder, cache=wanted)
         for text in texts:
             digest(text, embedder)
-        return asked.texts
+        return wanted.texts
 
     def digests_with(self, given: tuple[Sequence[ReadText], dict[bytes, HalfVectors]]) -> Remembered:
         """Digests of texts, made with the vectors that are known, and the vectors that were not."""
         texts, known = given
-        memory = Memory(known)
-        embedder = Embedder(self._encoder, cache=memory)
-        return [digest(text, embedder) for text in texts], memory.fresh
+        vectors = KnownVectors(known)
+        embedder = Embedder(self._encoder, cache=vectors)
+        return [digest(text, embedder) for text in texts], vectors.fresh
 
     def words(self, articles: Sequence[Sequence[PassageText]]) -> list[tuple[list[Entry], Entry]]:
         return article_words(articles, self._segmenter)

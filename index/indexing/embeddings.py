@@ -53,7 +53,7 @@ class Cache(Protocol):
         """Keep vectors by digest of their text; they are safe when this returns."""
 
 
-class Memory:
+class KnownVectors:
     """Vectors in memory; `fresh` are those that were added."""
 
     def __init__(self, known: dict[bytes, HalfVectors]) -> None:
@@ -69,16 +69,16 @@ class Memory:
         self.fresh |= added
 
 
-class Asked:
+class WantedTexts:
     """No vectors, but `texts` are those that vectors were asked for; none has to be made."""
 
     def __init__(self) -> None:
         self.texts: set[bytes] = set()
 
     def find(self, texts: Iterable[bytes]) -> dict[bytes, HalfVectors]:
-        found = set(texts)
-        self.texts |= found
-        return dict.fromkeys(found, np.zeros(1, dtype=np.float16))
+        wanted = set(texts)
+        self.texts |= wanted
+        return dict.fromkeys(wanted, np.zeros(1, dtype=np.float16))
 
     def add(self, vectors: Iterable[tuple[bytes, HalfVectors]]) -> None:
         """Not called, as all is known."""
@@ -100,22 +100,22 @@ class EmbeddingCache:
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(_SCHEMA)
             self._connection.execute("INSERT OR IGNORE INTO models (fingerprint) VALUES (?)", (fingerprint,))
-            found = self._connection.execute("SELECT id FROM models WHERE fingerprint = ?", (fingerprint,))
-            self._model = int(found.fetchone()[0])
+            ids = self._connection.execute("SELECT id FROM models WHERE fingerprint = ?", (fingerprint,))
+            self._model = int(ids.fetchone()[0])
 
     def close(self) -> None:
         self._connection.close()
 
     def find(self, texts: Iterable[bytes]) -> dict[bytes, HalfVectors]:
-        found: dict[bytes, HalfVectors] = {}
+        known: dict[bytes, HalfVectors] = {}
         with self._meaning():
             for some in _batches(texts, _LOOKUP):
                 rows = self._connection.execute(
                     f"SELECT text, vector FROM vectors WHERE model = ? AND text IN ({','.join('?' * len(some))})",
                     (self._model, *some),
                 )
-                found.update((text, np.frombuffer(vector, dtype="<f2")) for text, vector in rows)
-        return found
+                known.update((text, np.frombuffer(vector, dtype="<f2")) for text, vector in rows)
+        return known
 
     def add(self, vectors: Iterable[tuple[bytes, HalfVectors]]) -> None:
         rows = [(self._model, text, vector.astype("<f2").tobytes()) for text, vector in vectors]
@@ -149,8 +149,7 @@ class Embedder:
 
     def __init__(self, encoder: Encoder, data_dir: Path | None = None, cache: Cache | None = None) -> None:
         self._encoder = encoder
-        is_kept = encoder.is_slow and data_dir is not None
-        self._file = EmbeddingCache(data_dir / FILE, encoder.fingerprint) if is_kept and data_dir else None
+        self._file = EmbeddingCache(data_dir / FILE, encoder.fingerprint) if encoder.is_slow and data_dir else None
         self.cache = cache or self._file
 
     def close(self) -> None:
@@ -170,10 +169,10 @@ class Embedder:
             EncoderError: see `index.encoder`; what was encoded until then is kept.
         """
         if not self._encoder.is_slow:
-            found = self._encoder.encode_documents(texts)
+            vectors = self._encoder.encode_documents(texts)
             if advance:
                 advance(len(texts), len(texts))
-            return found
+            return vectors
         digests = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
         places: dict[bytes, list[int]] = {}
         for place, digest in enumerate(digests):
@@ -190,9 +189,9 @@ class Embedder:
         for batch in _batches(missing, self._encoder.batch_size):
             fresh = self._encoder.encode_documents([texts[places[digest][0]] for digest in batch])
             if self.cache:
-                kept = fresh.astype(np.float16)
-                self.cache.add(zip(batch, kept, strict=True))
-                fresh = kept.astype(np.float32)  # as it will be read the next time
+                half = fresh.astype(np.float16)
+                self.cache.add(zip(batch, half, strict=True))
+                fresh = half.astype(np.float32)  # as it will be read the next time
             for digest, vector in zip(batch, fresh, strict=True):
                 vectors[places[digest]] = vector
                 done += len(places[digest])

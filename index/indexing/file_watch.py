@@ -47,10 +47,10 @@ def _until_folders_change(
 ) -> Iterator[None]:
     """Like `changes`; ends when other folders are there than those in `present`."""
     is_first = True
-    for found in _ticks(present, stop, is_polling):
+    for changed in _ticks(present, stop, is_polling):
         if stop.is_set() or (not is_first and _identities(folders) != present):
             return
-        if is_first or any(is_relevant(path) for path in found):
+        if is_first or any(is_relevant(path) for path in changed):
             is_first = False
             yield
 
@@ -63,7 +63,7 @@ def _ticks(folders: Iterable[Path], stop: Event, is_polling: bool | None) -> Ite
         while not stop.wait(_TICK_MS / 1000):
             yield []
         return
-    for found in watch(
+    for events in watch(
         *watched,
         watch_filter=None,
         debounce=_LONGEST_MS,
@@ -74,16 +74,16 @@ def _ticks(folders: Iterable[Path], stop: Event, is_polling: bool | None) -> Ite
         force_polling=is_polling,
         ignore_permission_denied=True,
     ):
-        yield [Path(path) for _, path in found]
+        yield [Path(path) for _, path in events]
 
 
 def _identities(folders: Iterable[Path]) -> dict[Path, tuple[int, int]]:
     """Which folders are there, and which folder each is: one that was put in another's place differs."""
-    found = {}
+    identities = {}
     for folder in folders:
         try:
             status = os.stat(folder)
         except OSError:
             continue
-        found[folder] = (status.st_dev, status.st_ino)
-    return found
+        identities[folder] = (status.st_dev, status.st_ino)
+    return identities

@@ -109,8 +109,8 @@ def _walk(root: str, ours: str, listing: Listing, limits: Set[Path] = frozenset(
     while folders:
         folder = folders.pop()
         try:
-            with os.scandir(folder) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
+            with os.scandir(folder) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name)
         except OSError as exc:
             yield folder, f"{exc.strerror}; what was read from it before stays in the index"
             listing.unreadable.append(Path(folder))

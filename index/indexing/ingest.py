@@ -1,25 +1,33 @@
-"""One file into the index: what it holds becomes documents, what can't be read is noted with its reason."""
+"""Files into the index: what they hold becomes documents, what can't be read is noted with its reason.
+
+`Intake` decides what is to be done with a file, `Pipeline` does it in order, many steps in one transaction, while other
+processes digest what comes next.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Mapping
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 
-from index.errors import ReadError
-from index.indexing.digest import Digest
-from index.indexing.embeddings import Advance
+from index.errors import EncoderError, ReadError
+from index.indexing.digest import Digest, digest
+from index.indexing.embeddings import Advance, Embedder
 from index.indexing.folders import File, document_id
-from index.indexing.pipeline import Pipeline
 from index.indexing.report import Remark, SyncReport
+from index.indexing.workers import Workers
 from index.parsing import MAX_FILE_BYTES, ReadText, Unread, ocr
-from index.parsing.isolated import Reader
-from index.store import Writer
+from index.parsing.isolated import IsolatedParser
+from index.store import Changes, Writer
 from index.types import Document, KnownFile, Skipped
 
 # A file changed this shortly before it was read may change again without its time stamp showing it.
@@ -27,6 +35,13 @@ _RACY_NS = 2_000_000_000
 # The time stamp of what is noted while a file is being read: no file looks like this, so a run that is cut short
 # reads it again.
 _UNSETTLED = -1
+# Texts that one process digests in one go: large enough that handing them over costs little.
+_BATCH_CHARS = 30_000
+# Before so much has come the other processes are not worth starting.
+_MUCH_CHARS = 1_000_000
+# So many characters, or so many seconds, are one transaction.
+_TOGETHER_CHARS = 300_000
+_TOGETHER_S = 0.3
 _KEPT = "; its last version stays in the index"
 
 
@@ -73,14 +88,129 @@ class Gone:
         return self._files.items()
 
 
+@dataclass(slots=True)
+class _TextBatch:
+    """Texts on their way through one process."""
+
+    texts: list[ReadText] = field(default_factory=list)
+    chars: int = 0
+    digests: Future[list[Digest]] | None = None
+
+
+class Pipeline:
+    """Steps are taken in the order in which they are handed in; those that wait for a digest hold up the rest.
+
+    As a context manager it takes all steps before it ends, also when an error ends it that came with a later one.
+    """
+
+    def __init__(self, database: Changes, embedder: Embedder, workers: Workers) -> None:
+        self._database = database
+        self._embedder = embedder
+        self._workers = workers
+        self._steps: deque[tuple[int, Callable[[], object]]] = deque()
+        self._batch = _TextBatch()
+        self._told: list[Callable[[], object]] = []
+        self._waiting_chars = self._seen_chars = 0
+        self._stored_at = time.monotonic()
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if error is None or isinstance(error, Exception):
+            self._take(0)
+
+    def then(self, step: Callable[[], object]) -> None:
+        """Take a step when those before it have been taken."""
+        self._steps.append((0, step))
+        if not self._waiting_chars:
+            self._take_if_due()
+
+    def tell(self, told: Callable[[], object]) -> None:
+        """Tell of progress when the steps before it are stored."""
+        self.then(partial(self._told.append, told))
+
+    def digest(self, text: ReadText, store: Callable[[Digest], None], advance: Advance | None = None) -> None:
+        """Digest a text, and `store` what comes of it in its turn; `advance` is told how much of it is embedded.
+
+        Raises:
+            EncoderError: of this text, or of an earlier one.
+        """
+        chars = len(text.text)
+        self._seen_chars += chars
+        if self._is_handed_over:
+            self._hand_over(text, store)
+        else:
+            self._steps.append((chars, partial(store, digest(text, self._embedder, advance))))
+        self._waiting_chars += chars
+        self._take_if_due()
+
+    @property
+    def _is_handed_over(self) -> bool:
+        return self._workers.is_started or bool(self._workers.count and self._seen_chars > _MUCH_CHARS)
+
+    def _hand_over(self, text: ReadText, store: Callable[[Digest], None]) -> None:
+        batch, number = self._batch, len(self._batch.texts)
+        batch.texts.append(text)
+        batch.chars += len(text.text)
+
+        def take() -> None:
+            if batch.digests is None:
+                self._submit()
+            assert batch.digests is not None
+            store(batch.digests.result()[number])
+
+        self._steps.append((len(text.text), take))
+        if batch.chars >= _BATCH_CHARS:
+            self._submit()
+
+    def _submit(self) -> None:
+        texts, cache = self._batch.texts, self._embedder.cache
+        workers = self._workers
+        self._batch.digests = workers.digests(texts, cache) if cache else workers.submit("digests", texts)
+        self._batch = _TextBatch()
+
+    def _take_if_due(self) -> None:
+        if self._is_handed_over:
+            # What is under way stays, so that the other processes have no pause.
+            under_way = self._workers.ahead * _BATCH_CHARS
+            if self._waiting_chars > under_way + _TOGETHER_CHARS:
+                self._take(under_way)
+        elif self._waiting_chars > _TOGETHER_CHARS or time.monotonic() - self._stored_at > _TOGETHER_S:
+            self._take(0)
+
+    def _take(self, left_chars: int) -> None:
+        """Take steps until so many characters are left, in one transaction."""
+        failed: EncoderError | None = None
+        steps, self._steps = self._steps, deque()  # after an error nothing is taken that came later
+        with self._database.together():
+            while steps and (self._waiting_chars > left_chars or not left_chars):
+                chars, step = steps.popleft()
+                self._waiting_chars -= chars
+                try:
+                    step()
+                except EncoderError as exc:
+                    failed = exc
+                    break
+        if failed:
+            raise failed
+        self._steps = steps
+        self._stored_at = time.monotonic()
+        told, self._told = self._told, []
+        for tell in told:
+            tell()
+
+
 class Intake:
     """Takes files into the index that `writer` writes, and notes what it did in `report`."""
 
-    def __init__(self, writer: Writer, pipeline: Pipeline, reader: Reader, gone: Gone, report: SyncReport) -> None:
+    def __init__(
+        self, writer: Writer, pipeline: Pipeline, parser: IsolatedParser, gone: Gone, report: SyncReport
+    ) -> None:
         self._database = writer.database
         self._pipeline = pipeline
         self._advance: Advance | None = None
-        self._reader = reader
+        self._parser = parser
         self._gone = gone
         self._report = report
 
@@ -136,18 +266,19 @@ class Intake:
         before = {info.id: info for info in known.documents}
         present: set[str] = set()
         skipped: list[Skipped] = []
-        for found in self._reader.contents(file.path, data):
-            place = f"{file.shown}/{found.member}" if found.member else file.shown
-            id = document_id(file.collection, f"{file.relative}/{found.member}") if found.member else file.id
+        for content in self._parser.contents(file.path, data):
+            member = content.member
+            place = f"{file.shown}/{member}" if member else file.shown
+            id = document_id(file.collection, f"{file.relative}/{member}") if member else file.id
             if id in present:
-                found = Unread("is the second file of this name in its archive; rename one", found.member)
-            if isinstance(found, Unread):
-                kept = {id} & before.keys() if found.member else before.keys()
-                suffix = _KEPT if kept - present else ""
-                skipped.append(replace(record, path=place, reason=found.reason + suffix))
-                present |= kept
+                content = Unread("is the second file of this name in its archive; rename one", member)
+            if isinstance(content, Unread):
+                staying = {id} & before.keys() if member else before.keys()
+                suffix = _KEPT if staying - present else ""
+                skipped.append(replace(record, path=place, reason=content.reason + suffix))
+                present |= staying
             else:
-                self._pipeline.digest(found, partial(self._put, id, file, place, found, record), self._advance)
+                self._pipeline.digest(content, partial(self._put, id, file, place, content, record), self._advance)
                 (self._report.changed if id in before else self._report.added).append(place)
             present.add(id)
         for gone in before.keys() - present:
@@ -157,19 +288,19 @@ class Intake:
             self._pipeline.then(partial(self._database.skip, file.id, skipped))
         self._report.skipped.extend(f"{item.path}: {item.reason}" for item in skipped)
 
-    def _put(self, id: str, file: File, shown: str, found: ReadText, record: Skipped, digest: Digest) -> None:
+    def _put(self, id: str, file: File, shown: str, read: ReadText, record: Skipped, digest: Digest) -> None:
         document = Document(
             id=id,
             file=file.id,
             collection=file.collection,
             path=shown,
             title=digest.sections[0].title,
-            text=found.text,
+            text=read.text,
             sha256=record.sha256,
             size=record.size,
             mtime_ns=record.mtime_ns,
             read_at=record.read_at,
-            encoding=found.encoding,
+            encoding=read.encoding,
             notices=digest.notices,
         )
         self._database.put(document, digest.sections, digest.units)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from itertools import islice
 from pathlib import Path
@@ -21,7 +21,9 @@ from typing import Any, TypeVar
 
 from index.encoder import Encoder
 from index.errors import CitedQAError
-from index.indexing.digest import Work
+from index.indexing.digest import Digest, Remembered, Work
+from index.indexing.embeddings import Cache
+from index.parsing import ReadText
 from index.text.segmenter import Segmenter
 
 T = TypeVar("T")
@@ -88,6 +90,26 @@ class Workers:
         while waiting:
             yield waiting.popleft().result()
 
+    def digests(self, texts: Sequence[ReadText], cache: Cache) -> Future[list[Digest]]:
+        """The digests of texts, to come. What is not known of their vectors is added to `cache` before they do.
+
+        The other processes don't have the vectors that are kept here: they are sent those that they need. They split
+        the texts twice, first to say what they would embed: next to a slow encoder that costs little.
+        """
+        digests: Future[list[Digest]] = Future()
+
+        def ask(wanted: Future[set[bytes]]) -> None:
+            known = cache.find(wanted.result())
+            _then(self.submit("digests_with", (texts, known)), keep, digests)
+
+        def keep(embedded: Future[Remembered]) -> None:
+            result, fresh = embedded.result()
+            cache.add(fresh.items())
+            digests.set_result(result)
+
+        _then(self.submit("embedded", texts), ask, digests)
+        return digests
+
     def _start(self) -> None:
         # -P: a folder named `index` where the user stands must not stand in for ours.
         path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -111,13 +133,25 @@ class Workers:
                 name, batch, future = task
                 try:
                     send(requests, (name, batch))
-                    found = pickle.load(answers)  # noqa: S301 - our own process, which runs no parser
+                    answer = pickle.load(answers)  # noqa: S301 - our own process, which runs no parser
                 except (OSError, EOFError, pickle.UnpicklingError, ValueError):
-                    found = _done(self._work, name, batch)
-                if isinstance(found, CitedQAError):
-                    future.set_exception(found)
+                    answer = _done(self._work, name, batch)
+                if isinstance(answer, CitedQAError):
+                    future.set_exception(answer)
                 else:
-                    future.set_result(found)
+                    future.set_result(answer)
+
+
+def _then(done: Future[Any], step: Callable[[Future[Any]], None], result: Future[Any]) -> None:
+    """Take a step when something is done, in the thread that brings it; an error ends up in `result`."""
+
+    def take(done: Future[Any]) -> None:
+        try:
+            step(done)
+        except Exception as exc:
+            result.set_exception(exc)
+
+    done.add_done_callback(take)
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

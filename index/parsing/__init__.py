@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path, PurePath
 
 from index.errors import ReadError
-from index.parsing.archive import Member, members
-from index.parsing.formats import SUFFIXES, TEXT_SUFFIXES, kind_named, kind_of
-from index.parsing.found import MAX_TEXT_CHARS, Found, ReadText, Unread
+from index.parsing.archive import MAX_FILE_BYTES, ArchiveError, Budget, Member, check_package, members
+from index.parsing.draft import MAX_TEXT_CHARS
+from index.parsing.formats import PACKAGES, SUFFIXES, is_text, kind_named, kind_of
 from index.parsing.text import read_text
-from index.types import Notice
+from index.types import Notice, ReadText, Unread
 
-__all__ = ["MAX_FILE_BYTES", "SUFFIXES", "Found", "ReadText", "Unread", "contents", "is_plain", "read"]
+__all__ = ["MAX_FILE_BYTES", "SUFFIXES", "Content", "ReadText", "Unread", "contents", "is_text", "read"]
 
-# A file larger than this is not prose; reading it would only exhaust memory.
-MAX_FILE_BYTES = 200 << 20
+Content = ReadText | Unread
+_Finish = Callable[[ReadText], ReadText]
+
 # Archives in archives in archives hold nothing that anyone meant to be found.
 _MAX_DEPTH = 3
 
 # Module and function of each kind; imported when a file of that kind comes, for some are slow to load.
-_READERS = {
+_PARSERS = {
     "html": ("html", "read_html"),
     "docx": ("word", "read_docx"),
     "pptx": ("slides", "read_pptx"),
@@ -35,45 +36,60 @@ _READERS = {
 }
 
 
-def is_plain(path: PurePath) -> bool:
-    """Whether a file is read by code of ours alone, which can neither crash nor hang."""
-    return path.suffix.lower() in TEXT_SUFFIXES
-
-
 def read(path: Path, data: bytes) -> ReadText:
     """The text of a file that is one document.
 
     Raises:
         ReadError: it can't be read, or is an archive; the message names the file and says what to do.
     """
-    found = next(contents(path, data), Unread("holds no documents"))
-    if isinstance(found, Unread) or found.member:
-        raise ReadError(f"{path}: {found.reason if isinstance(found, Unread) else 'is an archive'}")
-    return found
+    content = next(contents(path, data), Unread("holds no documents"))
+    if isinstance(content, Unread) or content.member:
+        raise ReadError(f"{path}: {content.reason if isinstance(content, Unread) else 'is an archive'}")
+    return content
 
 
-def contents(path: PurePath, data: bytes) -> Iterator[Found]:
-    """What a file holds: its text, or the documents inside it, or why there is none. Raises nothing."""
-    yield from _contents(path, data, "", 1)
+def contents(path: PurePath, data: bytes, finish: _Finish = lambda read: read) -> Iterator[Content]:
+    """What a file holds: its text, or the documents inside it, or why there is none. Raises nothing.
+
+    `finish` is what else is done with each text, within the same care.
+    """
+    try:
+        yield from _contents(path, data, _Whole(Budget(len(data)), finish), "", 1)
+    except ArchiveError as exc:
+        yield Unread(str(exc))
 
 
-def _contents(path: PurePath, data: bytes, member: str, depth: int) -> Iterator[Found]:
+@dataclass(slots=True)
+class _Whole:
+    """What holds for all that is in one file: what else is done with it, and how much it may unfold to."""
+
+    budget: Budget
+    finish: _Finish
+
+
+def _contents(path: PurePath, data: bytes, whole: _Whole, member: str, depth: int) -> Iterator[Content]:
     try:
         kind = kind_of(path, data)
         if kind == "zip":
-            yield from _members(members(data), member, depth)
+            yield from _members(members(data), whole, member, depth)
             return
-        found = _checked(_reader(kind)(data))
-        notices = (*found.notices, *_name_notices(path, kind))
-        yield replace(found, member=member, notices=notices)
+        if kind in PACKAGES:
+            check_package(data)
+        read = _checked(_parser(kind)(data))
+        whole.budget.take(chars=len(read.text))
+        yield whole.finish(replace(read, member=member, notices=(*read.notices, *_name_notices(path, kind))))
         if kind == "eml":
             from index.parsing.mail import attachments
 
-            yield from _members(attachments(data), member, depth)
+            yield from _members(attachments(data), whole, member, depth)
+    except ArchiveError:
+        raise  # of the whole file
     except ValueError as exc:
         yield Unread(_one_line(exc), member)
     except MemoryError:
         yield Unread("needs more memory than a document may; split it", member)
+    except RecursionError:
+        yield Unread("its parts lie too deep in each other; save it again, or in another format", member)
     # A parser that meets a broken file may raise whatever it likes; one file must not stop the run.
     except Exception as exc:
         yield Unread(
@@ -81,12 +97,12 @@ def _contents(path: PurePath, data: bytes, member: str, depth: int) -> Iterator[
         )
 
 
-def _reader(kind: str) -> Callable[[bytes], ReadText]:
+def _parser(kind: str) -> Callable[[bytes], ReadText]:
     if kind == "text":
         return read_text
-    module, function = _READERS[kind]
-    reader: Callable[[bytes], ReadText] = getattr(import_module(f"index.parsing.{module}"), function)
-    return reader
+    module, function = _PARSERS[kind]
+    parser: Callable[[bytes], ReadText] = getattr(import_module(f"index.parsing.{module}"), function)
+    return parser
 
 
 def _name_notices(path: PurePath, kind: str) -> Iterator[Notice]:
@@ -95,26 +111,27 @@ def _name_notices(path: PurePath, kind: str) -> Iterator[Notice]:
         yield Notice("wrong-suffix", f"is {kind}, whatever its name says, and was read as that")
 
 
-def _checked(found: ReadText) -> ReadText:
-    if not found.text.strip():
+def _checked(read: ReadText) -> ReadText:
+    if not read.text.strip():
         raise ValueError("the file holds no text")
-    if len(found.text) > MAX_TEXT_CHARS:
+    if len(read.text) > MAX_TEXT_CHARS:
         raise ValueError(f"holds more than {MAX_TEXT_CHARS // 1_000_000} million characters; split it")
-    return found
+    return read
 
 
-def _members(inside: Iterator[Member], member: str, depth: int) -> Iterator[Found]:
+def _members(inside: Iterator[Member], whole: _Whole, member: str, depth: int) -> Iterator[Content]:
     if depth > _MAX_DEPTH:
         yield Unread(f"lies {_MAX_DEPTH} archives deep; unpack it", member)
         return
     for item in inside:
+        whole.budget.take(members=1, unpacked=len(item.data))
         path = f"{member}/{item.path}" if member else item.path
         if item.problem:
             yield Unread(item.problem, path)
         elif PurePath(item.path).suffix.lower() not in SUFFIXES:
             yield Unread(f"files of type {PurePath(item.path).suffix or '(none)'} are not read", path)
         else:
-            yield from _contents(PurePath(item.path), item.data, path, depth + 1)
+            yield from _contents(PurePath(item.path), item.data, whole, path, depth + 1)
 
 
 def _one_line(error: Exception) -> str:

@@ -1,4 +1,7 @@
-"""Zip archives, with limits: what is inside may be built to exhaust whoever opens it."""
+"""Zip archives, with limits: what is inside may be built to exhaust whoever opens it.
+
+Word, PowerPoint, Excel and EPUB files are archives too, of XML.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,22 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from index.parsing.text import decode
 
+# A file larger than this is not prose; reading it would only exhaust memory.
+MAX_FILE_BYTES = 200 << 20
 MAX_UNPACKED_BYTES = 1 << 30
 MAX_MEMBERS = 20_000
 # Text packs about 10 to 1, empty spreadsheet cells 100 to 1; beyond that only what was made to.
 _MAX_RATIO = 250
 _SMALL_BYTES = 10 << 20
+# Text that is no copy of itself packs 20 to 1 at best.
+_MAX_TEXT_RATIO = 50
+_SMALL_CHARS = 10_000_000
+# A document has two tags a word at most. Three million take their parsers ten seconds and a gigabyte; a sheet's cells,
+# two tags each, are read one by one.
+_MAX_TAGS = 3_000_000
+_MAX_SHEET_TAGS = 12_000_000
+_MAX_PARTS = 10_000
+_CHUNK_BYTES = 1 << 20
 _ENCRYPTED = 0x1
 _UTF8_NAME = 0x800
 
@@ -25,6 +39,35 @@ class Member:
     path: str
     data: bytes
     problem: str = ""
+
+
+class ArchiveError(Exception):
+    """All that one file holds, in the archives in it too, is more than may come of a file."""
+
+
+class Budget:
+    """How much may come of one file of `size` bytes, however deep it lies in it."""
+
+    def __init__(self, size: int) -> None:
+        self._members, self._bytes = MAX_MEMBERS, MAX_UNPACKED_BYTES
+        self._chars = max(_SMALL_CHARS, _MAX_TEXT_RATIO * size)
+
+    def take(self, members: int = 0, unpacked: int = 0, chars: int = 0) -> None:
+        """Note what came of it.
+
+        Raises:
+            ArchiveError: it is too much.
+        """
+        self._members -= members
+        self._bytes -= unpacked
+        self._chars -= chars
+        advice = "with the archives in it; unpack it and split it"
+        if self._members < 0:
+            raise ArchiveError(f"holds more than {MAX_MEMBERS} files, {advice}")
+        if self._bytes < 0:
+            raise ArchiveError(f"unpacks to more than {MAX_UNPACKED_BYTES >> 20} MB, {advice}")
+        if self._chars < 0:
+            raise ArchiveError(f"holds more than {_MAX_TEXT_RATIO} times its size in text, {advice}")
 
 
 def open_zip(data: bytes) -> ZipFile:
@@ -48,6 +91,36 @@ def open_zip(data: bytes) -> ZipFile:
     return archive
 
 
+def check_package(data: bytes) -> None:
+    """Look how many elements an Office file or a book unfolds to: their parsers keep all of them in memory.
+
+    Raises:
+        ValueError: it is broken, or unfolds to more than any document needs.
+    """
+    with open_zip(data) as package:
+        if len(package.filelist) > _MAX_PARTS:
+            raise ValueError(f"consists of more than {_MAX_PARTS} parts; split it")
+        tags = sheet_tags = 0
+        for info in package.filelist:
+            if info.filename.startswith("xl/worksheets/"):
+                sheet_tags += _tags(package, info)
+            elif info.filename.lower().endswith((".xml", ".rels", ".html", ".htm", ".xhtml", ".opf")):
+                tags += _tags(package, info)
+            if tags > _MAX_TAGS or sheet_tags > _MAX_SHEET_TAGS:
+                limit = _MAX_TAGS if tags > _MAX_TAGS else _MAX_SHEET_TAGS
+                raise ValueError(f"unfolds to more than {limit // 1_000_000} million elements; split it")
+
+
+def _tags(package: ZipFile, info: ZipInfo) -> int:
+    """How many tags a part has; none where it can't be unpacked, which its parser will say."""
+    try:
+        with package.open(info) as part:
+            return sum(chunk.count(b"<") for chunk in iter(lambda: part.read(_CHUNK_BYTES), b""))
+    # Decompressors raise errors of their own, EOFError, and NotImplementedError for methods that zipfile lacks.
+    except Exception:
+        return 0
+
+
 def members(data: bytes) -> Iterator[Member]:
     """The files in an archive, in order of their paths."""
     with open_zip(data) as archive:
@@ -63,6 +136,8 @@ def members(data: bytes) -> Iterator[Member]:
 def _member(archive: ZipFile, path: str, info: ZipInfo) -> Member:
     if info.flag_bits & _ENCRYPTED:
         return Member(path, b"", "is protected by a password; unpack it and put the files into the corpus")
+    if info.file_size > MAX_FILE_BYTES:
+        return Member(path, b"", f"is larger than {MAX_FILE_BYTES >> 20} MB; split it")
     try:
         return Member(path, archive.read(info))
     # Decompressors raise errors of their own, EOFError, and NotImplementedError for methods that zipfile lacks.

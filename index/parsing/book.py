@@ -10,8 +10,8 @@ from zipfile import ZipFile
 
 from index.parsing.archive import open_zip
 from index.parsing.draft import Draft
-from index.parsing.found import ReadText
 from index.parsing.html import decode_html, write_html
+from index.types import ReadText
 
 if TYPE_CHECKING:
     from lxml.etree import _Element

@@ -84,6 +84,8 @@ _ASCII_MAGIC = {b"BM", b"RIFF", b"GIF8", b"Rar!"}
 _WITHIN = 1024
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _ZIPPED = (("word/document.xml", "docx"), ("ppt/presentation.xml", "pptx"), ("xl/workbook.xml", "xlsx"))
+# Kinds that are zip archives of XML.
+PACKAGES = {"docx", "pptx", "xlsx", "epub"}
 _HTML = re.compile(
     rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL
 )
@@ -103,22 +105,27 @@ def check_suffix(name: PurePath) -> None:
         raise FileTypeError(f"{name.name}: {advice}; what is read: {' '.join(sorted(READ_SUFFIXES))}")
 
 
+def is_text(path: PurePath, data: bytes) -> bool:
+    """Whether a file is plain text, which code of ours alone reads, in time linear in its size."""
+    return path.suffix.lower() in TEXT_SUFFIXES and not _sniff(data)
+
+
 def kind_of(path: PurePath, data: bytes) -> str:
-    """The name of the reader that a file needs.
+    """The kind of parser that a file needs.
 
     Raises:
-        ValueError: no reader takes it; the message says what the user can do.
+        ValueError: no parser takes it; the message says what the user can do.
     """
     suffix = path.suffix.lower()
-    found = _sniff(data)
-    if found == "ole":
+    kind = _sniff(data)
+    if kind == "ole":
         raise ValueError(_ole_advice(suffix, data))
-    if found == "zip":
+    if kind == "zip":
         return _zip_kind(data, suffix)
-    if found in ("rar", "7z", "gz", "rtf"):
-        raise ValueError(_advice(f".{found}"))
-    if found:
-        return found
+    if kind in ("rar", "7z", "gz", "rtf"):
+        raise ValueError(_advice(f".{kind}"))
+    if kind:
+        return kind
     by_suffix = _SUFFIXES.get(suffix)
     if by_suffix in TEXT_SUFFIXES.values() or by_suffix in ("html", "csv", "eml"):
         return str(by_suffix)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from index.parsing.draft import Draft, tidy
-from index.parsing.found import ReadText
 from index.parsing.text import decode
+from index.types import ReadText
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement

@@ -8,9 +8,9 @@ from email.message import EmailMessage, MIMEPart
 
 from index.parsing.archive import Member
 from index.parsing.draft import Draft
-from index.parsing.found import ReadText
 from index.parsing.html import decode_html, write_html
 from index.parsing.text import decode
+from index.types import ReadText
 
 _HEADERS = ("From", "To", "Cc", "Date")
 

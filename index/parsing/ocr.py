@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from index.parsing.draft import Draft
-from index.parsing.found import ReadText
 from index.parsing.layout import Line, write
+from index.types import ReadText
 
 ADVICE = "needs OCR; install it with: pip install 'cited-qa[ocr]', then index again"
 CAUTION = "was read by OCR; compare what you quote with the original"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from index.parsing import layout, ocr
 from index.parsing.draft import Draft
-from index.parsing.found import ReadText
 from index.parsing.layout import Line
+from index.types import ReadText
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfPage, PdfTextPage

@@ -9,8 +9,8 @@ import re
 from itertools import islice
 
 from index.parsing.draft import Draft
-from index.parsing.found import ReadText
 from index.parsing.text import decode
+from index.types import ReadText
 
 _SNIFFED_CHARS = 20_000
 _DELIMITERS = ",\t;|"

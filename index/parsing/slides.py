@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from index.parsing.draft import Draft
-from index.parsing.found import ReadText
+from index.types import ReadText
 
 
 def read_pptx(data: bytes) -> ReadText:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import unicodedata
 
-from index.parsing.found import ReadText
+from index.types import ReadText
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from index.parsing.draft import Draft, tidy
-from index.parsing.found import ReadText
+from index.types import ReadText
 
 if TYPE_CHECKING:
     from docx.document import Document

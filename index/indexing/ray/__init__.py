@@ -83,16 +83,16 @@ class RayWorkers(Workers):
         deadline.start()
         try:
             send(self._requests, (self._address, pickle.dumps(self._state), self._patience_s))
-            _, found, reason = self._answer()
+            _, answer, reason = self._answer()
         except BaseException:
             self.__exit__()
             raise
         finally:
             deadline.cancel()
-        if found is None:
+        if answer is None:
             self.__exit__()
             raise ClusterError(f"--ray {self._address}: {reason}")
-        self.count = pickle.loads(found)  # noqa: S301 - the bridge is ours
+        self.count = pickle.loads(answer)  # noqa: S301 - the bridge is ours
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         return self
@@ -157,15 +157,15 @@ class RayWorkers(Workers):
     def _read(self) -> None:
         """Hand out answers until there are no more."""
         while True:
-            number, found, reason = self._answer()
+            number, answer, reason = self._answer()
             if not number:
                 break
             with self._changing:
                 future = self._asked.pop(number)
-            if found is None:
+            if answer is None:
                 future.set_exception(ClusterError(f"--ray {self._address}: {reason}; {_GO_ON}"))
                 continue
-            results = pickle.loads(found)  # noqa: S301 - made by our own code, on a cluster that the user trusts
+            results = pickle.loads(answer)  # noqa: S301 - made by our own code, on a cluster that the user trusts
             future.set_exception(results) if isinstance(results, Exception) else future.set_result(results)
         with self._changing:
             self._lost = ClusterError(f"--ray {self._address}: {reason}; {_GO_ON}")

@@ -91,14 +91,14 @@ class _Bridge:
         deadline = time.monotonic() + self._patience_s
         for name, ref in asked.items():
             try:
-                found, problem = ray.get(ref, timeout=max(0.1, deadline - time.monotonic()))
+                there, problem = ray.get(ref, timeout=max(0.1, deadline - time.monotonic()))
             except ray.exceptions.GetTimeoutError as exc:
                 raise _Problem(f"node {name} did not answer in {self._patience_s:.0f} s; look at: ray status") from exc
             except ray.exceptions.TaskUnschedulableError:
                 continue
             except ray.exceptions.RayError as exc:
                 raise _Problem(f"node {name} can't be used ({_first_line(exc)})") from exc
-            if problem := f"node {name} {problem}" if problem else differences(self._expected, found, name):
+            if problem := f"node {name} {problem}" if problem else differences(self._expected, there, name):
                 raise _Problem(problem)
 
     def request(self, number: int, request: bytes) -> None:

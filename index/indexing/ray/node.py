@@ -55,11 +55,11 @@ def _code() -> str:
     return digest.hexdigest()[:8]
 
 
-def differences(expected: Identity, found: Identity, node: str) -> str:
+def differences(expected: Identity, there: Identity, node: str) -> str:
     """What a node must change to give the results that this machine gives; empty where it does."""
     for what, wanted in expected.items():
-        if found.get(what) != wanted:
-            return f"node {node} has {what} {found.get(what)}, but here it is {wanted}; {_CURES.get(what, _INSTALL)}"
+        if there.get(what) != wanted:
+            return f"node {node} has {what} {there.get(what)}, but here it is {wanted}; {_CURES.get(what, _INSTALL)}"
     return ""
 
 
@@ -69,14 +69,14 @@ def run(expected: Identity, state: Sequence[ObjectRef[bytes]], request: bytes) -
     `state` is a list so that Ray does not fetch it for every task; `expected` is its identity.
     """
     os.environ.update(_ONE_THREAD)  # read by the libraries when they are first used
-    found: list[Any] | CitedQAError
+    results: list[Any] | CitedQAError
     try:
         work = _work(tuple(expected.items()), state[0])
         name, several = pickle.loads(request)  # noqa: S301
-        found = [getattr(work, name)(batch) for batch in several]
+        results = [getattr(work, name)(batch) for batch in several]
     except CitedQAError as exc:
-        found = exc
-    return pickle.dumps(found, protocol=pickle.HIGHEST_PROTOCOL)
+        results = exc
+    return pickle.dumps(results, protocol=pickle.HIGHEST_PROTOCOL)
 
 
 @lru_cache(maxsize=1)

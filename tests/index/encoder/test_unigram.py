@@ -15,9 +15,8 @@ from index.chunking.sentences import clauses
 from index.encoder import BUNDLED_FOLDER, StaticEncoder, row_sums, unigram
 from index.encoder import static as static_module
 from index.encoder.unigram import Stretches, UnigramTrie
-from index.indexing.digest import digest
+from index.indexing.digest import digest, embed
 from index.indexing.embeddings import Embedder
-from index.indexing.units import embed
 from index.parsing import ReadText
 from index.store.codes import decode
 from index.text.fold import HIDDEN, fold_text

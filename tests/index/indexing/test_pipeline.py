@@ -11,7 +11,7 @@ import pytest
 from index.encoder import Vectors
 from index.encoder.static import BUNDLED_FOLDER, StaticEncoder
 from index.errors import EncoderError
-from index.indexing import pipeline, workers
+from index.indexing import ingest, workers
 from index.indexing.build import sync
 from index.indexing.report import SyncReport
 from index.indexing.workers import Workers
@@ -46,8 +46,8 @@ def test_several_processes_make_the_same_index_as_one(tmp_path: Path, monkeypatc
     started = []
     start = Workers._start
     monkeypatch.setattr(Workers, "_start", lambda self: (started.append(1), start(self)))
-    monkeypatch.setattr(pipeline, "_MUCH_CHARS", 3000)
-    monkeypatch.setattr(pipeline, "_BATCH_CHARS", 2000)
+    monkeypatch.setattr(ingest, "_MUCH_CHARS", 3000)
+    monkeypatch.setattr(ingest, "_BATCH_CHARS", 2000)
     monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: {0, 1})
     together = index(corpus(tmp_path / "two"))
     assert len(started) == 2

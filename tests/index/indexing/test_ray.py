@@ -16,7 +16,7 @@ import pytest
 from index.encoder.endpoint import EndpointEncoder
 from index.encoder.static import BUNDLED_FOLDER, StaticEncoder
 from index.errors import ClusterError
-from index.indexing import pipeline
+from index.indexing import ingest
 from index.indexing.build import sync
 from index.indexing.ray import RayWorkers, node
 from index.parsing import ReadText
@@ -39,8 +39,8 @@ def cluster() -> Iterator[RayCluster]:
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "_BATCH_CHARS", 2000)
-    monkeypatch.setattr(pipeline, "_TOGETHER_CHARS", 20_000)
+    monkeypatch.setattr(ingest, "_BATCH_CHARS", 2000)
+    monkeypatch.setattr(ingest, "_TOGETHER_CHARS", 20_000)
 
 
 def corpus(base: Path, files: int) -> Path:

@@ -6,47 +6,47 @@ import time
 from pathlib import Path
 
 from index.parsing import ReadText, Unread
-from index.parsing.isolated import Reader
+from index.parsing.isolated import IsolatedParser
 from tests.index.parsing.samples import TEXTS, make_docx, make_pdf, make_zip
 
 DOCX = Path("a.docx")
 
 
 def test_one_process_reads_many_files():
-    with Reader() as reader:
+    with IsolatedParser() as parser:
         for path, data in (
             (DOCX, make_docx()),
             (Path("b.pdf"), make_pdf()),
             (DOCX, b"PK\x03\x04"),
             (DOCX, make_docx()),
         ):
-            (found,) = reader.contents(path, data)
+            (found,) = parser.contents(path, data)
             assert isinstance(found, Unread) == (len(data) < 10)
 
 
 def test_a_reader_that_hangs_is_ended():
-    with Reader(timeout_s=0.01) as reader:
+    with IsolatedParser(timeout_s=0.01) as parser:
         started = time.monotonic()
-        (found,) = reader.contents(DOCX, make_docx())
+        (found,) = parser.contents(DOCX, make_docx())
         assert isinstance(found, Unread) and "takes longer than" in found.reason
         assert time.monotonic() - started < 10
 
 
 def test_a_crash_costs_one_file():
-    with Reader() as reader:
-        assert list(reader.contents(DOCX, make_docx()))
-        assert reader._process is not None
-        reader._process.kill()
-        reader._process.wait()
-        (found,) = reader.contents(DOCX, make_docx())
+    with IsolatedParser() as parser:
+        assert list(parser.contents(DOCX, make_docx()))
+        assert parser._process is not None
+        parser._process.kill()
+        parser._process.wait()
+        (found,) = parser.contents(DOCX, make_docx())
         assert isinstance(found, ReadText)
 
 
 def test_an_archive_left_half_way_does_not_answer_the_next_question():
     archive = make_zip({f"{number}.txt": f"{number}号会员。".encode() for number in range(2000)})
-    with Reader() as reader:
-        next(reader.contents(Path("a.zip"), archive))
-        (found,) = reader.contents(DOCX, make_docx())
+    with IsolatedParser() as parser:
+        next(parser.contents(Path("a.zip"), archive))
+        (found,) = parser.contents(DOCX, make_docx())
         assert isinstance(found, ReadText) and TEXTS[0] in found.text
 
 
@@ -54,6 +54,6 @@ def test_a_folder_called_index_does_not_stand_in_for_ours(tmp_path, monkeypatch)
     (tmp_path / "index").mkdir()
     (tmp_path / "index" / "__init__.py").write_text("raise SystemExit(9)")
     monkeypatch.chdir(tmp_path)
-    with Reader() as reader:
-        (found,) = reader.contents(DOCX, make_docx())
+    with IsolatedParser() as parser:
+        (found,) = parser.contents(DOCX, make_docx())
     assert isinstance(found, ReadText)

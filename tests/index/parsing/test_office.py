@@ -12,7 +12,7 @@ from pptx.util import Inches
 from index.chunking.passages import place, split
 from index.errors import ReadError
 from index.parsing import contents, read
-from index.parsing.tables import as_lines
+from index.parsing.draft import as_lines
 from tests.index.parsing.samples import ROWS, TEXTS, TITLE, make_csv, make_docx, make_pptx, make_xlsx
 
 ROW_LINES = ["县区：城关区，建会数：213，会员数：20400。", "县区：七里河区，建会数：98，会员数：7600。"]

@@ -322,8 +322,8 @@ from pathlib import Path
 from index.store.milvus import MilvusOptions, MilvusPlace
 from index.store.opening import LocalPlace
 from tests.index.shelf import Shelf
-import index.indexing.pipeline
-index.indexing.pipeline._TOGETHER_CHARS = 60
+import index.indexing.ingest
+index.indexing.ingest._TOGETHER_CHARS = 60
 base, where, after = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 place = LocalPlace(base / "data")
 if where:
