@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from index.errors import ConfigError, EmptyCorpusError
@@ -188,6 +188,27 @@ def remember_roots(data_dir: Path, met: dict[str, Root]) -> None:
     fresh = data_dir / f"{ROOTS_FILE}.new"
     fresh.write_text(json.dumps(stored, ensure_ascii=False, indent=1), encoding="utf-8", errors="surrogateescape")
     os.replace(fresh, data_dir / ROOTS_FILE)
+
+
+def check_folders(corpus: Mapping[str, Path], data_dir: Path) -> None:
+    """Refuse ahead what `sync` would refuse, as far as the folders alone tell; files are counted only where one may be.
+
+    Raises:
+        EmptyCorpusError: as `refuse_vanished`, of the first folder.
+    """
+    before = remembered_roots(data_dir)
+    for name, folder in corpus.items():
+        earlier, root = before.get(name), folder.resolve()
+        if earlier is None or not root.is_dir():
+            continue
+        readable = (not reason for _, reason in _walk(str(root), str(data_dir.resolve()), Listing([], [])))
+        stat = root.stat()
+        met = Root(str(root), stat.st_dev, stat.st_ino, int(any(readable)))
+        if met.is_another_than(earlier):
+            met = replace(met, files=met.files + sum(readable))
+            refuse_vanished(met, earlier, earlier.files, max(0, earlier.files - met.files))
+        elif not met.files:
+            refuse_vanished(met, earlier, earlier.files, earlier.files)
 
 
 def refuse_vanished(root: Root, before: Root | None, indexed: int, going: int) -> None:

@@ -128,7 +128,10 @@ def delete_document(
     summary="Bring the index in step with the corpus",
     status_code=202,
     dependencies=[Depends(require_admin)],
-    responses={**_ACCEPTED, **documented("malformed-json", "body-too-large", "invalid-request", *_DISK_PROBLEMS)},
+    responses={
+        **_ACCEPTED,
+        **documented("malformed-json", "body-too-large", "invalid-request", "corpus-empty", *_DISK_PROBLEMS),
+    },
 )
 def sync_index(
     engine: ReadyEngine,
@@ -136,8 +139,13 @@ def sync_index(
     response: Response,
     request: Annotated[IndexRequest | None, Body()] = None,
 ) -> JobOut:
-    """Read what has changed in the corpus, as `qa index` does; with `rebuild` all of it, beside the old index."""
-    return _accepted(changes.index(rebuild=bool(request and request.rebuild)), response)
+    """Read what has changed in the corpus, as `qa index` does; with `rebuild` all of it, beside the old index.
+
+    Where a folder is empty that had documents, or is another one that lacks most of them, a disk may not be mounted:
+    that is refused, and the job fails where it is noticed later, unless `allow_empty` is true.
+    """
+    wanted = request or IndexRequest()
+    return _accepted(changes.index(rebuild=wanted.rebuild, allow_empty=wanted.allow_empty), response)
 
 
 @router.get("/jobs", summary="List jobs", responses=documented("invalid-request", *_DISK_PROBLEMS))

@@ -94,6 +94,9 @@ class IndexRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"rebuild": False}]})
     rebuild: bool = Field(default=False, description="Start afresh beside the old index, then switch")
+    allow_empty: bool = Field(
+        default=False, description="Let documents go whose folder is empty, or another one than was indexed"
+    )
 
 
 class SkippedOut(BaseModel):

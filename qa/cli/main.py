@@ -98,20 +98,23 @@ def index(
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Start afresh beside the old index, then switch")] = False,
     report_only: Annotated[bool, typer.Option("--report", help="Read nothing; report on the index as it is")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on, and sync whenever a file changes")] = False,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Let documents go whose folder is empty, or another one")
+    ] = False,
     ray: Annotated[
         str | None, typer.Option("--ray", metavar="ADDRESS", help="Let a Ray cluster embed: auto, HOST:PORT, ray://…")
     ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Bring the index in step with the corpus; only what changed is read."""
-    if watch and (paths or rebuild or ray):
-        raise ConfigError("--watch follows the whole corpus; leave out the paths, --rebuild and --ray")
+    if watch and (paths or rebuild or ray or allow_empty):
+        raise ConfigError("--watch follows the whole corpus; leave out the paths, --rebuild, --ray and --allow-empty")
     engine = open_engine(config)
     if report_only:
         from qa.cli.terminal import print_report
 
-        if paths or rebuild or watch or ray:
-            raise QueryError("--report: reads nothing, so it takes no paths, no --rebuild, no --watch and no --ray")
+        if paths or rebuild or watch or ray or allow_empty:
+            raise QueryError("--report: reads nothing, so it takes no paths and none of the other options")
         print_report(engine.report())
         return
     if watch:
@@ -120,7 +123,7 @@ def index(
         follow(engine, tell_report, lambda message: stderr.print(f"qa: {message}", style="yellow", markup=False))
         return
     with progress() as advance:
-        report = engine.index(paths or None, rebuild=rebuild, progress=advance, ray=ray)
+        report = engine.index(paths or None, rebuild=rebuild, allow_empty=allow_empty, progress=advance, ray=ray)
     tell_report(report)
 
 

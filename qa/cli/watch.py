@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 
-from index.errors import CitedQAError
+from index.errors import CitedQAError, EmptyCorpusError
 from index.indexing.file_watch import changes
+from index.indexing.folders import check_folders
 from index.indexing.report import SyncReport
 from qa.engine import Engine
 from qa.errors import StoppedError
@@ -21,12 +22,13 @@ def follow(engine: Engine, tell: Callable[[SyncReport], None], complain: Callabl
     `tell` gets the report of the first sync and of each that did something; its `skipped` holds only what the
     last one's didn't.
     """
-    folders = list(engine.config.corpus_folders.values())
+    corpus = engine.config.corpus_folders
+    folders = [folder.resolve() for folder in corpus.values()]
     told: set[str] = set()
     is_first = True
     with _stopping() as stop:
-        for _ in changes([folder.resolve() for folder in folders], lambda path: _is_relevant(path, engine), stop):
-            problems, report = _sync(engine, folders, stop)
+        for _ in changes(folders, lambda path: _is_relevant(path, engine), stop):
+            problems, report = _sync(engine, corpus, stop)
             for problem in problems:
                 if problem not in told:
                     complain(problem)
@@ -40,19 +42,16 @@ def follow(engine: Engine, tell: Callable[[SyncReport], None], complain: Callabl
             is_first = False
 
 
-def _sync(engine: Engine, folders: list[Path], stop: Event) -> tuple[list[str], SyncReport | None]:
-    """What is wrong, and the report of what could be done: a folder that is not there keeps what was read from it."""
+def _sync(engine: Engine, corpus: Mapping[str, Path], stop: Event) -> tuple[list[str], SyncReport | None]:
+    """What is wrong, and the report of what could be done: a folder that is away keeps what was read from it."""
 
     def progress(path: str, done: float, total: int) -> None:
         if stop.is_set() and path:
             raise StoppedError
 
-    present = [folder for folder in folders if folder.is_dir()]
-    problems = [
-        f"{folder}: is not there; what was read from it stays in the index"
-        for folder in folders
-        if folder not in present
-    ]
+    away = {name: problem for name in corpus if (problem := _absence(name, corpus[name], engine))}
+    present = [folder for name, folder in corpus.items() if name not in away]
+    problems = list(away.values())
     if not present:
         return problems, None
     try:
@@ -61,6 +60,17 @@ def _sync(engine: Engine, folders: list[Path], stop: Event) -> tuple[list[str], 
         return problems, None
     except CitedQAError as exc:
         return [*problems, str(exc)], None
+
+
+def _absence(name: str, folder: Path, engine: Engine) -> str:
+    """What keeps a folder from being synced; empty where nothing does."""
+    if not folder.is_dir():
+        return f"{folder}: is not there; what was read from it stays in the index"
+    try:
+        check_folders({name: folder}, engine.config.index_dir)
+    except EmptyCorpusError as exc:
+        return str(exc)
+    return ""
 
 
 def _is_relevant(path: Path, engine: Engine) -> bool:

@@ -18,6 +18,7 @@ from typing import BinaryIO
 from filelock import FileLock, Timeout
 
 from index.errors import CitedQAError, ConflictError, DiskError, IndexDamagedError, QueryError
+from index.indexing.folders import check_folders
 from index.parsing.formats import check_suffix
 from index.types import DocumentInfo
 from qa.configuration.config import Config
@@ -71,11 +72,17 @@ class CorpusEditor:
         path = self.corpus.file_of(info)
         return self.commit("delete", [Step(str(path), identity=identity(path))])
 
-    def index(self, *, rebuild: bool = False) -> Job:
-        """Have the whole corpus synced."""
-        return self.commit("index", [], rebuild=rebuild)
+    def index(self, *, rebuild: bool = False, allow_empty: bool = False) -> Job:
+        """Have the whole corpus synced; see `index.indexing.build.sync`.
 
-    def commit(self, kind: Kind, steps: Sequence[Step], *, rebuild: bool = False) -> Job:
+        Raises:
+            EmptyCorpusError: a folder is empty, or another, and its documents would leave the index.
+        """
+        if not allow_empty:
+            check_folders(self.corpus.roots, self.data_dir)
+        return self.commit("index", [], rebuild=rebuild, allow_empty=allow_empty)
+
+    def commit(self, kind: Kind, steps: Sequence[Step], *, rebuild: bool = False, allow_empty: bool = False) -> Job:
         """Move files and enter a job; all of it, or nothing when an error is raised."""
         targets = [Path(step.target) for step in steps]
         with self._lock():
@@ -83,7 +90,8 @@ class CorpusEditor:
             for step, target in zip(steps, targets, strict=True):
                 if step.staged and (target.is_dir() or not step.replaces) and identity(target):
                     raise taken(target)
-            job = self.jobs.add(kind, [self.corpus.shown(target) for target in targets], steps, rebuild=rebuild)
+            paths = [self.corpus.shown(target) for target in targets]
+            job = self.jobs.add(kind, paths, steps, rebuild=rebuild, allow_empty=allow_empty)
             try:
                 with disk_errors(targets[0].parent if targets else self.data_dir):
                     perform(steps)

@@ -13,6 +13,7 @@ import os
 import sqlite3
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +29,7 @@ Status = Literal["queued", "running", "done", "failed"]
 _KEPT = 1000
 _COLUMNS = (
     "id, kind, status, progress, message, paths, document_ids, skipped, created_at, finished_at, generation, rebuild,"
-    " steps"
+    " steps, allow_empty"
 )
 
 
@@ -81,6 +82,7 @@ class Job:
     generation: int | None
     rebuild: bool
     steps: tuple[Step, ...]
+    allow_empty: bool = False
 
 
 class Jobs(SqliteFile):
@@ -99,7 +101,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, status TEXT NOT NULL,
     progress REAL NOT NULL, message TEXT NOT NULL, paths TEXT NOT NULL, document_ids TEXT NOT NULL,
     skipped TEXT NOT NULL, created_at TEXT NOT NULL, finished_at TEXT, generation INTEGER, rebuild INTEGER NOT NULL,
-    steps TEXT NOT NULL, placed INTEGER NOT NULL);
+    steps TEXT NOT NULL, placed INTEGER NOT NULL, allow_empty INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS jobs_status ON jobs (status);
 """
     )
@@ -113,19 +115,49 @@ CREATE INDEX IF NOT EXISTS jobs_status ON jobs (status);
         """Whether a job has ever been entered; a crash or a full disk may leave a file without a table."""
         if not self._has_table and self.path.exists():
             with self._reading() as connection:
-                table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'jobs'").fetchone()
+                table = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'jobs'").fetchone()
             self._has_table = bool(table)
+            if table and "allow_empty" not in table[0]:
+                self._widen()
         return self._has_table
 
-    def add(self, kind: Kind, paths: Sequence[str], steps: Sequence[Step], *, rebuild: bool = False) -> Job:
+    def _widen(self) -> None:
+        """Give a table of before 2026-12 the column that it lacks."""
+        with suppress(DiskError, DiskFullError), self._writing() as connection:
+            columns = {row[1] for row in connection.execute("PRAGMA table_info(jobs)")}
+            if "allow_empty" not in columns:  # another process may have been first
+                connection.execute("ALTER TABLE jobs ADD COLUMN allow_empty INTEGER NOT NULL DEFAULT 0")
+
+    def add(
+        self,
+        kind: Kind,
+        paths: Sequence[str],
+        steps: Sequence[Step],
+        *,
+        rebuild: bool = False,
+        allow_empty: bool = False,
+    ) -> Job:
         """Enter a job whose files have not been moved yet: `place` it when they have been."""
         self.create()
         job = Job(
-            uuid.uuid4().hex, kind, "queued", 0.0, "", tuple(paths), (), (), _now(), None, None, rebuild, tuple(steps)
+            uuid.uuid4().hex,
+            kind,
+            "queued",
+            0.0,
+            "",
+            tuple(paths),
+            (),
+            (),
+            _now(),
+            None,
+            None,
+            rebuild,
+            tuple(steps),
+            allow_empty,
         )
         with self._writing() as connection:
             connection.execute(
-                f"INSERT INTO jobs ({_COLUMNS}, placed) VALUES ({', '.join('?' * 13)}, 0)",
+                f"INSERT INTO jobs ({_COLUMNS}, placed) VALUES ({', '.join('?' * 14)}, 0)",
                 (
                     job.id,
                     kind,
@@ -140,6 +172,7 @@ CREATE INDEX IF NOT EXISTS jobs_status ON jobs (status);
                     None,
                     rebuild,
                     json.dumps([asdict(step) for step in steps]),
+                    allow_empty,
                 ),
             )
         return job
@@ -262,7 +295,7 @@ CREATE INDEX IF NOT EXISTS jobs_status ON jobs (status);
 
 
 def _job(row: tuple[Any, ...]) -> Job:
-    *first, paths, ids, skipped, created_at, finished_at, generation, rebuild, steps = row
+    *first, paths, ids, skipped, created_at, finished_at, generation, rebuild, steps, allow_empty = row
     return Job(
         *first,
         paths=tuple(json.loads(paths)),
@@ -273,6 +306,7 @@ def _job(row: tuple[Any, ...]) -> Job:
         generation=generation,
         rebuild=bool(rebuild),
         steps=tuple(_step(step) for step in json.loads(steps)),
+        allow_empty=bool(allow_empty),
     )  # type: ignore[misc]
 
 

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from index.errors import (
     CitedQAError,
     ConfigError,
+    EmptyCorpusError,
     EncoderError,
     IndexBusyError,
     IndexMismatchError,
@@ -100,6 +101,11 @@ class Worker:
             self._jobs.put_back(batch, "the server was stopped; the next one goes on")
         except IndexMismatchError as exc:
             self._fail(batch, str(exc))
+        except EmptyCorpusError as exc:
+            self._fail([job for job in batch if job.kind == "index"], str(exc))
+            # Those of single files say nothing of what else is gone; they are done by themselves.
+            self._jobs.put_back([job for job in batch if job.kind != "index"], "waits for the next sync")
+            self._editor.news.set()
         except _PASSING as exc:
             self._complain(str(exc))
             self._jobs.put_back(batch, f"tried again later: {exc}")
@@ -130,6 +136,7 @@ class Worker:
                     paths,
                     may_be_gone=True,
                     rebuild=any(job.rebuild for job in batch),
+                    allow_empty=any(job.allow_empty for job in batch),
                     progress=self._progress(batch),
                 )
             except IndexBusyError as exc:

@@ -104,3 +104,30 @@ def test_watch_waits_for_a_folder_that_is_removed_and_comes_back(base: Path) -> 
 
 def test_watch_takes_no_paths(base: Path) -> None:
     assert_fails(run_qa("index", "papers", "--watch", folder=base), 2, "--watch follows the whole corpus")
+
+
+def test_watch_waits_for_a_folder_that_was_emptied_and_is_filled_again(base: Path) -> None:
+    engine = Engine.open(base / "config.yaml")
+    with watching(base) as watch:
+        watch.expect("1 added")
+        (base / "papers/a.txt").rename(base / "a.txt")
+        watch.expect("papers: is empty, but 1 files", "run: qa index --allow-empty")
+        (base / "notes/n.txt").write_text("备忘录。", encoding="utf-8")
+        watch.expect("indexed 2 documents", "1 added", "0 removed")
+        assert engine.search("苹果").hits[0].path == "papers/a.txt"
+        (base / "a.txt").rename(base / "papers/a.txt")
+        (base / "papers/b.txt").write_text("乙地有香蕉。", encoding="utf-8")
+        watch.expect("indexed 3 documents", "1 added", "0 removed")
+        watch.process.send_signal(signal.SIGTERM)
+        assert watch.process.wait(timeout=60) == 0
+        assert watch.rest() == []
+
+
+def test_a_folder_that_is_empty_is_refused_unless_it_is_meant_to_be(base: Path) -> None:
+    run_qa("index", folder=base)
+    (base / "papers/a.txt").unlink()
+    for options in ([], ["--rebuild"]):
+        assert_fails(run_qa("index", *options, folder=base), 4, "papers: is empty, but 1 files")
+    assert_fails(run_qa("index", "--watch", "--allow-empty", folder=base), 2, "--allow-empty")
+    done = run_qa("index", "--allow-empty", folder=base)
+    assert (done.returncode, "1 removed" in done.stderr) == (0, True)

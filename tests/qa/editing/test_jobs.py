@@ -265,6 +265,51 @@ def test_the_oldest_finished_jobs_are_forgotten(config):
     assert made[0].id in left
 
 
+def test_a_folder_that_was_emptied_empties_the_index_only_where_that_is_allowed(config):
+    for number in range(3):
+        (config.base / f"papers/{number}.txt").unlink()
+    with serving(config) as client:
+        detail = assert_problem(client.post("/v1/index"), 409, "corpus-empty")
+        assert "papers: is empty, but 3 files" in detail and "\n" not in detail
+        assert client.get("/v1/jobs").json()["jobs"] == []
+        late = CorpusEditor(config).commit("index", [])  # it was emptied after it was asked for
+        wait_until(lambda: client.get(f"/v1/jobs/{late.id}").json()["status"] == "failed")
+        assert client.get(f"/v1/jobs/{late.id}").json()["message"] == detail
+        assert len(listed(client)) == 3
+        assert finished(client, send(client, ("new.txt", "新来的。")))["status"] == "done"
+        (config.base / "papers/new.txt").unlink()
+        assert finished(client, client.post("/v1/index", json={"allow_empty": True}))["status"] == "done"
+        assert listed(client) == {}
+
+
+def test_an_upload_does_not_fail_with_a_sync_that_is_refused(config):
+    editor = CorpusEditor(config)
+    sync = editor.commit("index", [])
+    with editor.upload() as upload:
+        upload.folder = "late"
+        upload.begin("late.txt")
+        upload.write("迟到的一篇。".encode())
+        upload.end()
+        late = upload.commit()
+    (config.base / "papers").rename(config.base / "away")
+    (config.base / "away/late").rename(make_corpus(config.base, "papers").base / "papers/late")
+    with serving(config) as client:
+        wait_until(lambda: client.get(f"/v1/jobs/{late.id}").json()["status"] == "done")
+        job = client.get(f"/v1/jobs/{sync.id}").json()
+        assert (job["status"], "is another folder or disk" in job["message"]) == ("failed", True)
+        assert len(listed(client)) == 4
+
+
+def test_a_table_of_jobs_that_an_earlier_version_made_goes_on(config):
+    editor = CorpusEditor(config)
+    first = editor.index()
+    with sqlite3.connect(config.index_dir / "jobs.sqlite") as connection:
+        connection.execute("ALTER TABLE jobs DROP COLUMN allow_empty")
+    assert Jobs(config.index_dir).job(first.id) == first
+    with serving(config) as client:
+        assert finished(client, client.post("/v1/index"))["status"] == "done"
+
+
 class Unable:
     """An engine that can't index, until it is told that it can."""
 
