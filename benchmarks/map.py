@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
+from index.store import Settings
 from index.store.codes import encode
 from index.store.database import Database
-from index.store.local import LocalStore, Settings
-from index.store.opening import open_store, writing
-from index.store.rows import Units
-from index.types import Document, Section
+from index.store.local import LocalStore
+from index.store.location import open_store, writing
+from index.types import Document, Section, Units
 from qa.api.documents import map_of
 from qa.exploring.overview import Overview
 

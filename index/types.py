@@ -187,6 +187,38 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Units:
+    """The embedded units of one passage: their spans within its text, and their vectors, see `index.store.codes`."""
+
+    spans: tuple[Span, ...]
+    codes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PassageVectors:
+    """The vectors of a passage's units, see `index.store.codes`, with the row ids of the passage and its article."""
+
+    row: int
+    article: int
+    codes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PassageText:
+    """A passage as lexical search indexes it."""
+
+    row: int
+    document_row: int
+    article: int
+    title: str
+    heading_path: tuple[str, ...]
+    context: tuple[str, ...]
+    text: str
+    start: int
+    hidden: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Filters:
     """Limits on where to search; an empty tuple or None does not limit. `path` is a glob over document paths."""
 

@@ -16,8 +16,7 @@ from index.indexing.build import sync
 from index.indexing.report import IndexReport, SyncReport, report_of
 from index.retrieval.reranker import Reranker
 from index.retrieval.search import encode_wordings, search
-from index.store import Store
-from index.store.local import Settings
+from index.store import Settings, Store
 from index.text.segmenter import PLAIN, Segmenter, Synonyms, read_dictionary, read_synonyms
 from index.types import Document, DocumentInfo, Filters, Progress
 from qa.answering.answer import Reading, read

@@ -13,8 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
 
-from index.store.milvus import MilvusOptions
-from index.store.milvus.connection import Server
+from index.store.milvus.connection import MilvusOptions, Server
 from tests.conftest import require
 
 SERVER = "CITED_QA_TEST_MILVUS"

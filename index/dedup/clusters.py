@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
+from index.batches import batches
 from index.dedup import leaders
 from index.dedup.duplicates import STAMP, Keys, Sketch, keys, shared, sketches
 from index.dedup.leaders import Batch, Candidates, Integers, Leaders
 from index.errors import IndexDamagedError
-from index.indexing.workers import batches
-from index.store.sqlite import SqliteFile
+from index.sqlite import SqliteFile
 
 # The texts of passages by row, as they are read; rows that are gone are left out.
 Texts = Callable[[Iterable[int]], Mapping[int, str]]

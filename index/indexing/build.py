@@ -27,9 +27,8 @@ from index.indexing.ingest import Gone, Intake, Known, Pipeline, by_file
 from index.indexing.report import SyncReport
 from index.indexing.workers import Workers
 from index.parsing.isolated import IsolatedParser
-from index.store import Changes, Place, Store, Writer
-from index.store.local import Settings
-from index.store.opening import LocalPlace
+from index.store import IndexChanges, IndexLocation, IndexWriter, Settings, Store
+from index.store.location import LocalLocation
 from index.text.segmenter import PLAIN, Segmenter
 from index.types import Progress
 
@@ -47,7 +46,7 @@ def sync(
     rebuild: bool = False,
     progress: Progress | None = None,
     ray: str | None = None,
-    place: Place | None = None,
+    place: IndexLocation | None = None,
 ) -> tuple[Store, SyncReport]:
     """Bring the index in `data_dir`, or in another `place`, in step with the folders of `corpus` (name to folder).
 
@@ -60,13 +59,13 @@ def sync(
         ClusterError: see `index.indexing.ray`.
         ConfigError: a folder of the corpus is missing, or a path of `only` is, or lies outside all of them.
         EmptyCorpusError: a folder of the corpus is empty, or another, and its documents would leave the index.
-        IndexBusyError, IndexMismatchError: see `index.store.Place`.
+        IndexBusyError, IndexMismatchError: see `index.store.IndexLocation`.
     """
     started = time.monotonic()
     report = SyncReport()
     told_ahead = encoder.is_slow and ray is None
     listing = list_files(corpus, base, only, data_dir, may_be_gone)
-    place = place or LocalPlace(data_dir)
+    place = place or LocalLocation(data_dir)
     with (
         _workers(encoder, segmenter, ray) as workers,
         place.writing(Settings(encoder.fingerprint, segmenter), lambda: encoder.dim, rebuild=rebuild) as writer,
@@ -90,7 +89,7 @@ def sync(
         with writer.database.together():
             for file_id, left in gone.left():
                 _forget(file_id, left, writer, report)
-        store = writer.finish(workers, progress)
+        store = writer.finish(workers.cut, progress)
         remember_roots(data_dir, met)
         embedder.trim(store.units)
     report.documents, report.passages = store.counts()
@@ -121,7 +120,9 @@ def _within(file: File, number: int, files: int, progress: Progress | None) -> A
     return advance
 
 
-def _known(database: Changes, listing: Listing, corpus: Mapping[str, Path], only: Sequence[Path]) -> dict[str, Known]:
+def _known(
+    database: IndexChanges, listing: Listing, corpus: Mapping[str, Path], only: Sequence[Path]
+) -> dict[str, Known]:
     """What the index holds of files, by id: of all, or of those named in `only` where that names single files."""
     listed = {file.path: file.id for file in listing.files}
     ids: set[str] = set()
@@ -181,7 +182,7 @@ def _files_in(root: Root, known: Iterable[Known], base: Path) -> int:
     return sum((base / file.documents[0].path).is_relative_to(root.folder) for file in known if file.documents)
 
 
-def _forget(file_id: str, known: Known, writer: Writer, report: SyncReport) -> None:
+def _forget(file_id: str, known: Known, writer: IndexWriter, report: SyncReport) -> None:
     for info in known.documents:
         writer.database.remove(info.id)
         report.removed.append(info.path)

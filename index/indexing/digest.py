@@ -19,15 +19,13 @@ from index.encoder import Encoder, Vectors, row_sums, unit_length
 from index.indexing.embeddings import Advance, Embedder, HalfVectors, KnownVectors, WantedTexts
 from index.parsing import ReadText
 from index.store.codes import encode, width
-from index.store.lexical import Entry
-from index.store.rows import PassageText, Units
-from index.store.vectors import UNITS_PER_PASSAGE
+from index.store.terms import ArticleEntries, article_words
 from index.text.fold import HIDDEN
 from index.text.segmenter import Segmenter
-from index.text.tokens import token_lines
-from index.types import Notice, Section, Span
+from index.types import Notice, PassageText, Section, Span, Units
 
 MIN_UNIT_CHARS = 12
+UNITS_PER_PASSAGE = 1 << 12
 # Beside 1 for the unit itself; 0.3 to 0.5 measured alike.
 CONTEXT_SHARE = 0.3
 # So many are in memory as float32 at once; enough for an encoder to find texts of like length among them.
@@ -166,33 +164,6 @@ def unit_spans(text: str) -> list[Span]:
     return spans[:UNITS_PER_PASSAGE]
 
 
-def article_words(articles: Sequence[Sequence[PassageText]], segmenter: Segmenter) -> list[tuple[list[Entry], Entry]]:
-    """What lexical search indexes of each article's passages, and of the article: its title's words and theirs."""
-    shown = {text.row: clean(text.text, text.start, text.hidden) for texts in articles for text in texts}
-    around = {
-        text.row: "\n".join([text.title, *text.heading_path, *text.context]) for texts in articles for text in texts
-    }
-    distinct = list({*shown.values(), *around.values(), *(texts[0].title for texts in articles)})
-    lines = dict(zip(distinct, token_lines(distinct, segmenter), strict=True))
-    contexts = {text: frozenset(lines[text].split()) for text in around.values()}
-
-    def tokens_of(text: PassageText) -> str:
-        """A passage is also found by its headings and by its article's title, date and place.
-
-        Words that it repeats count once: captions that repeat the title would win otherwise.
-        """
-        own = lines[shown[text.row]]
-        return own + " ".join(contexts[around[text.row]].difference(own.split()))
-
-    words: list[tuple[list[Entry], Entry]] = []
-    for texts in articles:
-        first = texts[0]
-        whole = "".join([lines[first.title], *(lines[shown[text.row]] for text in texts)])
-        entries = [Entry(text.row, text.document_row, tokens_of(text)) for text in texts]
-        words.append((entries, Entry(first.article, first.document_row, whole)))
-    return words
-
-
 Remembered = tuple[list[Digest], dict[bytes, HalfVectors]]
 
 
@@ -222,5 +193,5 @@ class Work:
         embedder = Embedder(self._encoder, cache=vectors)
         return [digest(text, embedder) for text in texts], vectors.fresh
 
-    def words(self, articles: Sequence[Sequence[PassageText]]) -> list[tuple[list[Entry], Entry]]:
+    def words(self, articles: Sequence[Sequence[PassageText]]) -> list[ArticleEntries]:
         return article_words(articles, self._segmenter)

@@ -27,7 +27,7 @@ from index.indexing.report import Remark, SyncReport
 from index.indexing.workers import Workers
 from index.parsing import MAX_FILE_BYTES, ReadText, Unread, ocr
 from index.parsing.isolated import IsolatedParser
-from index.store import Changes, Writer
+from index.store import IndexChanges, IndexWriter
 from index.types import Document, KnownFile, Skipped
 
 # A file changed this shortly before it was read may change again without its time stamp showing it.
@@ -103,7 +103,7 @@ class Pipeline:
     As a context manager it takes all steps before it ends, also when an error ends it that came with a later one.
     """
 
-    def __init__(self, database: Changes, embedder: Embedder, workers: Workers) -> None:
+    def __init__(self, database: IndexChanges, embedder: Embedder, workers: Workers) -> None:
         self._database = database
         self._embedder = embedder
         self._workers = workers
@@ -205,7 +205,7 @@ class Intake:
     """Takes files into the index that `writer` writes, and notes what it did in `report`."""
 
     def __init__(
-        self, writer: Writer, pipeline: Pipeline, parser: IsolatedParser, gone: Gone, report: SyncReport
+        self, writer: IndexWriter, pipeline: Pipeline, parser: IsolatedParser, gone: Gone, report: SyncReport
     ) -> None:
         self._database = writer.database
         self._pipeline = pipeline

@@ -15,18 +15,19 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from itertools import islice
+from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from index.batches import batches
 from index.encoder import Encoder
 from index.errors import CitedQAError
 from index.indexing.digest import Digest, Remembered, Work
 from index.indexing.embeddings import Cache
 from index.parsing import ReadText
+from index.store.terms import BATCH, ArticleEntries
 from index.text.segmenter import Segmenter
-
-T = TypeVar("T")
+from index.types import PassageText
 
 _ROOT = Path(__file__).parents[2]
 # So many batches a process are under way, so that none waits for the next.
@@ -110,6 +111,10 @@ class Workers:
         _then(self.submit("embedded", texts), ask, digests)
         return digests
 
+    def cut(self, articles: Iterable[Sequence[PassageText]]) -> Iterator[ArticleEntries]:
+        """Articles cut into words; see `index.store.terms`."""
+        yield from chain.from_iterable(self.map("words", batches(articles, BATCH)))
+
     def _start(self) -> None:
         # -P: a folder named `index` where the user stands must not stand in for ours.
         path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -152,13 +157,6 @@ def _then(done: Future[Any], step: Callable[[Future[Any]], None], result: Future
             result.set_exception(exc)
 
     done.add_done_callback(take)
-
-
-def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Items in lists of so many."""
-    rest = iter(items)
-    while batch := list(islice(rest, size)):
-        yield batch
 
 
 def send(pipe: Any, value: object) -> None:  # noqa: ANN401

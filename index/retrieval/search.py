@@ -6,7 +6,6 @@ part gives.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,7 +13,8 @@ from itertools import islice
 import numpy as np
 
 from index.encoder import Encoder, Vectors
-from index.store import AnyOf, Store, Term, Terms, codes
+from index.store import Store, codes
+from index.store.terms import AnyOf, Term, Terms, inverse_frequency
 from index.text.fold import fold_text
 from index.text.names import MARK, is_name, reading
 from index.text.segmenter import Synonyms
@@ -122,11 +122,6 @@ def _ideal(store: Store, terms: Iterable[tuple[str, float]]) -> float:
     passages = store.counts()[1]
     counts = (store.document_frequency(token) for token, _ in terms)
     return sum(inverse_frequency(count, passages) for count in counts)
-
-
-def inverse_frequency(count: int, passages: int) -> float:
-    """BM25's inverse document frequency of a token that `count` of `passages` hold."""
-    return math.log(1 + (passages - count + 0.5) / (count + 0.5))
 
 
 def _terms(store: Store, folded: str, synonyms: Synonyms) -> list[Term]:

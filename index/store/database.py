@@ -11,7 +11,7 @@ What belongs together follows one another: a document names its first passage, a
 has, an article its passages. So no index over passages is needed, and what goes with a document is named in one row of
 `removed`. `state`, one row, counts what is there, so that nobody has to.
 
-`texts` are the documents' texts in pieces (`index.store.compression`), the one place of text; a passage is in one
+`texts` are the documents' texts in blocks (`index.store.rows`), the one place of text; a passage is in one
 piece. `start` and `end` count code points of the document's text. `hidden`, `units` (the spans within the passage of
 the text units that its vectors stand for), `page_breaks` and `damaged` are offsets as `index.store.rows` packs them,
 `codes` vectors as `index.store.codes` does; in a table of their own, as a question reads those of hundreds of passages
@@ -27,10 +27,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass
 
-from index.store.compression import pack, pieces
 from index.store.records import Records
-from index.store.rows import Units, integers, spans, strings
-from index.types import Document, Section, Skipped
+from index.store.rows import blocks, integers, pack, spans, strings
+from index.types import Document, Section, Skipped, Units
 
 FORMAT = 4
 _SCHEMA = """
@@ -105,7 +104,7 @@ class Database(Records):
         with self._changing() as (connection, state):
             self._delete(connection, document.id, state)
             first, piece = state.last_passage + 1, state.last_piece + 1
-            cuts = list(pieces(len(document.text), [(section.start, section.end) for section in sections]))
+            cuts = list(blocks(len(document.text), [(section.start, section.end) for section in sections]))
             articles = _articles(sections, state)
             connection.execute(
                 f"INSERT INTO main.documents VALUES ({_places(21)})",

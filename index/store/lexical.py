@@ -2,58 +2,87 @@
 
 Two of these serve a store: one over passages, one over whole articles. tantivy is given text that is already cut into
 tokens, so that it matches exactly what `index.text.tokens` says.
+
+tantivy counts removed entries in its statistics until it merges their segments away, which can't be asked for. So what
+a token is worth is put right in each query, from how many entries that are there hold it; and once so many entries were
+removed that the average length could be off by more than a little, all are indexed anew.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
+import re
 import shutil
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, NamedTuple
+from typing import Any
 
 import tantivy
 
-from index.store import AnyOf, Terms
+from index.errors import IndexDamagedError
+from index.store.records import Records
+from index.store.terms import AnyOf, CutArticles, LexicalEntry, Terms, inverse_frequency
+from index.text.segmenter import Segmenter
+from index.types import Progress
 
 # Taken as it is filled, which 140,000 passages do. Smaller segments are merged, and each costs every question a little.
 _WRITER_HEAP_BYTES = 128 << 20
 _ANALYZER = "tokens"
 _BATCH = 1000
+_CACHED_TOKENS = 1 << 14
+# So many of the entries may have been removed since all were indexed. Were they half as long again as others, average
+# lengths would be off by 1 %, and scores by less than half of that.
+_REMOVED_SHARE = 0.02
+# So few take a tenth of a second, and each document is much of them.
+_FEW = 1000
+_ALL_ENTRIES = re.compile(r'"value": ([\d.]+),\s*"description": "N, total number of docs"')
+
+logger = logging.getLogger(__name__)
 
 
-class Entry(NamedTuple):
-    """What is indexed of a passage or an article; `tokens` with spaces between them.
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    """The generation that an index holds, and the one at which all of it was indexed last."""
 
-    A tuple, as those go to another process in half the time.
-    """
+    generation: int = 0
+    anew: int = 0
 
-    row: int
-    document_row: int
-    tokens: str
+    @classmethod
+    def read(cls, path: Path) -> _Stamp:
+        return cls(**json.loads(path.read_text())) if path.exists() else cls()
+
+    def write(self, path: Path) -> None:
+        fresh = path.with_suffix(".new")
+        fresh.write_text(json.dumps(asdict(self)))
+        os.replace(fresh, path)
 
 
-class Change:
-    """Entries on their way into an index."""
+class EntryWriter:
+    """Entries on their way into an index; those with rows that it holds take their place."""
 
-    def __init__(self, writer: tantivy.IndexWriter, rows: Callable[[list[int]], tantivy.Query], may_hold: bool) -> None:
+    def __init__(self, writer: tantivy.IndexWriter, schema: tantivy.Schema, may_hold: bool) -> None:
         self._writer = writer
-        self._rows = rows
+        self._schema = schema
         self._may_hold = may_hold
-        self._waiting: list[Entry] = []
+        self._waiting: list[LexicalEntry] = []
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: LexicalEntry) -> None:
         self._waiting.append(entry)
         if len(self._waiting) == _BATCH:
             self.flush()
 
     def remove(self, rows: Sequence[int]) -> None:
         if rows and self._may_hold:
-            self._writer.delete_documents_by_query(self._rows(list(rows)))
+            # Not delete_documents_by_term: in tantivy-py 0.27 it silently matches nothing in an unsigned field.
+            self._writer.delete_documents_by_query(tantivy.Query.term_set_query(self._schema, "row", list(rows)))
 
     def flush(self) -> None:
         """Give the writer what waits."""
@@ -76,13 +105,12 @@ class LexicalIndex:
         Raises:
             ValueError: the files are damaged; `reset` and derive them again.
         """
-        self._folder = folder
-        self._stamp = folder / "generation.json"
+        self._stamp_file = folder / "generation.json"
         if folder.is_dir() and not os.access(folder, os.W_OK):
             folder = self._mirrored(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self._schema = _schema()
-        if self._stamp.exists() and not (folder / "meta.json").exists():
+        if self._stamp_file.exists() and not (folder / "meta.json").exists():
             # tantivy would make an empty index here, and the stamp would vouch for it.
             raise ValueError(f"{folder}: meta.json is missing")
         try:
@@ -91,9 +119,9 @@ class LexicalIndex:
                 _ANALYZER, tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
             )
             self._index.config_reader(reload_policy="manual")
-            self.generation = self._read_stamp()
+            self._stamp = _Stamp.read(self._stamp_file)
             self.reload()
-        except (ValueError, OSError, KeyError, RuntimeError) as exc:
+        except (ValueError, OSError, TypeError, RuntimeError) as exc:
             raise ValueError(f"{folder}: {exc}") from exc
 
     def _mirrored(self, folder: Path) -> Path:
@@ -105,49 +133,50 @@ class LexicalIndex:
                 os.symlink(file.resolve(), mirror / file.name)
         return mirror
 
-    def _read_stamp(self) -> int:
-        if not self._stamp.exists():
-            return 0
-        return int(json.loads(self._stamp.read_text())["generation"])
-
     @classmethod
     def reset(cls, folder: Path) -> LexicalIndex:
         """Throw the files away and start empty."""
         shutil.rmtree(folder, ignore_errors=True)
         return cls(folder)
 
+    @property
+    def generation(self) -> int:
+        return self._stamp.generation
+
+    @property
+    def indexed_anew(self) -> int:
+        """The generation at which all entries were indexed last."""
+        return self._stamp.anew
+
     def reload(self) -> None:
         """See what was committed last."""
         self._index.reload()
         self._searcher = self._index.searcher()
+        self.document_frequency = lru_cache(_CACHED_TOKENS)(self._document_frequency)
+        self._known_entries: int | None = None
 
     def __len__(self) -> int:
         return int(self._searcher.num_docs)
 
     @contextmanager
-    def changing(self, removed: Sequence[int], generation: int) -> Iterator[Change]:
+    def changing(self, removed: Sequence[int], generation: int, *, anew: bool = False) -> Iterator[EntryWriter]:
         """Remove rows, and add what the block adds; stamped when it ends. Doing it again changes nothing.
 
-        An error in the block leaves the index as it was.
+        With `anew` all goes, and the block adds all there is; readers see the one or the other. An error in the block
+        leaves the index as it was.
         """
         writer = self._index.writer(heap_size=_WRITER_HEAP_BYTES, num_threads=1)
-        # Not delete_documents_by_term: in tantivy-py 0.27 it silently matches nothing in an unsigned field.
-        change = Change(writer, lambda rows: tantivy.Query.term_set_query(self._schema, "row", rows), self._may_hold)
-        change.remove(removed)
-        yield change
-        change.flush()
+        entries = EntryWriter(writer, self._schema, may_hold=not anew)
+        if anew:
+            writer.delete_all_documents()
+        entries.remove(removed)
+        yield entries
+        entries.flush()
         writer.commit()
         writer.wait_merging_threads()
         self.reload()
-        fresh = self._stamp.with_suffix(".new")
-        fresh.write_text(json.dumps({"generation": generation}))
-        os.replace(fresh, self._stamp)
-        self.generation = generation
-
-    @property
-    def _may_hold(self) -> bool:
-        """Whether rows may be in the index already."""
-        return bool(self.generation or len(self))
+        self._stamp = _Stamp(generation, generation if anew else self._stamp.anew)
+        self._stamp.write(self._stamp_file)
 
     def search(self, terms: Terms, limit: int, documents: list[int] | None = None) -> list[tuple[int, float]]:
         """Row ids with their BM25 score, highest first. `documents` limits to rows."""
@@ -161,8 +190,8 @@ class LexicalIndex:
             query = tantivy.Query.boolean_query([(tantivy.Occur.Must, query), (tantivy.Occur.Must, admitted)])
         hits = self._searcher.search(query, limit, count=False).hits
         rows: list[Any] = self._searcher.fast_field_values("row", [address for _, address in hits])
-        found = [(int(row), float(score)) for row, (score, _) in zip(rows, hits, strict=True)]
-        return sorted(found, key=lambda item: (-item[1], item[0]))
+        scored = [(int(row), float(score)) for row, (score, _) in zip(rows, hits, strict=True)]
+        return sorted(scored, key=lambda item: (-item[1], item[0]))
 
     def _query(self, terms: Terms) -> tantivy.Query:
         clauses = []
@@ -171,15 +200,119 @@ class LexicalIndex:
                 clause = tantivy.Query.disjunction_max_query([self._query(way) for way in term.ways])
             else:
                 token, weight = term
-                found = tantivy.Query.term_query(self._schema, "tokens", token, "freq")
-                clause = tantivy.Query.boost_query(found, weight)
+                clause = tantivy.Query.boost_query(self._holding(token), weight * self._put_right(token))
             clauses.append((tantivy.Occur.Should, clause))
         return tantivy.Query.boolean_query(clauses)
 
-    def document_frequency(self, token: str) -> int:
+    def _holding(self, token: str) -> tantivy.Query:
+        return tantivy.Query.term_query(self._schema, "tokens", token, "freq")
+
+    def _put_right(self, token: str) -> float:
+        """What a token is worth among the entries that are there, as a share of what tantivy makes of it."""
+        if self._all_entries == len(self):
+            return 1.0
+        reckoned = inverse_frequency(int(self._searcher.doc_freq("tokens", token)), self._all_entries)
+        return inverse_frequency(self.document_frequency(token), len(self)) / reckoned
+
+    @property
+    def _all_entries(self) -> int:
+        """How many entries tantivy reckons with, removed ones among them."""
+        if self._known_entries is None:
+            self._known_entries = self._explained_entries() if len(self) else 0
+        return self._known_entries
+
+    def _explained_entries(self) -> int:
+        """The same, from where alone tantivy says it: its explanation of a score."""
+        address = self._searcher.search(tantivy.Query.all_query(), 1, count=False).hits[0][1]
+        (row,) = self._searcher.fast_field_values("row", [address])
+        explained = tantivy.Query.term_query(self._schema, "row", row).explain(self._searcher, address).to_json()
+        number = _ALL_ENTRIES.search(explained)
+        return int(float(number[1])) if number else len(self)
+
+    def _document_frequency(self, token: str) -> int:
         """In how many entries the token stands."""
-        # tantivy counts removed entries until it merges their segments away.
-        return min(int(self._searcher.doc_freq("tokens", token)), len(self))
+        if self._all_entries == len(self):
+            return int(self._searcher.doc_freq("tokens", token))
+        return int(self._searcher.search(self._holding(token), 1, count=True).count)  # type: ignore[attr-defined]
+
+
+class LexicalPair:
+    """The lexical indexes of an index: `passages`, and `articles` as a prior for the passages in them."""
+
+    def __init__(self, passages: LexicalIndex, articles: LexicalIndex) -> None:
+        self.passages = passages
+        self.articles = articles
+
+    @classmethod
+    def load(cls, folder: Path, segmenter: Segmenter, newest: int) -> LexicalPair:
+        """Those in `folder`, for reading, where the database is at generation `newest`.
+
+        Raises:
+            IndexDamagedError: they can't be read.
+        """
+        try:
+            return cls(*(_opened(path, newest) for path in folders_of(folder, segmenter)))
+        except ValueError as exc:
+            raise IndexDamagedError(f"{exc}; run: qa index") from exc
+
+    @classmethod
+    def to_change(cls, folder: Path, segmenter: Segmenter, newest: int) -> LexicalPair:
+        """Those in `folder`; what can't be read is emptied."""
+        return cls(*(_opened_or_emptied(path, newest) for path in folders_of(folder, segmenter)))
+
+    @property
+    def generation(self) -> int:
+        return min(self.passages.generation, self.articles.generation)
+
+    def update(self, database: Records, target: int, cut: CutArticles, progress: Progress) -> None:
+        """Bring both to generation `target` of the database in one pass over what came since, or over all."""
+        since, done = self.generation, 0
+        if since == target:
+            return
+        anew = since == 0 or self._has_lost_much(database)
+        since = 0 if anew else since
+        gone = {kind: [] if anew else database.removed_since(kind, since) for kind in ("passages", "articles")}
+        total = database.passages_since(since)
+        texts = (list(own) for _, own in groupby(database.texts_since(since), key=lambda text: text.article))
+        with (
+            self.passages.changing(gone["passages"], target, anew=anew) as passages,
+            self.articles.changing(gone["articles"], target, anew=anew) as articles,
+        ):
+            for own, whole in cut(texts):
+                for entry in own:
+                    passages.add(entry)
+                articles.add(whole)
+                done += len(own)
+                progress("words", done, total)
+
+    def _has_lost_much(self, database: Records) -> bool:
+        """Whether so many entries were removed since all were indexed that the rest should be indexed anew."""
+        share = _REMOVED_SHARE if len(self.passages) > _FEW else 0.0
+        kinds = (("passages", self.passages), ("articles", self.articles))
+        return any(len(database.removed_since(kind, index.indexed_anew)) > share * len(index) for kind, index in kinds)
+
+
+def folders_of(folder: Path, segmenter: Segmenter) -> list[Path]:
+    """Where passages and articles are indexed.
+
+    Another segmenter has other folders, so that readers go on with theirs until these are complete.
+    """
+    return [folder / f"{kind}-{segmenter.fingerprint}" for kind in ("passages", "articles")]
+
+
+def _opened(folder: Path, newest: int) -> LexicalIndex:
+    index = LexicalIndex(folder)
+    if index.generation > newest:
+        raise ValueError(f"{folder}: is ahead of the database")
+    return index
+
+
+def _opened_or_emptied(folder: Path, newest: int) -> LexicalIndex:
+    try:
+        return _opened(folder, newest)
+    except ValueError as exc:
+        logger.warning("%s; deriving the lexical index again from the database", exc)
+        return LexicalIndex.reset(folder)
 
 
 def _schema() -> tantivy.Schema:

@@ -5,7 +5,8 @@
     data_dir/<name>/index.sqlite, vectors.faiss, clusters.sqlite,
                                 passages-<segmenter>/, articles-<segmenter>/
 
-A rebuild makes a new folder beside the old one and switches `current` when it is complete.
+Here it is read; `index.store.location` makes and opens it. A rebuild makes a new folder beside the old one and switches
+`current` when it is complete.
 """
 
 from __future__ import annotations
@@ -13,118 +14,121 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from index.dedup.clusters import Clusters
 from index.encoder import Vectors
 from index.errors import IndexDamagedError
-from index.indexing.workers import Workers
-from index.store import Terms, codes, vectors
-from index.store.database import FORMAT, Database
-from index.store.filters import Admission
-from index.store.lexical_pair import Words
+from index.store import codes
+from index.store.database import Database
+from index.store.lexical import LexicalPair
 from index.store.records import Records
-from index.store.row_cache import Kept
-from index.store.rows import PassageVectors
-from index.store.vectors import Admitted, Stamp, VectorIndex
-from index.text.segmenter import PLAIN, Segmenter
-from index.types import Document, DocumentInfo, Filters, Passage, Progress, Section, Skipped
+from index.store.rows import RowCache
+from index.store.terms import Terms
+from index.store.vectors import AdmittedVectors, Stamp, VectorIndex
+from index.text.segmenter import Segmenter
+from index.types import Document, DocumentInfo, Filters, Passage, PassageVectors, Section, Skipped
 
 logger = logging.getLogger(__name__)
 
 VECTORS = "vectors.faiss"
+CLUSTERS = "clusters.sqlite"
 # What questions come back to; about 40 MB.
-_KEPT_PASSAGES = 8192
-_KEPT_TOKENS = 1 << 14
+_CACHED_PASSAGES = 8192
 # The vectors of so few are sooner compared one by one than found in an index of all.
 _FEW_PASSAGES = 1000
 # What passages filters admit, as bits: 1 MB each for a million passages.
-_KEPT_FILTERS = 16
-# Rewriting the vector checkpoint costs what the corpus costs, so it waits until this share of it has changed, or as
-# many vectors as a new reader can replay, and a search look through beside it, without being felt.
-_CHECKPOINT_SHARE = 0.1
-_CHECKPOINT_VECTORS = 20_000
+_CACHED_SELECTIONS = 16
+# What passages filters admit, as rows: 8 bytes a passage.
+_CACHED_FILTERS = 8
+# A filter that admits so much is wide; of its share so many times more are found as are wanted.
+_WIDE_SHARE = 0.2
+_SPARE = 2
+
+Rows = NDArray[np.int64]
+Find = Callable[[int], list[tuple[int, float]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What an index is made with; vectors and tokens made otherwise can't be compared."""
+class FilterRows:
+    """What filters admit of a generation, looked up once; None where it is everything, which needs no looking."""
 
-    encoder: str
-    segmenter: Segmenter = PLAIN
-    format: int = FORMAT
+    def __init__(self, database: Records) -> None:
+        self._database = database
+        self._documents, self._passages = database.counts()
+        self._cached = lru_cache(_CACHED_FILTERS)(self._read)
 
-    def stored(self) -> dict[str, str | int]:
-        """As the database keeps it."""
-        return {"encoder": self.encoder, "segmenter": self.segmenter.fingerprint, "format": self.format}
+    def documents(self, filters: Filters) -> list[int] | None:
+        """Row ids of documents."""
+        return self._cached(filters)[0] if filters else None
+
+    def passages(self, filters: Filters) -> Rows | None:
+        """Row ids of passages, ascending."""
+        return self._cached(filters)[1] if filters else None
+
+    def of(self, filters: Filters, passages: Iterable[int]) -> list[int]:
+        """Those of the passages that are admitted."""
+        wanted, rows = np.fromiter(passages, np.int64), self.passages(filters)
+        if rows is not None:
+            wanted = wanted[np.searchsorted(rows, wanted, "right") > np.searchsorted(rows, wanted, "left")]
+        admitted: list[int] = wanted.tolist()
+        return admitted
+
+    def first(self, filters: Filters, limit: int, find: Find) -> list[tuple[int, float]] | None:
+        """The first `limit` passages that a filter admits of what `find` gives without one; None where it is too few.
+
+        A filter that admits most has so many rows that to search through them takes longer than to find more.
+        """
+        rows = self.passages(filters)
+        if rows is None or len(rows) < _WIDE_SHARE * self._passages:
+            return None
+        scores = dict(find(int(_SPARE * limit * self._passages / len(rows))))
+        admitted = self.of(filters, scores)[:limit]
+        return [(row, scores[row]) for row in admitted] if len(admitted) == limit else None
+
+    def _read(self, filters: Filters) -> tuple[list[int] | None, Rows | None]:
+        documents = self._database.document_rows(filters)
+        if len(documents) == self._documents:
+            return None, None
+        return documents, np.sort(np.array(self._database.passage_rows(documents), np.int64))
 
 
 class LocalStore:
-    """One generation of a local index, for reading by many threads.
+    """One generation of a local index, for reading by many threads; see `index.store.Store`.
 
-    Use `open_store`; a store does not change under its reader, who opens it again when `is_stale` says so.
+    Use `index.store.location`; a store does not change under its reader, who opens it again when `is_stale` says so.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        database: Database,
-        segmenter: Segmenter,
-        may_write: bool,
-        workers: Workers | None = None,
-        progress: Progress | None = None,
-    ) -> None:
+    def __init__(self, folder: Path, segmenter: Segmenter) -> None:
+        """Open what is derived, as it is; it may be behind the database.
+
+        Raises:
+            IndexDamagedError: the words or the clusters can't be read.
+        """
+        database = Database(folder / "index.sqlite")
         self.folder = folder
         self.segmenter = segmenter
-        self.database: Records = database
         self.dim = int(database.meta("dim") or 0)
         self.encoder = str(json.loads(database.meta("settings") or "{}").get("encoder"))
         self._published = database.meta("published")
-        target = database.generation
-        self._loading = threading.Lock()
-        self._read: Kept[Passage] = Kept(_KEPT_PASSAGES)
-        self._read_vectors: Kept[PassageVectors] = Kept(_KEPT_PASSAGES)
-        self._read_leaders: Kept[int] = Kept(_KEPT_PASSAGES)
-        self._loaded: VectorIndex | None = None
-        self._selected = lru_cache(_KEPT_FILTERS)(self._select)
-        make_words = partial(
-            Words, folder, database, segmenter, target, may_write=may_write, workers=workers, progress=progress
-        )
-        if may_write and not self._published:
-            # Nobody reads yet, so that the three may come in any order; each of them alone leaves cores idle.
-            with ThreadPoolExecutor(2) as beside:
-                saved = beside.submit(self._save_vectors, target)
-                grouped = beside.submit(self._load_clusters, target, may_write)
-                self._words = make_words()
-            saved.result()
-            self._clusters = grouped.result()
-        else:
-            # Readers have the generation of the words; what else they find may be behind it and never ahead.
-            self._words = make_words()
-            self._clusters = self._load_clusters(target, may_write)
-            if may_write:
-                self._save_vectors(target)
-        self._frequency = lru_cache(_KEPT_TOKENS)(self._words.passages.document_frequency)
-        self._members = lru_cache(_KEPT_PASSAGES)(self._first_members)
-        # While someone writes, the database is ahead of what is derived from it.
+        self._words = LexicalPair.load(folder, segmenter, database.generation)
+        self._clusters = opened_clusters(folder)
+        # Readers have the generation of the words; what else there is may be behind it, and is brought up to it.
+        self.generation = self._words.generation
         self.database = database.at(self.generation)
         self._counts = self.database.counts()
-        self._admission = Admission(self.database)
-        published = f"{target} {segmenter.fingerprint}"
-        if may_write and self._published != published:
-            database.set_meta("published", published)
-            self._published = published
-
-    @property
-    def generation(self) -> int:
-        # Vectors follow the database when they are loaded.
-        return self._words.generation
+        self._filters = FilterRows(self.database)
+        self._loading = threading.Lock()
+        self._loaded: VectorIndex | None = None
+        self._passages: RowCache[Passage] = RowCache(_CACHED_PASSAGES)
+        self._codes: RowCache[PassageVectors] = RowCache(_CACHED_PASSAGES)
+        self._leaders: RowCache[int] = RowCache(_CACHED_PASSAGES)
+        self._members = lru_cache(_CACHED_PASSAGES)(self._first_members)
+        self._selected = lru_cache(_CACHED_SELECTIONS)(self._select)
 
     def is_stale(self) -> bool:
         """Whether a newer generation has been published, or another folder made current."""
@@ -154,58 +158,58 @@ class LocalStore:
 
     def search_passages(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
         own = self._words.passages
-        first = self._admission.first(filters, limit, lambda more: own.search(terms, more))
-        return own.search(terms, limit, self._admission.documents(filters)) if first is None else first
+        first = self._filters.first(filters, limit, lambda more: own.search(terms, more))
+        return own.search(terms, limit, self._filters.documents(filters)) if first is None else first
 
     def search_articles(self, terms: Terms, limit: int, filters: Filters) -> list[tuple[int, float]]:
-        return self._words.articles.search(terms, limit, self._admission.documents(filters))
+        return self._words.articles.search(terms, limit, self._filters.documents(filters))
 
     def search_vectors(self, vector: Vectors, limit: int, filters: Filters) -> list[tuple[int, float]]:
-        rows = self._admission.passages(filters)
+        rows = self._filters.passages(filters)
         if rows is not None and len(rows) <= _FEW_PASSAGES:
             return self._nearest(vector, limit, rows.tolist())
         index = self._vectors
-        found = index.search(vector, limit, None if rows is None else self._selected(filters))
-        return self._nearest(vector, limit, (row for row, _ in found)) if index.is_rough else found
+        near = index.search(vector, limit, None if rows is None else self._selected(filters))
+        return self._nearest(vector, limit, (row for row, _ in near)) if index.is_rough else near
 
-    def _select(self, filters: Filters) -> Admitted:
-        rows = self._admission.passages(filters)
+    def _select(self, filters: Filters) -> AdmittedVectors:
+        rows = self._filters.passages(filters)
         assert rows is not None
         return self._vectors.admit(rows)
 
     def _nearest(self, vector: Vectors, limit: int, rows: Iterable[int]) -> list[tuple[int, float]]:
         """Of these passages those that have the `limit` nearest units, by exact cosines."""
-        found = self.vectors(rows)
-        if not found:
+        passages = self.vectors(rows)
+        if not passages:
             return []
-        near = codes.cosines([passage.codes for passage in found], vector[None])[:, 0]
+        near = codes.cosines([passage.codes for passage in passages], vector[None])[:, 0]
         size = codes.width(self.dim)
-        owners = np.repeat([passage.row for passage in found], [len(passage.codes) // size for passage in found])
+        owners = np.repeat([passage.row for passage in passages], [len(passage.codes) // size for passage in passages])
         best: dict[int, float] = {}
         for place in np.lexsort((owners, -near))[:limit].tolist():
             best.setdefault(int(owners[place]), float(near[place]))
         return list(best.items())
 
     def passages(self, rows: Iterable[int]) -> dict[int, Passage]:
-        return self._read.find(rows, self.database.passages)
+        return self._passages.find(rows, self.database.passages)
 
     def article_passages(self, article: int) -> list[Passage]:
         return self.database.article_passages([article])
 
     def vectors(self, rows: Iterable[int]) -> list[PassageVectors]:
-        found = self._read_vectors.find(rows, lambda missing: {v.row: v for v in self.database.vectors(missing)})
-        return list(found.values())
+        by_row = self._codes.find(rows, lambda missing: {v.row: v for v in self.database.vectors(missing)})
+        return list(by_row.values())
 
     def clusters(self, rows: Iterable[int]) -> dict[int, int]:
-        return self._read_leaders.find(rows, self._clusters.leaders)
+        return self._leaders.find(rows, self._clusters.leaders)
 
     def copies(self, rows: Mapping[int, int], limit: int, filters: Filters) -> dict[int, list[Passage]]:
         # Where a filter hides the first copies of a passage, those beyond them are not looked for.
         members = {leader: self._members(leader, limit + 1) for leader in rows.values()}
         wanted = {copy for copies in members.values() if len(copies) > 1 for copy in copies}
-        found = self.passages(self._admission.of(filters, wanted))
+        passages = self.passages(self._filters.of(filters, wanted))
         return {
-            row: [found[copy] for copy in members[leader] if copy != row and copy in found][:limit]
+            row: [passages[copy] for copy in members[leader] if copy != row and copy in passages][:limit]
             for row, leader in rows.items()
         }
 
@@ -216,7 +220,7 @@ class LocalStore:
         """Nothing: they are at hand."""
 
     def document_frequency(self, term: str) -> int:
-        return self._frequency(term)
+        return self._words.passages.document_frequency(term)
 
     def document(self, document_id: str) -> Document | None:
         return self.database.document(document_id)
@@ -255,52 +259,30 @@ class LocalStore:
         path = self.folder / VECTORS
         target = self.database.generation
         try:
-            found = VectorIndex.load(path, self.dim)
-            if found.generation > self.database.newest:
+            index = VectorIndex.load(path, self.dim)
+            if index.generation > self.database.newest:
                 raise ValueError(f"{path}: is ahead of the database")
         except ValueError as exc:
             if path.exists():
                 logger.warning("%s; deriving the vector index again from the database", exc)
-            found = VectorIndex(self.dim)
-        if found.generation < target:
-            found.remove(self.database.removed_since("passages", found.generation))
-            found.add(self.database.vectors_since(found.generation))
-            found.generation = target
-        return found
+            index = VectorIndex(self.dim)
+        if index.generation < target:
+            index.remove(self.database.removed_since("passages", index.generation))
+            index.add(self.database.vectors_since(index.generation))
+            index.generation = target
+        return index
 
-    def _save_vectors(self, target: int) -> None:
-        """Write the checkpoint again when enough has changed since, or when it can't be read."""
-        path = self.folder / VECTORS
-        stamp = Stamp.read(path)
-        changed = self.database.changed_vectors(stamp.generation) if stamp.generation < target else 0
-        is_readable = stamp.generation <= target and vectors.is_whole(path, self.dim)
-        if is_readable and changed <= min(_CHECKPOINT_SHARE * stamp.vectors, _CHECKPOINT_VECTORS):
-            return
-        if is_readable and stamp.fits(stamp.vectors + changed):
-            removed = self.database.removed_since("passages", stamp.generation)
-            vectors.extend(path, target, removed, self.database.vectors_since(stamp.generation))
-        else:
-            about = self.database.changed_vectors(0)
-            vectors.write(path, self.dim, target, lambda: self.database.vectors_since(0), about)
 
-    def _load_clusters(self, target: int, may_write: bool) -> Clusters:
-        path = self.folder / "clusters.sqlite"
-        try:
-            found = Clusters(path)
-            if may_write and found.generation > target:
-                raise ValueError(f"{path}: is ahead of the database")
-        except ValueError as exc:
-            if not may_write:
-                raise IndexDamagedError(f"{exc}; run: qa index") from exc
-            if path.exists():
-                logger.warning("%s; comparing the passages again", exc)
-            found = Clusters.reset(path)
-        since = found.generation
-        if may_write and since < target:
-            added = self.database.passage_rows_since(since)
-            removed = self.database.removed_since("passages", since)
-            found.update(removed, added, self.database.visible, target)
-        return found
+def opened_clusters(folder: Path) -> Clusters:
+    """The clusters, for reading.
+
+    Raises:
+        IndexDamagedError: they can't be read.
+    """
+    try:
+        return Clusters(folder / CLUSTERS)
+    except ValueError as exc:
+        raise IndexDamagedError(f"{exc}; run: qa index") from exc
 
 
 def current_folder(data_dir: Path) -> Path | None:

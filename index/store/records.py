@@ -8,12 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from index.chunking.passages import clean
-from index.store.compression import Pieces, unpack
+from index.sqlite import SqliteFile
 from index.store.rows import (
     INFO,
     PASSAGE,
-    PassageText,
-    PassageVectors,
+    TextBlocks,
     document_of,
     expanded,
     info_of,
@@ -22,10 +21,20 @@ from index.store.rows import (
     passage_of,
     spans_of,
     strings_of,
+    unpack,
 )
-from index.store.sqlite import SqliteFile
 from index.text.fold import fold_text
-from index.types import Document, DocumentInfo, Filters, KnownFile, Passage, Section, Skipped
+from index.types import (
+    Document,
+    DocumentInfo,
+    Filters,
+    KnownFile,
+    Passage,
+    PassageText,
+    PassageVectors,
+    Section,
+    Skipped,
+)
 
 # A row of vectors or text has 1 to 3 kB: of pages of 4 kB a fifth would be empty.
 _PAGE_BYTES = 16384
@@ -176,10 +185,10 @@ class Records(SqliteFile):
         )
 
     def _passages(self, statement: str, *values: object) -> list[Passage]:
-        pieces = Pieces()
+        blocks = TextBlocks()
         with self._reading() as connection:
             return [
-                passage_of(tuple(columns), pieces.text(piece, columns[10] - at, columns[11] - at, packed))
+                passage_of(tuple(columns), blocks.text(piece, columns[10] - at, columns[11] - at, packed))
                 for *columns, piece, at, packed in connection.execute(statement, values)
             ]
 
@@ -256,7 +265,7 @@ class Records(SqliteFile):
 
     def texts_since(self, generation: int) -> Iterator[PassageText]:
         """The passages of documents that came after `generation`, those of an article together, in reading order."""
-        pieces = Pieces()
+        blocks = TextBlocks()
         with self._reading() as connection:
             found = connection.execute(
                 'SELECT p.row, p.document, p.article, a.title, p.headings, a.context, p.start, p."end", p.hidden,'
@@ -265,7 +274,7 @@ class Records(SqliteFile):
                 (generation,),
             )
             for row, document, article, title, headings, context, start, end, hidden, piece, at, packed in found:
-                text = pieces.text(piece, start - at, end - at, packed)
+                text = blocks.text(piece, start - at, end - at, packed)
                 above, around = strings_of(headings), strings_of(context)
                 yield PassageText(row, document, article, title, above, around, text, start, spans_of(hidden, start))
 
@@ -289,7 +298,7 @@ class Records(SqliteFile):
 
     def visible(self, rows: Iterable[int]) -> dict[int, str]:
         """The text of passages as matching sees it, by row id."""
-        pieces = Pieces()
+        blocks = TextBlocks()
         with self._reading() as connection:
             found = connection.execute(
                 'SELECT p.row, p.start, p."end", p.hidden, t.row, t.start, t.text FROM passages p'
@@ -297,7 +306,7 @@ class Records(SqliteFile):
                 (numbers(rows),),
             )
             return {
-                row: clean(pieces.text(piece, start - at, end - at, packed), start, spans_of(hidden, start))
+                row: clean(blocks.text(piece, start - at, end - at, packed), start, spans_of(hidden, start))
                 for row, start, end, hidden, piece, at, packed in found
             }
 

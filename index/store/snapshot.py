@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index.errors import IndexMissingError, ReadError
+from index.store import Settings
 from index.store.database import FORMAT, Database
-from index.store.local import LocalStore, Settings, current_folder
-from index.store.opening import writing
+from index.store.local import LocalStore, current_folder
+from index.store.location import writing
 from index.text.segmenter import PLAIN, Segmenter
 
 
@@ -92,7 +93,7 @@ def _own_tables() -> set[tuple[str, str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class MovedFolder:
     """A collection's folder as users see it, before and after; both end in a slash."""
 
     before: str
@@ -101,7 +102,7 @@ class Moved:
 
 @contextmanager
 def adopting(
-    data_dir: Path, file: Path, segmenter: Segmenter = PLAIN, moved: Mapping[str, Moved] | None = None
+    data_dir: Path, file: Path, segmenter: Segmenter = PLAIN, moved: Mapping[str, MovedFolder] | None = None
 ) -> Iterator[LocalStore]:
     """Make a copied database the index of `data_dir`: derive the rest, and switch to it when the block ends.
 

@@ -20,6 +20,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -30,10 +31,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.encoder import Vectors
-from index.store import codes, lists
-from index.store.rows import PassageVectors
+from index.store import codes
+from index.types import PassageVectors
 
-UNITS_PER_PASSAGE = 1 << 12
 FLAT_VECTORS = 200_000
 # Vectors are added in parts, so that no copy of them all is in memory.
 _BATCH = 2000
@@ -41,6 +41,15 @@ _BATCH = 2000
 # that gives recall@10 of 0.97 for half a million vectors and for five (benchmarks/README.md).
 _PROBES_PER_ROOT = 8
 _CANDIDATES = 3
+_METRIC = faiss.METRIC_INNER_PRODUCT
+# Twice the root of the number of vectors.
+_LISTS_PER_ROOT = 2
+# So many training vectors a list, and rounds; twice as many of both give the same recall.
+_TRAINING_PER_LIST = 32
+_TRAINING_ROUNDS = 6
+# With so many lists, those that vectors belong to are found by way of coarse codes of the centroids.
+_MANY_LISTS = 1024
+_CENTROIDS_COMPARED = 8
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -79,7 +88,7 @@ class Selected:
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class AdmittedVectors:
     """What a search keeps to in the checkpoint, and in what came since."""
 
     checkpoint: Selected
@@ -139,11 +148,11 @@ class VectorIndex:
         """
         return self._checkpoint.is_rough
 
-    def admit(self, rows: Iterable[int]) -> Admitted:
+    def admit(self, rows: Iterable[int]) -> AdmittedVectors:
         """These passages alone, for searching; to be kept, as it takes time where they are many."""
-        return Admitted(self._checkpoint.admit(rows), self._since.admit(rows))
+        return AdmittedVectors(self._checkpoint.admit(rows), self._since.admit(rows))
 
-    def search(self, query: Vectors, limit: int, admitted: Admitted | None = None) -> list[tuple[int, float]]:
+    def search(self, query: Vectors, limit: int, admitted: AdmittedVectors | None = None) -> list[tuple[int, float]]:
         """Passage row ids with the cosine of their best unit, highest first, from the `limit` best units.
 
         See `is_rough` for what that means.
@@ -233,7 +242,7 @@ def write(path: Path, dim: int, generation: int, vectors: Callable[[], Iterator[
     faiss.omp_set_num_threads(1)  # other threads derive what else there is
     index = _flat(dim) if about <= FLAT_VECTORS else _trained(dim, vectors(), about)
     rows = [np.zeros(0, np.int64)]
-    with lists.assigning(index):
+    with _assigning(index):
         for own, batch in _parts(vectors(), dim):
             index.add(batch)
             rows.append(own)
@@ -247,7 +256,7 @@ def extend(path: Path, generation: int, removed: Iterable[int], added: Iterable[
     index.remove_ids(_selector(_Part(index, known).places(removed)))
     rows = [known]
     position = len(known)
-    with lists.assigning(index):
+    with _assigning(index):
         for own, batch in _parts(added, index.d):
             # Positions are not used again, so those of what was removed stay without a vector.
             index.add_with_ids(batch, np.arange(position, position + len(own), dtype=np.int64))
@@ -272,10 +281,54 @@ def _save(path: Path, index: Any, rows: Rows, generation: int, trained: int) -> 
 
 def _trained(dim: int, vectors: Iterator[PassageVectors], about: int) -> Any:  # noqa: ANN401
     """An empty index with lists for about so many vectors, trained on those of some passages."""
-    wanted = min(1.0, lists.training(about) / about)
+    wanted = min(1.0, _training(about) / about)
     chance = np.random.default_rng(1)
     sample = [batch for _, batch in _parts((passage for passage in vectors if chance.random() < wanted), dim)]
-    return lists.trained(np.concatenate(sample), about)
+    return _with_lists(np.concatenate(sample), about)
+
+
+def _training(about: int) -> int:
+    """How many of about so many vectors the lists are to be trained on."""
+    return _lists(about) * _TRAINING_PER_LIST
+
+
+def _with_lists(sample: Vectors, about: int) -> Any:  # noqa: ANN401 - FAISS has no types
+    """An empty index with lists for about so many vectors like those of the sample, `(n, dim)`."""
+    dim = sample.shape[1]
+    index: Any = faiss.index_factory(dim, f"IVF{_lists(about)},PQ{_split(dim, 2)}x4fs", _METRIC)
+    index.cp.niter = _TRAINING_ROUNDS
+    index.cp.min_points_per_centroid = 1  # or FAISS writes to the terminal what it would rather have
+    index.train(sample)
+    return index
+
+
+@contextmanager
+def _assigning(index: Any) -> Iterator[None]:  # noqa: ANN401
+    """Vectors that are added find their lists in a quarter of the time, and one in a hundred the second best."""
+    if not isinstance(index, faiss.IndexIVF) or index.nlist < _MANY_LISTS:
+        yield
+        return
+    exact = index.quantizer
+    centroids = exact.reconstruct_n(0, index.nlist)
+    coarse: Any = faiss.index_factory(index.d, f"PQ{_split(index.d, 4)}x4fs", _METRIC)
+    coarse.train(centroids)
+    coarse.add(centroids)
+    quick: Any = faiss.IndexRefineFlat(coarse, faiss.swig_ptr(centroids))
+    quick.k_factor = _CENTROIDS_COMPARED
+    index.quantizer = quick
+    try:
+        yield
+    finally:
+        index.quantizer = exact
+
+
+def _lists(about: int) -> int:
+    return 1 << round(math.log2(_LISTS_PER_ROOT * math.sqrt(about)))
+
+
+def _split(dim: int, size: int) -> int:
+    """Into how many codes a vector is split, each for so many dimensions, or for one."""
+    return dim // size if dim % size == 0 else dim
 
 
 def _selector(places: Mask) -> Any:  # noqa: ANN401
@@ -283,7 +336,7 @@ def _selector(places: Mask) -> Any:  # noqa: ANN401
 
 
 def _flat(dim: int) -> Any:  # noqa: ANN401
-    return faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, lists.METRIC)
+    return faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, _METRIC)
 
 
 def _parts(batch: Iterable[PassageVectors], dim: int) -> Iterator[tuple[Rows, Vectors]]:

@@ -10,8 +10,8 @@ from itertools import islice
 
 from index.chunking.passages import clean
 from index.encoder import Vectors
-from index.retrieval.search import inverse_frequency
 from index.store import codes
+from index.store.terms import inverse_frequency
 from index.text.fold import Folded, fold, fold_text
 from index.types import Hit, Span
 from qa.understanding.question import Question

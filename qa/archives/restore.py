@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index.errors import CitedQAError, ConfigError, ReadError
-from index.store.snapshot import Moved, adopting
+from index.store.snapshot import MovedFolder, adopting
 from index.text.segmenter import PLAIN, Segmenter, read_dictionary
 from qa.archives.backup import shown_folder
 from qa.archives.manifest import NAME, Header, ManifestEntry, check_store, dump, entries, opened, portable, read_values
@@ -272,7 +272,7 @@ def _adopt(
     words = by_role.get("dictionary", config.dictionary_file)
     shown = {name: shown_folder(folder, config.base) for name, folder in config.corpus_folders.items()}
     moved = {
-        name: Moved(collections[name].shown, after)
+        name: MovedFolder(collections[name].shown, after)
         for name, after in shown.items()
         if name in collections and collections[name].shown != after
     }

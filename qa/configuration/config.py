@@ -28,7 +28,7 @@ from qa.configuration.settings import (
 )
 
 if TYPE_CHECKING:
-    from index.store import Place
+    from index.store import IndexLocation
 
 DEFAULT_FILE = Path("config.yaml")
 ENV_PREFIX = "QA_"
@@ -145,17 +145,18 @@ class Config(BaseSettings):
         return EncoderOptions(**given, api_key=key.get_secret_value() if key else None)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> IndexLocation:
         """Where the index is kept: a folder, or a Milvus server."""
         if self.store == "local":
-            from index.store.opening import LocalPlace
+            from index.store.location import LocalLocation
 
-            return LocalPlace(self.index_dir)
-        from index.store.milvus import MilvusOptions, MilvusPlace
+            return LocalLocation(self.index_dir)
+        from index.store.milvus.connection import MilvusOptions
+        from index.store.milvus.store import MilvusLocation
 
         given = self.milvus.model_dump(exclude={"token", "collection_prefix"})
         token = self.milvus.token.get_secret_value() if self.milvus.token else ""
-        return MilvusPlace(MilvusOptions(**given, token=token, prefix=self.milvus.collection_prefix))
+        return MilvusLocation(MilvusOptions(**given, token=token, prefix=self.milvus.collection_prefix))
 
     @property
     def dictionary_file(self) -> Path | None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from index.errors import CitedQAError, DiskError, DiskFullError, IndexDamagedError, JobNotFoundError
-from index.store.sqlite import SqliteFile
+from index.sqlite import SqliteFile
 
 FILE = "jobs.sqlite"
 Kind = Literal["upload", "delete", "index"]

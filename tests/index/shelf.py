@@ -10,8 +10,7 @@ from pathlib import Path
 from index.indexing.build import sync
 from index.indexing.report import SyncReport
 from index.retrieval.search import search
-from index.store import Place, Store, Writer
-from index.store.local import Settings
+from index.store import IndexLocation, IndexWriter, Settings, Store
 from index.types import Filters, Hit
 from tests.conftest import BigramEncoder
 
@@ -19,7 +18,7 @@ from tests.conftest import BigramEncoder
 class Shelf:
     """Two collections, `docs` and `more`; `place` is where the index is kept."""
 
-    def __init__(self, base: Path, place: Place) -> None:
+    def __init__(self, base: Path, place: IndexLocation) -> None:
         self.base = base
         self.place = place
         self.encoder = BigramEncoder()
@@ -53,7 +52,7 @@ class Shelf:
     def open(self) -> Store:
         return self.place.open(self.settings)
 
-    def writing(self) -> AbstractContextManager[Writer]:
+    def writing(self) -> AbstractContextManager[IndexWriter]:
         return self.place.writing(self.settings, lambda: self.encoder.dim)
 
     def hits(self, query: str, store: Store | None = None, **filters: object) -> list[Hit]:

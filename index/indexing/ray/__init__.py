@@ -23,9 +23,10 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
+from index.batches import batches
 from index.encoder import Encoder
 from index.errors import ClusterError, ConfigError
-from index.indexing.workers import Workers, batches, send
+from index.indexing.workers import Workers, send
 from index.text.segmenter import Segmenter
 
 _ROOT = Path(__file__).parents[3]

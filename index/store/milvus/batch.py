@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 from index.chunking.passages import clean
-from index.indexing.digest import article_words
+from index.dedup.duplicates import Sketch, keys, shared, sketches
 from index.store.codes import decode
-from index.store.milvus.codes import Pieces, Sparse, codes_text, weigh
-from index.store.milvus.connection import Row
-from index.store.milvus.rows import document_row, moved, passage_data, visible_of
-from index.store.rows import PassageText, Units
+from index.store.milvus.connection import Row, among
+from index.store.milvus.reading import Tables
+from index.store.milvus.rows import (
+    NOTHING,
+    Chunks,
+    Sparse,
+    codes_text,
+    document_row,
+    moved,
+    passage_data,
+    sketch_vector,
+    visible_of,
+    weigh,
+)
+from index.store.terms import article_words
 from index.text.segmenter import Segmenter
-from index.types import Document, Section, Skipped
+from index.types import Document, PassageText, Section, Skipped, Units
 
 
 class Batch:
@@ -65,7 +77,7 @@ class Batch:
     def copy(self, record: Row, rows: dict[str, list[Row]], place: Row) -> None:
         """Take in a stored document with its rows at another place: its id, file, collection and path."""
         row = self._take(1)
-        pieces = Pieces(row, row)
+        pieces = Chunks(row, row)
         self.documents[row] = (
             record
             | place
@@ -85,7 +97,7 @@ class Batch:
             found | own | {"row": units[found["row"]], "passage": passages[found["passage"]]} for found in rows["units"]
         ]
         for found in sorted(rows["passages"], key=lambda found: int(found["row"])):
-            pieces = Pieces(passages[found["row"]], row)
+            pieces = Chunks(passages[found["row"]], row)
             data = pieces.put(moved(found["data"], place["id"], place["path"]))
             self.passages.append(
                 found
@@ -131,7 +143,7 @@ class Batch:
         self, document: Document, row: int, passage: int, number: int, article: int, section: Section, unit: Units
     ) -> None:
         place = {"document": row, "generation": self._generation, "collection": document.collection}
-        pieces = Pieces(passage, row)
+        pieces = Chunks(passage, row)
         self.passages.append(
             {
                 "row": passage,
@@ -206,3 +218,103 @@ class Batch:
 def _mean(tokens: dict[int, list[str]], rows: Iterable[Row]) -> float:
     lengths = [len(tokens[row["row"]]) for row in rows if row["row"] in tokens]
     return sum(lengths) / len(lengths) if lengths else 0.0
+
+
+# So many of those that share most keys with a passage are compared with it.
+_COMPARED = 20
+_ASKED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A cluster as its passage with keys shows it."""
+
+    leader: int
+    sketch: Sketch
+
+
+def assign_leaders(tables: Tables, passages: Sequence[Row], visible: Mapping[int, str]) -> None:
+    """Give new passages their leaders, and keys to those that lead, in place. `visible` is their text for matching."""
+    made = dict(zip(visible, sketches(list(visible.values())), strict=True))
+    # Long passages first: their pieces then find them.
+    order = sorted((row for row in passages if row["row"] in made), key=lambda row: -len(made[row["row"]].grams))
+    matrix = _keys_of([visible[row["row"]] for row in order])
+    stored = _stored(tables, matrix)
+    fresh: dict[int, list[_Group]] = {}
+    for row, own_keys, known in zip(order, matrix, stored, strict=True):
+        own = made[row["row"]]
+        groups = [*known, *_sharing(fresh, own_keys)]
+        common = {group.leader: shared(own, group.sketch) for group in groups}
+        leader = max(common, key=lambda leader: (common[leader], -leader), default=0)
+        row["grams"], row["sketch"] = 0, dict(NOTHING)
+        if leader and common[leader]:
+            row["leader"] = leader
+            continue
+        row["leader"], row["grams"], row["sketch"] = row["row"], len(own.grams), sketch_vector(own_keys)
+        group = _Group(row["row"], own)
+        for key in set(own_keys):
+            fresh.setdefault(key, []).append(group)
+
+
+def _sharing(fresh: Mapping[int, list[_Group]], own_keys: Sequence[int]) -> list[_Group]:
+    """The clusters of this batch that share most keys with a passage."""
+    counts: dict[int, int] = {}
+    groups: dict[int, _Group] = {}
+    for key in set(own_keys):
+        for group in fresh.get(key, ()):
+            counts[group.leader] = counts.get(group.leader, 0) + 1
+            groups[group.leader] = group
+    return [groups[leader] for leader in sorted(counts, key=lambda leader: -counts[leader])[:_COMPARED]]
+
+
+def _stored(tables: Tables, matrix: Sequence[Sequence[int]]) -> list[list[_Group]]:
+    """For each passage, by its keys, the stored clusters that share most of them with it."""
+    found: list[list[Row]] = []
+    for start in range(0, len(matrix), _ASKED):
+        asked = [sketch_vector(own) for own in matrix[start : start + _ASKED]]
+        hits = tables["passages"].search("sketch", asked, _COMPARED, "grams > 0", ["row", "leader"])
+        found += [[row for row, score in own if score] for own in hits]
+    wanted = {row["row"] for rows in found for row in rows}
+    texts = _texts_of(tables, wanted)
+    made = dict(zip(texts, sketches(list(texts.values())), strict=True))
+    return [[_Group(row["leader"], made[row["row"]]) for row in rows if row["row"] in made] for rows in found]
+
+
+def _keys_of(texts: Sequence[str]) -> list[list[int]]:
+    """The keys of each text, that of the whole among them: equal texts share it."""
+    made = keys(texts)
+    found = [[whole >> 32] for whole in made.whole.tolist()]
+    for value, place in zip(made.values.tolist(), made.texts.tolist(), strict=True):
+        found[place].append(value)
+    return found
+
+
+def _texts_of(tables: Tables, rows: Iterable[int]) -> dict[int, str]:
+    """What matching sees of stored passages."""
+    fields = ["row", "number", "article", "collection", "data"]
+    found = tables["passages"].get("row", rows, fields)
+    tables.wholes(found, "data")
+    return {row["row"]: visible_of(row) for row in found}
+
+
+def hand_on(tables: Tables, documents: Sequence[int]) -> None:
+    """Give the keys of passages whose documents are about to be deleted to others of their clusters."""
+    gone = [
+        row["leader"]
+        for listed in among("document", documents)
+        for row in tables["passages"].read_all(f"{listed} and grams > 0", ["row", "leader"])
+    ]
+    heirs: dict[int, int] = {}
+    going = set(documents)
+    for listed in among("leader", gone):
+        for row in tables["passages"].read_all(f"{listed} and grams == 0", ["row", "leader", "document"]):
+            if row["document"] not in going:
+                heirs[row["leader"]] = min(row["row"], heirs.get(row["leader"], row["row"]))
+    if not heirs:
+        return
+    found = tables["passages"].get("row", heirs.values())
+    texts = _texts_of(tables, heirs.values())
+    visible = [texts[row["row"]] for row in found]
+    for row, own, own_keys in zip(found, sketches(visible), _keys_of(visible), strict=True):
+        row["grams"], row["sketch"] = len(own.grams), sketch_vector(own_keys)
+    tables["passages"].write(found, replace=True)

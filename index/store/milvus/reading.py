@@ -10,13 +10,11 @@ from functools import cached_property
 
 from index.errors import QueryError
 from index.store.milvus import rows as made
-from index.store.milvus.codes import codes_of, pieces_of, whole
-from index.store.milvus.connection import MAX_ROWS, Row, Server, Table, among, literal
-from index.store.milvus.schema import KINDS
-from index.store.row_cache import Kept
-from index.store.rows import PassageVectors
+from index.store.milvus.connection import KINDS, MAX_ROWS, Row, Server, Table, among, literal
+from index.store.milvus.rows import codes_of, pieces_of, whole
+from index.store.rows import RowCache
 from index.text.fold import fold_text
-from index.types import Document, DocumentInfo, Filters, Passage
+from index.types import Document, DocumentInfo, Filters, Passage, PassageVectors
 
 # What questions come back to; about 40 MB.
 _KEPT = 8192
@@ -70,8 +68,8 @@ class Reading:
     def __init__(self, tables: Tables, generation: int) -> None:
         self._tables = tables
         self.generation = generation
-        self._read: Kept[Stored] = Kept(_KEPT)
-        self._read_vectors: Kept[PassageVectors] = Kept(_KEPT)
+        self._read: RowCache[Stored] = RowCache(_KEPT)
+        self._read_vectors: RowCache[PassageVectors] = RowCache(_KEPT)
         gone = f"gone > 0 and gone <= {generation}"
         self._hidden = frozenset(row["row"] for row in tables["documents"].read_all(gone, ["row"]))
 

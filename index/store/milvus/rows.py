@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from dataclasses import asdict
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, astuple
 from typing import Any
 
 from index.chunking.passages import clean
-from index.store.milvus.codes import MAX_BYTES, Pieces
-from index.store.milvus.connection import Row
-from index.store.rows import Units
+from index.store.milvus.connection import Row, Table, literal
 from index.text.fold import fold_text
-from index.types import Document, DocumentInfo, KnownFile, Notice, Passage, Section, Span
+from index.types import Document, DocumentInfo, KnownFile, Notice, Passage, Section, Skipped, Span, Units
 
 # What a listing needs; a text is read with its document.
 INFO = [
@@ -34,7 +37,7 @@ _MAX_PATH = 8000
 
 def document_row(document: Document, row: int, generation: int) -> tuple[Row, list[Row]]:
     """The record of a document, its totals still 0, and the pieces of what is too long for it."""
-    pieces = Pieces(row, row)
+    pieces = Chunks(row, row)
     names = "\n".join([fold_text(document.title), fold_text(document.path)])
     record: Row = {
         "row": row,
@@ -189,3 +192,137 @@ def section_of(passage: Passage) -> Section:
 
 def _spans(found: list[list[int]]) -> tuple[Span, ...]:
     return tuple((start, end) for start, end in found)
+
+
+# tantivy's.
+_K1, _B = 1.2, 0.75
+# The highest is the server's own. The one below stands for "no token": a vector must not be empty.
+_DIMENSIONS = (1 << 32) - 2
+NOTHING = {_DIMENSIONS: 1.0}
+# A VARCHAR holds 65,535 bytes at most.
+MAX_BYTES = 60_000
+# So many pieces, and so many long values, a row.
+_PIECES_PER_ROW = 1 << 20
+_PIECES_PER_VALUE = 1 << 16
+
+# Halves of surrogate pairs, which can't be sent.
+_HALVES = re.compile("[\ud800-\udfff]")
+
+Sparse = dict[int, float]
+
+
+def dimension(token: str) -> int:
+    """The place of a token in sparse vectors. Some in a million tokens share theirs with another one."""
+    return zlib.crc32(token.encode("utf-8", "surrogatepass")) % _DIMENSIONS
+
+
+def weigh(tokens: Sequence[str], average: float) -> Sparse:
+    """The passage's part of BM25 for each token, beside passages of `average` tokens."""
+    norm = _K1 * (1 - _B + _B * _rounded(len(tokens)) / max(average, 1.0))
+    counts = Counter(map(dimension, tokens))
+    return {place: count * (_K1 + 1) / (count + norm) for place, count in counts.items()} or dict(NOTHING)
+
+
+def _rounded(length: int) -> int:
+    """A length as tantivy keeps it in one byte: beyond 40, its 4 leading binary digits above 24."""
+    beyond = max(0, length - 24)
+    shift = max(0, beyond.bit_length() - 4)
+    return min(length, 24) + (beyond >> shift << shift)
+
+
+def places_of(words: Iterable[int]) -> list[int]:
+    """The places of the tokens in a sparse vector."""
+    return [place for place in words if place != _DIMENSIONS]
+
+
+def sketch_vector(keys: Iterable[int]) -> Sparse:
+    """The keys of a passage's sketch, so that the product of two is how many they share."""
+    return {(key & 0xFFFFFFFF) % _DIMENSIONS: 1.0 for key in keys}
+
+
+class Chunks:
+    """Long values of a row on their way into the collection of pieces; short ones stay where they are."""
+
+    def __init__(self, row: int, document: int) -> None:
+        self._row = row
+        self._document = document
+        self._values = 0
+        self.rows: list[dict[str, object]] = []
+
+    def put(self, value: str, *, apart: bool = False) -> str:
+        """What is to be stored in the row itself; with `apart` never the value."""
+        data = value.encode("utf-8", "surrogatepass")
+        if not apart and len(data) <= MAX_BYTES and value[:1] != "#" and not _HALVES.search(value):
+            return value
+        packed = base64.b64encode(zlib.compress(data)).decode()
+        first = self._row * _PIECES_PER_ROW + self._values * _PIECES_PER_VALUE
+        self._values += 1
+        cuts = range(0, len(packed), MAX_BYTES)
+        self.rows += [
+            {"piece": first + number, "document": self._document, "value": packed[start : start + MAX_BYTES]}
+            for number, start in enumerate(cuts)
+        ]
+        return f"#{first} {len(cuts)}"
+
+
+def pieces_of(stored: str) -> range:
+    """The pieces that hold a value; none when it is stored as it is."""
+    if not stored.startswith("#"):
+        return range(0)
+    first, count = map(int, stored[1:].split())
+    return range(first, first + count)
+
+
+def whole(stored: str, pieces: Mapping[int, str]) -> str:
+    """A value from its pieces, or as it was stored."""
+    places = pieces_of(stored)
+    if not places:
+        return stored
+    return zlib.decompress(base64.b64decode("".join(pieces[place] for place in places))).decode(
+        "utf-8", "surrogatepass"
+    )
+
+
+def codes_text(codes: bytes) -> str:
+    """The codes of vectors, see `index.store.codes`, as text: base 64."""
+    return base64.b64encode(codes).decode()
+
+
+def codes_of(text: str) -> bytes:
+    """The codes of vectors from their text."""
+    return base64.b64decode(text)
+
+
+_KEY = "skipped/"
+
+
+def skipped_in(notes: Table, file: str | None = None) -> list[Skipped]:
+    """What could not be read of a file, or of all, by path."""
+    expression = f"key like {literal(_KEY + (file or '') + '%')}"
+    parts = sorted(notes.read_all(expression), key=lambda row: str(row["key"]))
+    texts: dict[str, str] = {}
+    for row in parts:
+        of_file = row["key"].removeprefix(_KEY).rpartition("/")[0]
+        texts[of_file] = texts.get(of_file, "") + row["value"]
+    found = [skipped for of_file, text in texts.items() if file in (None, of_file) for skipped in _unpacked(text)]
+    return sorted(found, key=lambda skipped: (skipped.path, skipped.reason))
+
+
+def note_skipped(notes: Table, file: str, skipped: Sequence[Skipped]) -> None:
+    """Put what could not be read of a file in the place of what was noted before."""
+    fresh = list(_rows(file, skipped))
+    before = notes.read(f"key like {literal(f'{_KEY}{file}/%')}", ["key"])
+    notes.delete("key", {str(row["key"]) for row in before} - {str(row["key"]) for row in fresh})
+    notes.write(fresh, replace=True)
+
+
+def _rows(file: str, skipped: Sequence[Skipped]) -> Iterator[Row]:
+    if not skipped:
+        return
+    text = base64.b64encode(zlib.compress(json.dumps([astuple(item) for item in skipped]).encode())).decode()
+    for number, start in enumerate(range(0, len(text), MAX_BYTES)):
+        yield {"key": f"{_KEY}{file}/{number:06}", "value": text[start : start + MAX_BYTES]}
+
+
+def _unpacked(text: str) -> list[Skipped]:
+    return [Skipped(*values) for values in json.loads(zlib.decompress(base64.b64decode(text)))]

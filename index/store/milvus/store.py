@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import secrets
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from index.encoder import Vectors
 from index.errors import IndexUnusableError
-from index.store import Terms
-from index.store.local import Settings
-from index.store.milvus import MilvusOptions
-from index.store.milvus.connection import MAX_ROWS, Server
-from index.store.milvus.published import Made, Notes, Published, State, missing
+from index.store import Settings
+from index.store.milvus.connection import MAX_ROWS, MilvusOptions, Server, search_parameters
 from index.store.milvus.reading import Reading, Tables
-from index.store.milvus.rows import INFO, section_of
-from index.store.milvus.schema import search_parameters
-from index.store.milvus.skipped import skipped_in
+from index.store.milvus.rows import INFO, section_of, skipped_in
+from index.store.milvus.state import Lease, Made, Notes, Published, State, missing
 from index.store.milvus.words import Frequencies, Words
-from index.store.rows import PassageVectors
+from index.store.milvus.writer import MilvusChanges
+from index.store.terms import CutArticles, Terms
 from index.text.segmenter import Segmenter
-from index.types import Document, DocumentInfo, Filters, Passage, Section, Skipped
+from index.types import Document, DocumentInfo, Filters, Passage, PassageVectors, Progress, Section, Skipped
 
 # A newer generation is looked for this often.
 _LOOK_EVERY_S = 1.0
@@ -192,3 +192,77 @@ class MilvusStore:
 
     def skipped(self) -> list[Skipped]:
         return skipped_in(self._tables["notes"])
+
+
+class MilvusWriter:
+    """See `index.store.IndexWriter`. Use `writing`."""
+
+    def __init__(self, server: Server, name: str, changes: MilvusChanges, segmenter: Segmenter) -> None:
+        self.database = changes
+        self._server = server
+        self._name = name
+        self._segmenter = segmenter
+
+    def finish(self, cut: CutArticles | None = None, progress: Progress | None = None) -> MilvusStore:
+        published = self.database.publish()
+        return MilvusStore(self._server, self._name, self.database.made, published, self._segmenter)
+
+
+@contextmanager
+def writing(
+    options: MilvusOptions, settings: Settings, dim: Callable[[], int], *, rebuild: bool = False
+) -> Iterator[MilvusWriter]:
+    """Hold the index on a server for writing; see `index.store.IndexLocation`.
+
+    Raises:
+        IndexBusyError, IndexMismatchError, IndexUnusableError: as `Place` says; the server can't be reached or used.
+    """
+    server = Server(options)
+    state = State(server)
+    if not state.table.exists():
+        state.table.create(0)
+    state.table.load()
+    with Lease(state.table, options.uri) as lease:
+        replaced = state.current()
+        made = Notes(server, replaced).made() if replaced else None
+        name = replaced
+        if rebuild or name is None or made is None:
+            name, made = secrets.token_hex(4), Made.by(settings, dim(), options.vector_index)
+            _create(server, name, made)
+            is_new = True
+        else:
+            made.check(settings, options.uri)
+            is_new = False
+        tables, notes = Tables(server, name), Notes(server, name)
+        for table in tables:
+            table.load()
+        if is_new and not (rebuild and replaced):
+            state.make_current(name)  # so that an interrupted first run goes on where it stopped
+        changes = MilvusChanges(tables, notes, lease, made, settings.segmenter)
+        yield MilvusWriter(server, name, changes, settings.segmenter)
+        lease.check()
+        state.make_current(name)
+        for old in server.names() - {name, replaced}:  # readers may still be in the one that was current until now
+            for table in Tables(server, old):
+                table.drop()
+
+
+def _create(server: Server, name: str, made: Made) -> None:
+    for table in Tables(server, name):
+        table.create(made.dim)
+    Notes(server, name).set_made(made)
+
+
+@dataclass(frozen=True, slots=True)
+class MilvusLocation:
+    """An index on a Milvus server; see `index.store.IndexLocation`."""
+
+    options: MilvusOptions
+
+    def open(self, settings: Settings) -> MilvusStore:
+        return open_store(self.options, settings)
+
+    @contextmanager
+    def writing(self, settings: Settings, dim: Callable[[], int], *, rebuild: bool = False) -> Iterator[MilvusWriter]:
+        with writing(self.options, settings, dim, rebuild=rebuild) as writer:
+            yield writer

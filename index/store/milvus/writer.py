@@ -7,19 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from index.store.milvus.batch import Batch
-from index.store.milvus.connection import among, literal
-from index.store.milvus.copies import assign_leaders, hand_on
-from index.store.milvus.frequencies import Counting
-from index.store.milvus.lease import Lease
-from index.store.milvus.published import Made, Notes, Published
+from index.store.milvus.batch import Batch, assign_leaders, hand_on
+from index.store.milvus.connection import SCHEMA, among, literal
 from index.store.milvus.reading import Tables
-from index.store.milvus.rows import known_file_of
-from index.store.milvus.schema import SCHEMA
-from index.store.milvus.skipped import note_skipped, skipped_in
-from index.store.rows import Units
+from index.store.milvus.rows import known_file_of, note_skipped, skipped_in
+from index.store.milvus.state import Lease, Made, Notes, Published
+from index.store.milvus.words import Counting
 from index.text.segmenter import Segmenter
-from index.types import Document, KnownFile, Section, Skipped
+from index.types import Document, KnownFile, Section, Skipped, Units
 
 # Ids are reserved in blocks of so many; what a process that ended had left of its block is never used.
 _BLOCK = 1_000_000
@@ -40,7 +35,7 @@ _TOTALS = ("passages", "articles", "units", "passage_tokens", "article_tokens")
 
 
 class MilvusChanges:
-    """See `index.store.Changes`; for one thread."""
+    """See `index.store.IndexChanges`; for one thread."""
 
     def __init__(self, tables: Tables, notes: Notes, lease: Lease, made: Made, segmenter: Segmenter) -> None:
         self._tables = tables

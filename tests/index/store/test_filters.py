@@ -6,8 +6,7 @@ from pathlib import Path
 import faiss
 import pytest
 
-from index.store.filters import Admission
-from index.store.local import LocalStore
+from index.store.local import FilterRows, LocalStore
 from index.types import Filters
 from tests.conftest import BigramEncoder
 from tests.index.retrieval.test_search import store_of
@@ -22,13 +21,13 @@ def store(tmp_path: Path) -> LocalStore:
 
 @pytest.mark.parametrize("filters", [Filters(), Filters(collection=("docs",)), Filters(path="docs/*")], ids=str)
 def test_a_filter_that_admits_everything_is_none(store: LocalStore, filters: Filters) -> None:
-    admission = Admission(store.database)
+    admission = FilterRows(store.database)
     assert admission.documents(filters) is admission.passages(filters) is None
     assert admission.of(filters, [3, 1]) == [3, 1]
 
 
 def test_a_filter_that_admits_some(store: LocalStore) -> None:
-    admission, filters = Admission(store.database), Filters(path="docs/[ab].txt")
+    admission, filters = FilterRows(store.database), Filters(path="docs/[ab].txt")
     found = admission.passages(filters)
     assert found is not None
     rows = found.tolist()
@@ -38,7 +37,7 @@ def test_a_filter_that_admits_some(store: LocalStore) -> None:
 
 
 def test_the_first_that_a_wide_filter_admits(store: LocalStore) -> None:
-    admission, filters = Admission(store.database), Filters(path="docs/[ab].txt")
+    admission, filters = FilterRows(store.database), Filters(path="docs/[ab].txt")
     rows = admission.passages(filters)
     assert rows is not None
     everything = [(row, 1 / (1 + row)) for row in range(100)]
@@ -56,7 +55,7 @@ def test_the_first_that_a_wide_filter_admits(store: LocalStore) -> None:
 
 
 def test_a_filter_that_admits_nothing(store: LocalStore) -> None:
-    admission, filters = Admission(store.database), Filters(collection=("elsewhere",))
+    admission, filters = FilterRows(store.database), Filters(collection=("elsewhere",))
     assert admission.documents(filters) == admission.of(filters, [1, 2]) == []
     assert store.search_vectors(QUERY, 10, filters) == []
 

@@ -14,11 +14,10 @@ from typing import Any
 import pytest
 
 from index.errors import ConfigError, IndexBusyError, IndexMismatchError, IndexUnusableError
-from index.store.local import Settings
-from index.store.milvus import MilvusOptions, MilvusPlace
-from index.store.milvus.connection import Server
-from index.store.milvus.lease import Lease
-from index.store.milvus.published import State
+from index.store import Settings
+from index.store.milvus.connection import MilvusOptions, Server
+from index.store.milvus.state import Lease, State
+from index.store.milvus.store import MilvusLocation
 from index.text.segmenter import Segmenter, UserWord
 from index.types import Filters
 from tests.conftest import ROOT
@@ -53,7 +52,7 @@ def answering(**replies: Any) -> Iterator[str]:
 
 def failure(uri: str) -> str:
     with pytest.raises(IndexUnusableError) as raised:
-        MilvusPlace(MilvusOptions(uri, timeout_s=3)).open(Settings("x"))
+        MilvusLocation(MilvusOptions(uri, timeout_s=3)).open(Settings("x"))
     assert "\n" not in str(raised.value)
     return str(raised.value)
 
@@ -81,7 +80,7 @@ def test_a_server_that_can_not_do_what_is_asked() -> None:
 def test_pymilvus_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pymilvus", None)
     with pytest.raises(ConfigError, match=r"pip install 'cited-qa\[milvus\]'"):
-        MilvusPlace(MilvusOptions("http://127.0.0.1:1")).open(Settings("x"))
+        MilvusLocation(MilvusOptions("http://127.0.0.1:1")).open(Settings("x"))
 
 
 def test_pymilvus_is_imported_for_milvus_only() -> None:
@@ -91,7 +90,7 @@ def test_pymilvus_is_imported_for_milvus_only() -> None:
 
 def test_other_words_need_a_rebuild(tmp_path: Path, milvus_uri: str) -> None:
     with own_prefix(milvus_uri) as options:
-        shelf = Shelf(tmp_path, MilvusPlace(options))
+        shelf = Shelf(tmp_path, MilvusLocation(options))
         shelf.write("docs/a.txt", "兰州帮扶中心。")
         shelf.sync()
         other = Settings(shelf.encoder.fingerprint, Segmenter([UserWord("帮扶中心")]))
@@ -102,13 +101,13 @@ def test_other_words_need_a_rebuild(tmp_path: Path, milvus_uri: str) -> None:
 @pytest.mark.parametrize("vector_index", ["FLAT", "HNSW", "IVF_FLAT", "IVF_SQ8"])
 def test_each_type_of_vector_index(tmp_path: Path, milvus_uri: str, vector_index: str) -> None:
     with own_prefix(milvus_uri) as options:
-        shelf = Shelf(tmp_path, MilvusPlace(replace(options, vector_index=vector_index)))
+        shelf = Shelf(tmp_path, MilvusLocation(replace(options, vector_index=vector_index)))
         for number in range(60):
             shelf.write(f"docs/{number}.txt", f"第{number}号文件讲的是{'甲乙丙丁戊己庚辛'[number % 8]}类事情。")
         shelf.write("docs/lanzhou.txt", "兰州帮扶中心帮助1097名困难家庭子女圆了大学梦。")
         shelf.sync()
         vector = shelf.encoder.encode_query("兰州帮扶中心帮助1097名困难家庭子女圆了大学梦。")
-        store = MilvusPlace(options).open(shelf.settings)  # what it was made with counts, not what is set now
+        store = MilvusLocation(options).open(shelf.settings)  # what it was made with counts, not what is set now
         (row, cosine), *_ = store.search_vectors(vector, 200, Filters())
         assert store.passages([row])[row].path == "docs/lanzhou.txt"
         assert cosine == pytest.approx(1.0, abs=0.02)
@@ -132,7 +131,7 @@ def test_what_was_written_is_there_after_the_server_was_killed(tmp_path: Path, m
     monkeypatch.delenv("CITED_QA_TEST_MILVUS", raising=False)
     port = free_port()
     with milvus(tmp_path, port) as uri:
-        shelf = Shelf(tmp_path, MilvusPlace(MilvusOptions(uri, timeout_s=10)))
+        shelf = Shelf(tmp_path, MilvusLocation(MilvusOptions(uri, timeout_s=10)))
         shelf.write("docs/lanzhou.txt", "兰州帮扶中心帮助1097名困难家庭子女圆了大学梦。")
         before = shelf.sync()
     with milvus(tmp_path, port):

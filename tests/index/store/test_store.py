@@ -24,9 +24,11 @@ from index.indexing import build
 from index.indexing.build import sync
 from index.indexing.report import SyncReport
 from index.retrieval.search import search
-from index.store.lexical import Entry, LexicalIndex
-from index.store.local import LocalStore, Settings, current_folder
-from index.store.opening import open_store, writing
+from index.store import Settings
+from index.store.lexical import LexicalIndex
+from index.store.local import LocalStore, current_folder
+from index.store.location import open_store, writing
+from index.store.terms import LexicalEntry
 from index.store.vectors import VectorIndex
 from index.types import Filters
 from tests.conftest import SEEDS, BigramEncoder
@@ -400,7 +402,7 @@ def test_document_frequency_of_removed_documents(tmp_path: Path) -> None:
     """tantivy goes on counting what was removed; more documents than there are would turn weights negative."""
     lexical = LexicalIndex(tmp_path / "lexical")
     for generation in range(1, 6):
-        entries = [Entry(10 * generation + row, 1, "word") for row in range(3)]
+        entries = [LexicalEntry(10 * generation + row, 1, "word") for row in range(3)]
         with lexical.changing([10 * (generation - 1) + row for row in range(3)], generation) as change:
             for entry in entries:
                 change.add(entry)

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from index.errors import IndexBusyError, IndexMismatchError, IndexMissingError
-from index.store import AnyOf, Store
+from index.store import Settings, Store
 from index.store.codes import decode, width
-from index.store.local import Settings
-from index.store.milvus import MilvusPlace
-from index.store.opening import LocalPlace
+from index.store.location import LocalLocation
+from index.store.milvus.store import MilvusLocation
+from index.store.terms import AnyOf
 from index.text.fold import fold_text
 from index.text.tokens import query_tokens
 from index.types import Filters
@@ -36,9 +36,9 @@ def make(request: pytest.FixtureRequest) -> Iterator[MakeShelf]:
 
         def made(base: Path) -> Shelf:
             if request.param == "local":
-                return Shelf(base, LocalPlace(base / "data"))
+                return Shelf(base, LocalLocation(base / "data"))
             options = stack.enter_context(own_prefix(request.getfixturevalue("milvus_uri")))
-            return Shelf(base, MilvusPlace(options))
+            return Shelf(base, MilvusLocation(options))
 
         yield made
 
@@ -319,16 +319,17 @@ def test_an_index_of_another_model_is_refused(shelf: Shelf) -> None:
 _KILLED = """
 import os, sys
 from pathlib import Path
-from index.store.milvus import MilvusOptions, MilvusPlace
-from index.store.opening import LocalPlace
+from index.store.milvus.connection import MilvusOptions
+from index.store.milvus.store import MilvusLocation
+from index.store.location import LocalLocation
 from tests.index.shelf import Shelf
 import index.indexing.ingest
 index.indexing.ingest._TOGETHER_CHARS = 60
 base, where, after = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-place = LocalPlace(base / "data")
+place = LocalLocation(base / "data")
 if where:
     from index.store.milvus import connection
-    place = MilvusPlace(MilvusOptions(where.split()[0], prefix=where.split()[1]))
+    place = MilvusLocation(MilvusOptions(where.split()[0], prefix=where.split()[1]))
     writes, write = [0], connection.Table.write
     def counted(table, rows, *, replace=False):
         if table.name.endswith(("pieces", "articles", "passages", "units", "documents", "terms", "notes")):
@@ -355,7 +356,7 @@ Shelf(base, place).sync()
 def test_kill_in_the_middle_of_writing(make: MakeShelf, tmp_path: Path, after: int) -> None:
     shelf = make(tmp_path)
     place = shelf.place
-    where = f"{place.options.uri} {place.options.prefix}" if isinstance(place, MilvusPlace) else ""
+    where = f"{place.options.uri} {place.options.prefix}" if isinstance(place, MilvusLocation) else ""
     for number in range(16):
         shelf.write(f"docs/{number:02}.txt", f"第{number}号文件讲的是{'甲乙丙丁戊己庚辛壬癸'[number % 10]}类事情。")
     shelf.sync()
@@ -382,8 +383,8 @@ def test_kill_in_the_middle_of_writing(make: MakeShelf, tmp_path: Path, after: i
 
 def test_stores_rank_alike(tmp_path: Path, milvus_uri: str) -> None:
     with own_prefix(milvus_uri) as options:
-        local = Shelf(tmp_path / "local", LocalPlace(tmp_path / "data"))
-        server = Shelf(tmp_path / "server", MilvusPlace(options))
+        local = Shelf(tmp_path / "local", LocalLocation(tmp_path / "data"))
+        server = Shelf(tmp_path / "server", MilvusLocation(options))
         for shelf in (local, server):
             for number in (0, 1, 2):
                 shelf.write(f"docs/{number}.txt", seed(number))

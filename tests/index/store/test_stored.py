@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 
 from index.errors import IndexDamagedError
 from index.store.codes import cosines, decode, encode, width
-from index.store.compression import PIECE_CHARS, pack, pieces, unpack
 from index.store.database import Database
-from index.store.rows import Units, integers, integers_of, spans, spans_of
-from index.types import Document, Section
+from index.store.rows import BLOCK_CHARS, blocks, integers, integers_of, pack, spans, spans_of, unpack
+from index.types import Document, Section, Units
 
 DIM = 8
 
@@ -44,17 +43,17 @@ def test_a_text_is_kept_to_the_letter(text: str) -> None:
     assert unpack(pack(text + "\ud800")) == text + "\ud800"
 
 
-@given(st.lists(st.tuples(st.integers(0, 9 * PIECE_CHARS), st.integers(1, 2 * PIECE_CHARS))), st.integers(0, 5000))
+@given(st.lists(st.tuples(st.integers(0, 9 * BLOCK_CHARS), st.integers(1, 2 * BLOCK_CHARS))), st.integers(0, 5000))
 def test_pieces_cover_a_text_and_cut_no_passage(starts: list[tuple[int, int]], beyond: int) -> None:
     passages = [(start, start + count) for start, count in starts]
     length = max((end for _, end in passages), default=0) + beyond
-    found = list(pieces(length, passages))
+    found = list(blocks(length, passages))
     assert (found[0][0], found[-1][1]) == (0, length)
     assert all(left[1] == right[0] for left, right in zip(found, found[1:], strict=False))
     for start, end in passages:
         assert sum(first <= start and end <= last for first, last in found) >= 1
     if not passages:
-        assert all(last - first <= 2 * PIECE_CHARS for first, last in found)
+        assert all(last - first <= 2 * BLOCK_CHARS for first, last in found)
 
 
 def test_vectors_are_kept_as_codes() -> None:
@@ -96,7 +95,7 @@ def test_a_passage_is_read_from_one_piece(database: Database) -> None:
     document = put(database, "large", 400)
     with database._reading() as connection:
         first, count = connection.execute("SELECT first_piece, pieces FROM documents").fetchone()
-        assert count == pytest.approx(400 * 300 / PIECE_CHARS, rel=0.3)
+        assert count == pytest.approx(400 * 300 / BLOCK_CHARS, rel=0.3)
         # All but the third are damaged.
         connection.execute("UPDATE texts SET text = X'00' WHERE row <> ?", (first + 2,))
         held = [row for (row,) in connection.execute("SELECT row FROM passages WHERE piece = ?", (first + 2,))]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from index.store import vectors
 from index.store.codes import decode, encode
-from index.store.rows import PassageVectors
 from index.store.vectors import VectorIndex, extend, is_whole, write
+from index.types import PassageVectors
 
 DIM = 8
 ANY = np.full(DIM, DIM**-0.5, dtype=np.float32)

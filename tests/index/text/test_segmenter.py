@@ -8,9 +8,10 @@ import pytest
 from index.errors import ConfigError, IndexMismatchError
 from index.indexing.build import sync
 from index.retrieval.search import search
-from index.store import AnyOf
-from index.store.local import LocalStore, Settings, current_folder
-from index.store.opening import open_store
+from index.store import Settings
+from index.store.local import LocalStore, current_folder
+from index.store.location import open_store
+from index.store.terms import AnyOf
 from index.text.segmenter import PLAIN, Segmenter, Synonyms, UserWord, read_dictionary, read_synonyms
 from index.text.tokens import query_tokens, tokenize
 from index.types import Filters

@@ -5,7 +5,7 @@ import pytest
 
 from index.encoder import Vectors
 from index.store.codes import encode
-from index.store.rows import PassageVectors
+from index.types import PassageVectors
 from qa.exploring.layout import MAX_LANDMARKS, lay_out, means
 
 

@@ -1,4 +1,4 @@
-"""Open the index of a folder for reading, or hold it for writing."""
+"""An index in a folder: opened for reading, or held for writing and what is derived brought up to date."""
 
 from __future__ import annotations
 
@@ -8,18 +8,28 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from index.dedup.clusters import Clusters
 from index.errors import IndexBusyError, IndexDamagedError, IndexMismatchError, IndexMissingError, IndexUnusableError
-from index.indexing.workers import Workers
-from index.store.database import Database
-from index.store.local import LocalStore, Settings, current_folder
+from index.store import Settings, vectors
+from index.store.database import FORMAT, Database
+from index.store.lexical import LexicalPair, folders_of
+from index.store.local import CLUSTERS, VECTORS, LocalStore, current_folder
+from index.store.terms import CutArticles, cut_here
+from index.store.vectors import Stamp
 from index.text.segmenter import Segmenter
 from index.types import Progress
+
+# Rewriting the vector checkpoint costs what the corpus costs, so it waits until this share of it has changed, or as
+# many vectors as a new reader can replay, and a search look through beside it, without being felt.
+_CHECKPOINT_SHARE = 0.1
+_CHECKPOINT_VECTORS = 20_000
 
 logger = logging.getLogger(__name__)
 
@@ -32,23 +42,25 @@ class LocalWriter:
         self.database = database
         self._settings = settings
 
-    def finish(self, workers: Workers | None = None, progress: Progress | None = None) -> LocalStore:
-        """Bring the derived indexes up to date, with the help of `workers`, and let readers see the result."""
+    def finish(self, cut: CutArticles | None = None, progress: Progress | None = None) -> LocalStore:
+        """Bring what is derived up to date, with words from `cut`, and let readers see the result."""
         self.database.set_meta("complete", "1")
         published = int((self.database.meta("published") or "0").partition(" ")[0])
-        store = _derived(self.folder, self.database, self._settings.segmenter, workers, progress)
-        self.database.set_meta("settings", json.dumps(self._settings.stored()))
-        for old in [*self.folder.glob("passages-*"), *self.folder.glob("articles-*")]:
-            if not old.name.endswith(f"-{self._settings.segmenter.fingerprint}"):
-                shutil.rmtree(old, ignore_errors=True)
+        segmenter = self._settings.segmenter
+        store = _derived(self.folder, self.database, segmenter, cut, progress)
+        self.database.set_meta("settings", json.dumps(_stored(self._settings)))
+        for old in {*self.folder.glob("passages-*"), *self.folder.glob("articles-*")}.difference(
+            folders_of(self.folder, segmenter)
+        ):
+            shutil.rmtree(old, ignore_errors=True)
         self.database.purge(published)
         self.database.checkpoint()
         return store
 
 
 @dataclass(frozen=True, slots=True)
-class LocalPlace:
-    """An index in a folder; see `index.store.Place`."""
+class LocalLocation:
+    """An index in a folder; see `index.store.IndexLocation`."""
 
     data_dir: Path
 
@@ -72,14 +84,13 @@ def open_store(data_dir: Path, settings: Settings) -> LocalStore:
     if folder is None or database is None or not database.path.exists() or not database.meta("complete"):
         raise IndexMissingError(f"{data_dir}: there is no index here; run: qa index")
     _check_settings(database, settings, may_write=False)
+    damage: IndexDamagedError | None = None
     try:
-        store = LocalStore(folder, database, settings.segmenter, may_write=False)
+        store = LocalStore(folder, settings.segmenter)
         if store.generation == database.generation:
             return store
     except IndexDamagedError as exc:
-        damage: IndexDamagedError | None = exc
-    else:
-        damage = None
+        damage = exc
     try:
         with _lock(data_dir):
             return _derived(folder, database, settings.segmenter)
@@ -93,7 +104,7 @@ def _derived(
     folder: Path,
     database: Database,
     segmenter: Segmenter,
-    workers: Workers | None = None,
+    cut: CutArticles | None = None,
     progress: Progress | None = None,
 ) -> LocalStore:
     """The newest generation, with all that is derived from it brought up to date; the caller holds the lock.
@@ -102,7 +113,8 @@ def _derived(
         IndexUnusableError: the files can't be written.
     """
     try:
-        return LocalStore(folder, database, segmenter, may_write=True, workers=workers, progress=progress)
+        _derive(folder, database, segmenter, cut or cut_here(segmenter), progress or (lambda *_: None))
+        return LocalStore(folder, segmenter)
     except (OSError, RuntimeError, ValueError) as exc:  # what Python, FAISS and tantivy raise when a disk is full
         reason = " ".join(str(exc).split())
         raise IndexUnusableError(
@@ -111,15 +123,70 @@ def _derived(
         ) from exc
 
 
+def _derive(folder: Path, database: Database, segmenter: Segmenter, cut: CutArticles, progress: Progress) -> None:
+    """Bring words, clusters and vectors to the newest generation of the database, and publish it."""
+    target, published = database.generation, database.meta("published")
+    words = LexicalPair.to_change(folder, segmenter, target)
+    if published:
+        # Readers have the generation of the words; what else they find may be behind it and never ahead.
+        words.update(database, target, cut, progress)
+        _update_clusters(folder, database, target)
+        _update_vectors(folder, database, target)
+    else:
+        # Nobody reads yet, so that the three may come in any order; each of them alone leaves cores idle.
+        with ThreadPoolExecutor(2) as beside:
+            others = [beside.submit(update, folder, database, target) for update in (_update_vectors, _update_clusters)]
+            words.update(database, target, cut, progress)
+        for other in others:
+            other.result()
+    if published != f"{target} {segmenter.fingerprint}":
+        database.set_meta("published", f"{target} {segmenter.fingerprint}")
+
+
+def _update_clusters(folder: Path, database: Database, target: int) -> None:
+    path = folder / CLUSTERS
+    try:
+        clusters = Clusters(path)
+        if clusters.generation > target:
+            raise ValueError(f"{path}: is ahead of the database")
+    except ValueError as exc:
+        if path.exists():
+            logger.warning("%s; comparing the passages again", exc)
+        clusters = Clusters.reset(path)
+    if (since := clusters.generation) < target:
+        removed, added = database.removed_since("passages", since), database.passage_rows_since(since)
+        clusters.update(removed, added, database.visible, target)
+
+
+def _update_vectors(folder: Path, database: Database, target: int) -> None:
+    """Write the checkpoint again when enough has changed since, or when it can't be read."""
+    path, dim = folder / VECTORS, int(database.meta("dim") or 0)
+    stamp = Stamp.read(path)
+    changed = database.changed_vectors(stamp.generation) if stamp.generation < target else 0
+    is_readable = stamp.generation <= target and vectors.is_whole(path, dim)
+    if is_readable and changed <= min(_CHECKPOINT_SHARE * stamp.vectors, _CHECKPOINT_VECTORS):
+        return
+    if is_readable and stamp.fits(stamp.vectors + changed):
+        removed = database.removed_since("passages", stamp.generation)
+        vectors.extend(path, target, removed, database.vectors_since(stamp.generation))
+    else:
+        vectors.write(path, dim, target, lambda: database.vectors_since(0), about=database.changed_vectors(0))
+
+
+def _stored(settings: Settings) -> dict[str, str | int]:
+    """Settings as the database keeps them."""
+    return {"encoder": settings.encoder, "segmenter": settings.segmenter.fingerprint, "format": FORMAT}
+
+
 def _check_settings(database: Database, settings: Settings, *, may_write: bool) -> None:
     """Raise IndexMismatchError when the index was made with other settings that a sync can't change."""
-    made = json.loads(database.meta("settings") or "{}")
-    for key, wanted in settings.stored().items():
+    made_with = json.loads(database.meta("settings") or "{}")
+    for key, wanted in _stored(settings).items():
         is_derived = key == "segmenter"
-        if made.get(key) == wanted or (is_derived and may_write):
+        if made_with.get(key) == wanted or (is_derived and may_write):
             continue
         raise IndexMismatchError(
-            f"{database.path.parent}: the index was made with {key} {made.get(key)!r}, but {wanted!r} is in use; "
+            f"{database.path.parent}: the index was made with {key} {made_with.get(key)!r}, but {wanted!r} is in use; "
             f"run: qa index{'' if is_derived else ' --rebuild'}"
         )
 
@@ -128,15 +195,7 @@ def _check_settings(database: Database, settings: Settings, *, may_write: bool) 
 def writing(
     data_dir: Path, settings: Settings, dim: Callable[[], int], *, rebuild: bool = False
 ) -> Iterator[LocalWriter]:
-    """Hold the writer's lock on an index, made here where there is none.
-
-    `dim` gives the length of a vector, which may load a model; only a new index asks for it. A rebuild
-    becomes current only when the block ends without an error.
-
-    Raises:
-        IndexBusyError: another process is writing.
-        IndexMismatchError: the index was made with other settings and `rebuild` is off.
-    """
+    """Hold the writer's lock on an index, made here where there is none; see `index.store.IndexLocation`."""
     with _lock(data_dir):
         folder = replaced = current_folder(data_dir)
         is_new = rebuild or folder is None or not (folder / "index.sqlite").exists()
@@ -146,7 +205,7 @@ def writing(
         database = Database(folder / "index.sqlite")
         if is_new:
             database.create()
-            database.set_meta("settings", json.dumps(settings.stored()))
+            database.set_meta("settings", json.dumps(_stored(settings)))
             database.set_meta("dim", str(dim()))
         else:
             _check_settings(database, settings, may_write=True)

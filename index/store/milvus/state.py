@@ -1,0 +1,246 @@
+"""What readers go by: which index is current, what it was made with, and what was published of it last."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import socket
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+from index.errors import CitedQAError, IndexBusyError, IndexMismatchError, IndexMissingError
+from index.store import Settings
+from index.store.milvus.connection import FORMAT, STATE, Server, Table, literal
+
+_CURRENT = "current"
+_PUBLISHED = "published"
+_SETTINGS = "settings"
+# Replicas of a shard follow each other within this time, so that reads need not wait for all of them.
+_SETTLED_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A generation that readers may see, with its totals; `at` is when, in seconds since 1970.
+
+    `probe` is the place of a token that some passage holds.
+    """
+
+    generation: int = 0
+    documents: int = 0
+    passages: int = 0
+    articles: int = 0
+    units: int = 0
+    passage_tokens: int = 0
+    article_tokens: int = 0
+    probe: int | None = None
+    at: float = field(default_factory=time.time)
+
+    @property
+    def level(self) -> str:
+        """The consistency that reads of it need: what was written long ago is everywhere."""
+        return "Bounded" if time.time() - self.at > _SETTLED_S else "Strong"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What an index is made with. `averages` are the tokens of a passage and of an article that weights refer to."""
+
+    encoder: str
+    segmenter: str
+    format: int
+    dim: int
+    vector_index: str
+    averages: tuple[float, float] | None = None
+
+    @classmethod
+    def by(cls, settings: Settings, dim: int, vector_index: str) -> Made:
+        return cls(settings.encoder, settings.segmenter.fingerprint, FORMAT, dim, vector_index)
+
+    def check(self, settings: Settings, where: str) -> None:
+        """Raise IndexMismatchError when other settings are in use."""
+        wanted = Made.by(settings, self.dim, self.vector_index)
+        for key in ("encoder", "segmenter", "format"):
+            if getattr(self, key) != getattr(wanted, key):
+                raise IndexMismatchError(
+                    f"{where}: the index was made with {key} {getattr(self, key)!r}, but {getattr(wanted, key)!r} is"
+                    " in use; run: qa index --rebuild"
+                )
+
+
+class State:
+    """What all indexes with our prefix share."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.table = server.table("", STATE)
+
+    def current(self, level: str = "Strong") -> str | None:
+        """The name of the index that readers use; None before the first."""
+        self.table.level = level
+        return _value(self.table, _CURRENT)
+
+    def make_current(self, name: str) -> None:
+        self.table.write([{"key": _CURRENT, "value": name}], replace=True)
+
+
+class Notes:
+    """Settings of one index and small things that it keeps."""
+
+    def __init__(self, server: Server, name: str) -> None:
+        self.table = server.table(name, "notes")
+
+    def get(self, key: str) -> str | None:
+        return _value(self.table, key)
+
+    def set(self, key: str, value: str) -> None:
+        self.table.write([{"key": key, "value": value}], replace=True)
+
+    def made(self) -> Made | None:
+        found = self.get(_SETTINGS)
+        if found is None:
+            return None
+        values = json.loads(found)
+        if values["format"] != FORMAT:  # which is all that can be said of it
+            return Made(values["encoder"], values["segmenter"], values["format"], 0, "")
+        return Made(**(values | {"averages": tuple(values["averages"]) if values["averages"] else None}))
+
+    def set_made(self, made: Made) -> None:
+        self.set(_SETTINGS, json.dumps(asdict(made)))
+
+    def published(self, level: str = "Strong") -> Published | None:
+        self.table.level = level
+        found = self.get(_PUBLISHED)
+        return Published(**json.loads(found)) if found else None
+
+    def publish(self, published: Published) -> None:
+        self.set(_PUBLISHED, json.dumps(asdict(published)))
+
+
+def _value(table: Table, key: str) -> str | None:
+    found = table.read(f"key == {literal(key)}", ["value"])
+    return found[0]["value"] if found else None
+
+
+def missing(where: str) -> IndexMissingError:
+    """What is to be said where nothing has been published."""
+    return IndexMissingError(f"{where}: there is no index here; run: qa index")
+
+
+_CLAIM = "claim/"
+# A claim holds for so long after it was renewed; renewals are tried often enough to miss some.
+_HOLDS_S = 30.0
+_RENEW_S = 5.0
+_TRIES = 4
+_PAUSE_S = 0.3
+
+
+class Lease:
+    """The right to write, held while the block lasts.
+
+    Raises:
+        IndexBusyError: someone else holds it.
+    """
+
+    def __init__(self, state: Table, where: str) -> None:
+        self._state = state
+        self._where = where
+        self._key = f"{_CLAIM}{uuid4().hex}"
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="qa-lease", daemon=True)
+        self._renewed = 0.0
+
+    def __enter__(self) -> Lease:
+        attempt = 0
+        while True:
+            self._claim()
+            other = self._other()
+            if other is None:
+                self._thread.start()
+                return self
+            self._withdraw()
+            attempt += 1
+            if other["held"] or attempt == _TRIES:
+                raise IndexBusyError(
+                    f"{self._where}: another process is writing this index ({other['process']} on {other['host']}); "
+                    "try again when it is done"
+                )
+            time.sleep(_PAUSE_S * random.uniform(0.2, 1) * 2**attempt)  # noqa: S311
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._withdraw()
+
+    def check(self) -> None:
+        """Raise IndexBusyError when the right may have gone to someone else."""
+        if time.monotonic() - self._renewed > _HOLDS_S - _RENEW_S:
+            raise IndexBusyError(
+                f"{self._where}: the server could not be reached for {_HOLDS_S:.0f} s, and another process may be"
+                " writing this index now; run qa index again"
+            )
+
+    def _claim(self, *, held: bool = False) -> None:
+        asked = time.monotonic()
+        claim = {
+            "until": time.time() + _HOLDS_S,
+            "host": socket.gethostname(),
+            "process": os.getpid(),
+            "machine": _machine(),
+            "held": held,
+        }
+        self._state.write([{"key": self._key, "value": json.dumps(claim)}], replace=True)
+        self._renewed = asked
+
+    def _withdraw(self) -> None:
+        try:
+            self._state.delete("key", [self._key])
+        except CitedQAError:
+            pass  # it ends by itself
+
+    def _other(self) -> dict[str, object] | None:
+        """The claim of someone else, one that is held first; claims of the dead are removed."""
+        found: list[dict[str, object]] = []
+        for row in self._state.read(f"key like {literal(_CLAIM + '%')}"):
+            claim = json.loads(row["value"])
+            if row["key"] == self._key:
+                continue
+            if claim["until"] < time.time() or _is_dead(claim):
+                self._state.delete("key", [row["key"]])
+            else:
+                found.append(claim)
+        return max(found, key=lambda claim: bool(claim["held"]), default=None)
+
+    def _keep(self) -> None:
+        is_renewed = False
+        while not self._ended.wait(_RENEW_S if is_renewed else 0):
+            try:
+                self._claim(held=True)
+                is_renewed = True
+            except CitedQAError:  # `check` stops the writer when this lasts
+                is_renewed = not self._ended.wait(1)
+
+
+def _is_dead(claim: dict[str, object]) -> bool:
+    """Whether a claim is of a process of this machine that is no more."""
+    if claim["machine"] != _machine() or claim["process"] == os.getpid():
+        return False
+    try:
+        os.kill(int(str(claim["process"])), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _machine() -> str:
+    """What numbers of processes are unique within: this start of a machine, and within it a container."""
+    try:
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return socket.gethostname()
