@@ -12,6 +12,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -30,6 +31,8 @@ from index.text.segmenter import Segmenter
 from index.types import PassageText
 
 _ROOT = Path(__file__).parents[2]
+# Work that would have taken so long here is worth starting them.
+_MUCH_S = 1.0
 # So many batches a process are under way, so that none waits for the next.
 _AHEAD = 2
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "RAYON_NUM_THREADS"), "1") | {"TOKENIZERS_PARALLELISM": "false"}
@@ -79,10 +82,16 @@ class Workers:
         return future
 
     def map(self, name: str, batches: Iterable[Sequence[Any]]) -> Iterator[Any]:
-        """The results of the method `name` of `Work` for each batch, in order; done here where there are no others."""
-        if not self.count:
-            yield from (getattr(self._work, name)(batch) for batch in batches)
-            return
+        """The results of the method `name` of `Work` for each batch, in order; done here while it is little."""
+        batches = iter(batches)
+        done_s = 0.0
+        while not self.is_started and (done_s < _MUCH_S or not self.count):
+            started = time.thread_time()
+            if (batch := next(batches, None)) is None:
+                return
+            result = getattr(self._work, name)(batch)
+            done_s += time.thread_time() - started
+            yield result
         waiting: deque[Future[Any]] = deque()
         for batch in batches:
             waiting.append(self.submit(name, batch))

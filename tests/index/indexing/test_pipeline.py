@@ -56,16 +56,35 @@ def test_several_processes_make_the_same_index_as_one(tmp_path: Path, monkeypatc
         assert together.document_frequency(token) == alone.document_frequency(token) > 0
 
 
+def test_no_process_is_started_for_little_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(Workers, "_start", lambda self: pytest.fail("a process was started"))
+    store = index(corpus(tmp_path / "one", files=5))
+    assert store.counts()[0] == 5 and store.document_frequency("工会") > 0
+
+
+def test_work_is_handed_over_when_it_is_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(workers, "_MUCH_S", 1e-6)
+    batches = [[ReadText(seed(number))] for number in range(3)]
+    with Workers(StaticEncoder(BUNDLED_FOLDER), PLAIN) as several:
+        results = list(several.map("digests", batches))
+        assert len(several._processes) == 2
+    alone = Workers(StaticEncoder(BUNDLED_FOLDER), PLAIN)._work
+    assert [digests[0].sections for digests in results] == [alone.digests(batch)[0].sections for batch in batches]
+
+
 def test_what_a_killed_process_was_given_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(workers, "_MUCH_S", 0.0)
     with Workers(StaticEncoder(BUNDLED_FOLDER), PLAIN) as several:
         batches = [[ReadText(seed(number))] for number in range(3)]
         results = several.map("digests", batches * 2)
         first = next(results)
         for process in several._processes:
             os.kill(process.pid, signal.SIGKILL)
-        found = [first, *results]
-    assert [digests[0].sections for digests in found[:3]] == [digests[0].sections for digests in found[3:]]
+        digested = [first, *results]
+    assert [digests[0].sections for digests in digested[:3]] == [digests[0].sections for digests in digested[3:]]
 
 
 def test_processes_end_with_their_pipe() -> None:

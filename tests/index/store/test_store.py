@@ -100,7 +100,7 @@ def test_added_and_removed_files(corpus: Corpus) -> None:
 
 
 def test_a_file_that_goes_while_others_are_read_is_no_refusal(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = build._list
+    listed = build.list_files
 
     def list_and_remove(*arguments: object) -> object:
         found = listed(*arguments)  # type: ignore[arg-type]
@@ -108,7 +108,7 @@ def test_a_file_that_goes_while_others_are_read_is_no_refusal(corpus: Corpus, mo
         return found
 
     with monkeypatch.context() as patched:
-        patched.setattr(build, "_list", list_and_remove)
+        patched.setattr(build, "list_files", list_and_remove)
         report = corpus.sync()
     assert (len(report.added), report.skipped, report.documents) == (2, [], 2)
     (corpus.folder / "broken.txt").symlink_to("nowhere.txt")
