@@ -11,6 +11,7 @@ from index.errors import ConfigError
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 BACKLOG = 512
 _LAST_PORT = 65535
+_IPV6_HOME_BITS = 64  # the least that a household gets
 
 
 def is_loopback(host: str) -> bool:
@@ -19,6 +20,17 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host in LOOPBACK_NAMES
+
+
+def neighbourhood(host: str) -> str:
+    """The address that a limit counts for: with IPv6 the network that a household gets, within which it may choose."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return "unknown"
+    if address.version == 6:
+        return str(ipaddress.ip_network((address, _IPV6_HOME_BITS), strict=False))
+    return str(address)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -1,18 +1,61 @@
-"""The bodies of requests: how long they may be, and how long they may take to come."""
+"""What a request may be, before anything reads it: the parts of its head, the size, pace and shape of its body."""
 
 from __future__ import annotations
 
-from anyio import fail_after
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+from anyio import CancelScope, fail_after
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope
 
-from qa.api.problems import SLOW_BODY, TOO_LARGE
+from qa.api.problems import AMBIGUOUS, INVALID, LONG_ADDRESS, LONG_HEADERS, MALFORMED_JSON, SLOW_BODY, TOO_LARGE
+from qa.errors import Meaning
 
 MAX_BODY_BYTES = 1_000_000
+MAX_DEPTH = 64
+# A key that no field takes costs a clause of the explanation: 125,000 of them stalled the loop for half a second.
+MAX_KEYS = 10_000
+MAX_PATH_BYTES = 8192
+# A question of the greatest length in full, percent-encoded, is 48 kB.
+MAX_QUERY_BYTES = 65_536
+MAX_HEADERS_BYTES = 32_768
 # A client that is still sending when it is refused may lose the answer, so this much more is read and dropped.
 _DRAINED_BYTES = 15 * MAX_BODY_BYTES
 _CLOSE = {"Connection": "close"}
+# The end of a string may be missing, so that one which never ends is looked at once.
+_STRING = re.compile(rb'"(?:[^"\\]+|\\.)*+"?', re.DOTALL)
+_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_OTHERS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+class BodyRefusedError(Exception):
+    """A body is not taken; the message says why, `kind` is the problem."""
+
+    def __init__(self, kind: Meaning, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.kind, self.headers = kind, headers
+
+
+def unfit_head(scope: Scope) -> tuple[Meaning, str] | None:
+    """What is wrong with the head of a request, and why; None when it may be read on."""
+    headers = scope["headers"]
+    names = {name for name, _ in headers}
+    if b"content-length" in names and b"transfer-encoding" in names:
+        # A proxy before us may see another end of this body, and so another beginning of the next request.
+        return AMBIGUOUS, "Content-Length and Transfer-Encoding exclude each other; send one of them"
+    if len(scope["raw_path"]) > MAX_PATH_BYTES:
+        return LONG_ADDRESS, f"the path is longer than {MAX_PATH_BYTES} bytes"
+    if len(scope["query_string"]) > MAX_QUERY_BYTES:
+        return INVALID, f"query: the address has more than {MAX_QUERY_BYTES} bytes of it; send a shorter question"
+    if sum(len(name) + len(value) for name, value in headers) > MAX_HEADERS_BYTES:
+        return (
+            LONG_HEADERS,
+            f"the headers are longer than {MAX_HEADERS_BYTES} bytes together; send less in them",
+        )
+    return None
 
 
 def has_body(scope: Scope) -> bool:
@@ -21,39 +64,72 @@ def has_body(scope: Scope) -> bool:
     return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
 
-def has_two_lengths(scope: Scope) -> bool:
-    """Whether a proxy before us may see another end of this body, and so another beginning of the next request."""
-    headers = Headers(scope=scope)
-    return "content-length" in headers and "transfer-encoding" in headers
+def unfit_shape(body: bytes) -> str | None:
+    """Why a JSON text is not to be parsed: it is nested too deeply, or has too many keys. Takes time by its length."""
+    openings = body.count(b"[") + body.count(b"{")
+    if openings <= MAX_DEPTH and body.count(b":") <= MAX_KEYS:
+        return None
+    bare = _STRING.sub(b"", body)
+    if bare.count(b":") > MAX_KEYS:
+        return f"body: has more than {MAX_KEYS} keys; send fewer"
+    brackets = bare.translate(_BRACKETS, _OTHERS)
+    for _ in range(MAX_DEPTH):  # each time the innermost pairs go
+        brackets = brackets.replace(b"[]", b"")
+    return f"body: is nested more than {MAX_DEPTH} levels deep; send it flatter" if b"[" in brackets else None
 
 
-async def read_whole(scope: Scope, receive: Receive, timeout_s: float) -> Receive:
-    """Read a body, and return a `receive` that gives it again.
+class Bodies:
+    """Reads bodies, so many at once; for one more, that is given up which is waited for longest, of who sends most."""
 
-    Raises:
-        HTTPException: 413, it is larger than `MAX_BODY_BYTES`; 408, it was not complete in time.
-    """
-    parts: list[bytes] = []
-    limited = limit_size(scope, receive, MAX_BODY_BYTES)
-    try:
-        with fail_after(timeout_s):
-            while True:
-                message = await limited()
-                parts.append(message.get("body", b""))
-                if not message.get("more_body"):
-                    break
-    except TimeoutError as exc:
-        detail = f"body: was not complete after {timeout_s:g} s; send it faster"
-        raise HTTPException(SLOW_BODY.status, detail, _CLOSE) from exc
-    # A client that went away sends no `http.request`; the route is told so.
-    body: Message | None = message if message["type"] != "http.request" else {**message, "body": b"".join(parts)}
+    def __init__(self, most: int, timeout_s: float) -> None:
+        self._most = most
+        self._timeout_s = timeout_s
+        self._waiting: dict[CancelScope, str] = {}
 
-    async def give() -> Message:
-        nonlocal body
-        given, body = body, None
-        return given if given is not None else await receive()
+    async def read(self, scope: Scope, receive: Receive, payer: str) -> Receive:
+        """Read a body, and return a `receive` that gives it again.
 
-    return give
+        Raises:
+            BodyRefusedError: it is larger than `MAX_BODY_BYTES`, was not complete in time, or is not to be parsed.
+        """
+        if len(self._waiting) >= self._most:
+            counts = Counter(self._waiting.values())
+            next(cancel for cancel, name in self._waiting.items() if counts[name] == max(counts.values())).cancel()
+        with CancelScope() as cancel:
+            self._waiting[cancel] = payer
+            try:
+                return await self._read(scope, receive)
+            finally:
+                del self._waiting[cancel]
+        raise BodyRefusedError(SLOW_BODY, "body: others were faster; send it at once", _CLOSE)
+
+    async def _read(self, scope: Scope, receive: Receive) -> Receive:
+        parts: list[bytes] = []
+        limited = limit_size(scope, receive, MAX_BODY_BYTES)
+        try:
+            with fail_after(self._timeout_s):
+                while True:
+                    message = await limited()
+                    parts.append(message.get("body", b""))
+                    if not message.get("more_body"):
+                        break
+        except TimeoutError as exc:
+            detail = f"body: was not complete after {self._timeout_s:g} s; send it faster"
+            raise BodyRefusedError(SLOW_BODY, detail, _CLOSE) from exc
+        except HTTPException as exc:
+            raise BodyRefusedError(TOO_LARGE, exc.detail) from exc
+        whole = b"".join(parts)
+        if reason := unfit_shape(whole):
+            raise BodyRefusedError(MALFORMED_JSON, reason)
+        # A client that went away sends no `http.request`; the route is told so.
+        body: Message | None = message if message["type"] != "http.request" else {**message, "body": whole}
+
+        async def give() -> Message:
+            nonlocal body
+            given, body = body, None
+            return given if given is not None else await receive()
+
+        return give
 
 
 def limit_size(scope: Scope, receive: Receive, limit: int) -> Receive:

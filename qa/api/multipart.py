@@ -12,6 +12,7 @@ from qa.editing.editor import Upload
 FIELDS = ("collection", "folder", "replace")
 MAX_FILES = 200
 _MAX_FIELD_BYTES = 4096
+_MAX_FIELDS = 20
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False, "": False}
 
 
@@ -30,7 +31,7 @@ class Form:
         if not options.get(b"boundary"):
             raise QueryError("Content-Type: names no boundary; let your HTTP library set it")
         self._upload = upload
-        self._files = 0
+        self._files = self._fields = 0
         self._is_complete = False
         try:
             self._parser = MultipartParser(
@@ -84,10 +85,13 @@ class Form:
             if self._field == "file":
                 raise QueryError("file: has no filename; send it as a file")
             if self._field not in FIELDS:
-                raise QueryError(f"{self._field}: is not a known field; known are file, {', '.join(FIELDS)}")
+                raise QueryError(f"{self._field[:80]}: is not a known field; known are file, {', '.join(FIELDS)}")
+            self._fields += 1
+            if self._fields > _MAX_FIELDS:
+                raise QueryError(f"{self._field}: more than {_MAX_FIELDS} fields are sent; send each once")
             return
         if name != "file":
-            raise QueryError(f"{name or 'body'}: is not a known file field; name the part `file`")
+            raise QueryError(f"{name[:80] or 'body'}: is not a known file field; name the part `file`")
         self._files += 1
         if self._files > MAX_FILES:
             raise QueryError(f"file: more than {MAX_FILES} are sent at once; send the rest in another request")

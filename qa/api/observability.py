@@ -27,7 +27,7 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from index.errors import CitedQAError
-from qa.api.access import Caller
+from qa.api.keys import Caller
 from qa.editing.jobs import Jobs
 from qa.engine import Engine
 from qa.schemas import AskResponse, SearchResponse

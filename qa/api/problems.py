@@ -32,11 +32,14 @@ TYPE_PREFIX = "/problems/"
 RETRY_AFTER_S = 5
 INTERNAL = "something failed in the server; its log says what, under this X-Request-ID"
 
-_MALFORMED = Meaning(400, EXIT_USAGE, "malformed-json", "The body is not JSON")
+MALFORMED_JSON = Meaning(400, EXIT_USAGE, "malformed-json", "The body is not JSON")
 _NOT_FOUND = Meaning(404, EXIT_USAGE, "not-found", "There is nothing at this address")
 _METHOD = Meaning(405, EXIT_USAGE, "method-not-allowed", "This address does not take this method")
 TOO_LARGE = Meaning(413, EXIT_USAGE, "body-too-large", "The body is too large")
 _PRECONDITION = Meaning(412, EXIT_USAGE, "precondition-failed", "The document is another version by now")
+LONG_ADDRESS = Meaning(414, EXIT_USAGE, "address-too-long", "The address is too long")
+LONG_HEADERS = Meaning(431, EXIT_USAGE, "headers-too-large", "The headers are too large")
+MALFORMED_REQUEST = Meaning(400, EXIT_USAGE, "malformed-request", "This is not HTTP as it should be")
 AMBIGUOUS = Meaning(400, EXIT_USAGE, "ambiguous-length", "The request gives its length in two ways")
 UNAUTHORIZED = Meaning(401, EXIT_USAGE, "unauthorized", "A valid API key is needed")
 _READ_ONLY = Meaning(403, EXIT_USAGE, "forbidden", "This key may not do that")
@@ -48,14 +51,29 @@ TIMED_OUT = Meaning(504, EXIT_FAILURE, "timed-out", "The answer took too long")
 WRONG_HOST = Meaning(421, EXIT_USAGE, "wrong-host", "This server does not go by that name")
 _HTTP = {
     kind.status: kind
-    for kind in (_MALFORMED, UNAUTHORIZED, _READ_ONLY, _NOT_FOUND, _METHOD, SLOW_BODY, TOO_LARGE, _PRECONDITION)
+    for kind in (MALFORMED_JSON, UNAUTHORIZED, _READ_ONLY, _NOT_FOUND, _METHOD, SLOW_BODY, TOO_LARGE, _PRECONDITION)
 }
-_EARLY = (AMBIGUOUS, FOREIGN_ORIGIN, WRONG_HOST, TOO_MANY, OVERLOADED, TIMED_OUT)
+_EARLY = (
+    AMBIGUOUS,
+    LONG_ADDRESS,
+    LONG_HEADERS,
+    MALFORMED_REQUEST,
+    FOREIGN_ORIGIN,
+    WRONG_HOST,
+    TOO_MANY,
+    OVERLOADED,
+    TIMED_OUT,
+)
 _KNOWN = {kind.type: kind for kind in (*_HTTP.values(), *_EARLY, *MEANINGS.values())}
+
+INVALID = _KNOWN["invalid-request"]
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 _MAX_SHOWN_CHARS = 40
+# What was sent may be in it, and that may be a megabyte.
+_MAX_DETAIL_CHARS = 2000
+_MAX_EXPLAINED = 10
 _FIELDS = {
     "body": {
         **{name: name for model in (AskRequest, IndexRequest) for name in model.model_fields},
@@ -68,8 +86,10 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 def problem_body(kind: Meaning, detail: str) -> Problem:
-    """One problem; `detail` is made one line of valid Unicode."""
+    """One problem; `detail` is made one line of valid Unicode, and cut where it is endless."""
     line = " ".join(detail.encode("utf-8", "backslashreplace").decode().split())
+    if len(line) > _MAX_DETAIL_CHARS:
+        line = f"{line[:_MAX_DETAIL_CHARS]}…"
     return Problem(type=TYPE_PREFIX + kind.type, title=kind.title, status=kind.status, detail=line)
 
 
@@ -125,7 +145,7 @@ async def _on_own_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    kind = _MALFORMED if is_malformed_json(error) else _KNOWN["invalid-request"]
+    kind = MALFORMED_JSON if is_malformed_json(error) else INVALID
     return problem(kind, explain(error, _body_example(request)))
 
 
@@ -147,7 +167,7 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
         return problem(kind, f"{request.url.path}: takes {allowed}, not {request.method}", {"Allow": allowed})
     if kind is _NOT_FOUND:
         return problem(kind, f"{request.url.path}: no such address; see /docs")
-    if kind is _MALFORMED:
+    if kind is MALFORMED_JSON:
         return problem(kind, "body: can't be read as JSON; send one JSON object in UTF-8")
     return problem(kind, error.detail, error.headers)
 
@@ -168,8 +188,8 @@ def is_malformed_json(error: RequestValidationError) -> bool:
 
 
 def explain(error: RequestValidationError, example: str) -> str:
-    """What is wrong with which field, and what to do; one clause a field. `example` is a body that would do."""
-    return "; ".join(dict.fromkeys(_explain_one(part, example) for part in error.errors()))
+    """What is wrong with which of the first few fields, and what to do. `example` is a body that would do."""
+    return "; ".join(dict.fromkeys(_explain_one(part, example) for part in error.errors()[:_MAX_EXPLAINED]))
 
 
 def _explain_one(error: Mapping[str, Any], example: str) -> str:

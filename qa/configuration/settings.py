@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -122,6 +123,7 @@ class ServerConfig(BaseModel):
     api_keys_file: Path | None = None
     allowed_hosts: Annotated[tuple[HostName, ...], NoDecode] = ()
     cors_origins: Annotated[tuple[Origin, ...], NoDecode] = ()
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     max_upload_mb: int = Field(default=100, ge=1, le=10_000)
     rate_limit: str = ""
     max_concurrent: int = Field(default=32, ge=1, le=1000)
@@ -153,10 +155,20 @@ class ServerConfig(BaseModel):
         """So that a variable can undo what the file says."""
         return None if value == "" else value
 
-    @field_validator("allowed_hosts", "cors_origins", mode="before")
+    @field_validator("allowed_hosts", "cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return _listed(value)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            try:
+                ipaddress.ip_network(entry, strict=False)
+            except ValueError as exc:
+                raise ValueError(f"{entry!r} is no address and no network; write 127.0.0.1 or 10.0.0.0/8") from exc
+        return value
 
     @field_validator("api_keys", mode="before")
     @classmethod

@@ -21,12 +21,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from index.errors import CitedQAError
 from qa.api import documents, jobs, questions
-from qa.api.access import KEY_HEADER, Access, KeyGate, KeyRing, keys_of
+from qa.api.access import KEY_HEADER, Access, KeyGate
+from qa.api.keys import KeyRing, keys_of
 from qa.api.limits import AdmissionControl, RateLimit
-from qa.api.logs import AccessLog, make_tracer
 from qa.api.models import Health, Ready
 from qa.api.observability import CONTENT_TYPE, EngineResponse, Metrics, Recording, note
 from qa.api.problems import add_handlers, documented, internal_problem, problem
+from qa.api.sinks import AccessLog, make_tracer
 from qa.api.startup import ENGINE_PROBLEMS, ServerStartup, Startup
 from qa.chat import dify, mcp_server, openai_routes
 from qa.chat.errors import ErrorDialects
@@ -61,12 +62,14 @@ _PACKING = 5
 health = APIRouter(tags=["health"])
 
 
-def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> FastAPI:
+def create_app(
+    config: Config, on_ready: Callable[[], None] | None = None, on_stuck: Callable[[], None] | None = None
+) -> FastAPI:
     """The HTTP API over the index that `config` names.
 
     Nothing is loaded before the application starts. Then it answers at once; the engine comes up in the background,
     indexing the corpus first where there is no index, and until `/readyz` says 200 questions are refused with 503 and
-    the reason. `on_ready` is called once when that is over.
+    the reason. `on_ready` is called once when that is over; `on_stuck` when a request that was given up still computes.
 
     Raises:
         ConfigError: the API keys can't be used, or OpenTelemetry is configured and not installed.
@@ -109,7 +112,7 @@ def create_app(config: Config, on_ready: Callable[[], None] | None = None) -> Fa
     app.state.startup, app.state.metrics, app.state.changes = startup, metrics, changes
     app.state.config, app.state.overview = config, Overview()
     _add_routes(app)
-    _wrap(app, config.server, keys)
+    _wrap(app, config.server, keys, on_stuck or (lambda: None))
     app.add_middleware(Recording, metrics=metrics, sinks=[AccessLog(config.server), *tracers])
     return app
 
@@ -122,9 +125,10 @@ def _add_routes(app: FastAPI) -> None:
     add_handlers(app)
 
 
-def _wrap(app: FastAPI, server: ServerConfig, keys: KeyRing) -> None:
+def _wrap(app: FastAPI, server: ServerConfig, keys: KeyRing, on_stuck: Callable[[], None]) -> None:
     """Add what a request passes on its way to a route; what is added last comes first."""
-    app.add_middleware(AdmissionControl, server=server, uploads={"POST /v1/documents": server.max_upload_mb << 20})
+    uploads = {"POST /v1/documents": server.max_upload_mb << 20}
+    app.add_middleware(AdmissionControl, server=server, uploads=uploads, on_stuck=on_stuck)
     app.add_middleware(KeyGate)
     if server.rate_limit:
         app.add_middleware(RateLimit, rate=server.rate_limit)

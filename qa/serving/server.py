@@ -1,40 +1,28 @@
-"""The API as a process: `qa serve`."""
+"""The API as a service: `qa serve`."""
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
 import socket
-import threading
-import time
-from collections.abc import Callable
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
-
-import uvicorn
-from fastapi import FastAPI
+from multiprocessing.connection import Connection
+from multiprocessing.sharedctypes import Synchronized
 
 from index.errors import ConfigError
-from qa.answering.links import address
 from qa.api import logs
-from qa.api.access import keys_of
-from qa.api.addresses import BACKLOG, is_loopback, listen
+from qa.api.addresses import is_loopback, listen
+from qa.api.keys import keys_of
 from qa.configuration.config import Config
-from qa.serving import supervisor
-from qa.serving.app import create_app
-from qa.serving.connections import BoundedProtocol
-from qa.serving.docs import DOCS
-from qa.serving.supervisor import share_heaps
+from qa.serving.supervisor import CONTEXT, Pulse, Supervisor
 
-logger = logging.getLogger(__name__)
-
-# A worker that indexes keeps Python's lock for seconds; it is not to be taken for dead. One that is killed while it is
-# asked is waited for as long.
-_HEALTHCHECK_S = 20
-_LAST_WAIT_S = 1.0
-# An address may hold a question of the greatest length in full, percent-encoded, and be refused with a clear 422.
-_MAX_HEAD_BYTES = 1 << 20
+# Where the workers keep the figures that they share; see `qa.api.observability`.
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+# Whoever holds the interpreter for as long as a request may take is stuck; so long at most, and no less than a busy
+# machine may take to come round.
+_LEAST_SILENCE_S, _GREATEST_SILENCE_S = 5.0, 20.0
 _OPEN = (
     "server.api_keys: there are none, and whoever reaches {} could read and change the documents; "
     "set QA_SERVER_API_KEYS=name:role:KEY, listen on 127.0.0.1, or say --insecure"
@@ -61,71 +49,31 @@ def serve(
     server = config.server.model_copy(update={name: value for name, value in given.items() if value is not None})
     config = config.model_copy(update={"server": server})
     logs.configure(server)
-    share_heaps()
-    with listen(server.host, server.port) as listener:
+    with listen(server.host, server.port) as listener, _figures(server.workers):
         if not (insecure or is_loopback(listener.getsockname()[0]) or keys_of(config)):
             raise ConfigError(_OPEN.format(listener.getsockname()[0]))
-        if server.workers > 1:
-            create_app(config)  # what is wrong with the settings is to be told here, and once
-            app = supervisor.factory(bound_to(config, listener), _announcement(listener))
-            supervisor.supervise(_settings(config, app, factory=True), listener)
-        else:
-            _run(make_server(config, listener), listener)
+        Supervisor(
+            partial(_run_worker, config, listener, CONTEXT.Value("i", 0)),
+            server.workers,
+            silence_s=min(max(server.timeout_s, _LEAST_SILENCE_S), _GREATEST_SILENCE_S),
+            grace_s=server.grace_s,
+        ).supervise(listener)
 
 
-def _run(server: uvicorn.Server, listener: socket.socket) -> None:
-    # uvicorn ends gracefully at either signal and then raises it again; as an interrupt it ends here.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt):
-        server.run([listener])
-    _leave_stuck_threads()
+@contextmanager
+def _figures(workers: int) -> Iterator[None]:
+    """Where several workers keep their figures, if there are several."""
+    if workers == 1:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="cited-qa-metrics-") as folder:
+        os.environ.setdefault(SHARED_FOLDER, folder)
+        yield
 
 
-def _leave_stuck_threads() -> None:
-    """End the process although a thread still works for a request that was given up; Python would wait for it."""
-    threads = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
-    deadline = time.monotonic() + _LAST_WAIT_S
-    for thread in threads:
-        if not thread.daemon:
-            thread.join(max(0.0, deadline - time.monotonic()))
-    if any(thread.is_alive() and not thread.daemon for thread in threads):
-        logger.warning("left a request unfinished that went on longer than server.grace_s")
-        logging.shutdown()
-        os._exit(0)
+def _run_worker(
+    config: Config, listener: socket.socket, ready: Synchronized[int], pulse: Pulse, failure: Connection
+) -> None:
+    from qa.serving.worker import run_worker  # what takes long to load, and memory, is the worker's alone
 
-
-def make_server(config: Config, listener: socket.socket) -> uvicorn.Server:
-    """A server for `server.run([listener])`."""
-    announce = partial(logs.announce, _announcement(listener))
-    return uvicorn.Server(_settings(config, create_app(bound_to(config, listener), announce)))
-
-
-def _settings(config: Config, app: FastAPI | Callable[[], FastAPI], *, factory: bool = False) -> uvicorn.Config:
-    server = config.server
-    protocol = partial(BoundedProtocol, max_connections=server.max_connections, head_timeout_s=server.read_timeout_s)
-    return uvicorn.Config(
-        app,
-        factory=factory,
-        workers=server.workers,
-        backlog=1 if factory else BACKLOG,
-        timeout_worker_healthcheck=_HEALTHCHECK_S,
-        log_config=None,
-        log_level=logging.WARNING,
-        access_log=False,
-        ws="none",
-        http=protocol,  # type: ignore[arg-type]
-        h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
-        timeout_graceful_shutdown=server.grace_s,
-        server_header=False,
-    )
-
-
-def bound_to(config: Config, listener: socket.socket) -> Config:
-    """The configuration with the address that is listened on, whatever `--host` said."""
-    server = config.server.model_copy(update={"host": listener.getsockname()[0]})
-    return config.model_copy(update={"server": server})
-
-
-def _announcement(listener: socket.socket) -> str:
-    here = address(*listener.getsockname()[:2])
-    return f"{here} answers questions; open it in a browser; the API is described at {here}{DOCS}"
+    run_worker(config, listener, ready, pulse, failure)

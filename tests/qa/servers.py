@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from qa.api.addresses import listen
 from qa.configuration.config import Config, load_config
-from qa.serving.server import make_server
+from qa.serving.worker import make_server
 
 SEEDS = Path(__file__).parents[2] / "seeds"
 

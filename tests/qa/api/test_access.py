@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.errors import ConfigError
-from qa.api.access import KeyRing, keys_of, require_admin
+from qa.api.access import require_admin
+from qa.api.keys import KeyRing, keys_of
 from qa.configuration.config import Config, load_config
 from qa.configuration.keys import parse_keys
 from qa.serving.server import serve

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
@@ -14,7 +15,9 @@ import pytest
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
+from qa.api.limits import FullError, Places
 from qa.configuration.config import Config
+from qa.configuration.settings import ServerConfig
 from tests.qa.api.test_access import ADMIN, KEYS, QUERY, READ, bearer, with_server
 from tests.qa.api.test_api_errors import JSON, assert_problem
 from tests.qa.servers import serving, wait_until
@@ -300,3 +303,110 @@ def test_a_client_that_does_not_read_is_cut_off(seeds_config):
             wait_until(lambda: app.flooded > 0)
             wait_until(lambda: client.get("/docs").status_code == 200)
             assert app.flooded < 100
+
+
+PROMISE = b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n%s\r\n"
+
+
+@contextmanager
+def promising(client: httpx.Client, path: bytes, number: int, headers: bytes = b"") -> Iterator[list[socket.socket]]:
+    """So many connections that announce a body and send none."""
+    address = (client.base_url.host, client.base_url.port)
+    held = [socket.create_connection(address) for _ in range(number)]
+    try:
+        for connection in held:
+            connection.sendall(PROMISE % (path, headers))
+        yield held
+    finally:
+        for connection in held:
+            connection.close()
+
+
+class TestLockOut:
+    @pytest.mark.parametrize("path", [b"/", b"/nowhere", b"/docs", b"/documents/x", b"/v1/ask", b"/mcp", b"/healthz"])
+    def test_who_has_no_key_takes_no_place(self, seeds_config, path):
+        config = with_server(seeds_config, api_keys=KEYS, max_concurrent=2, max_queued=6)
+        with serving(config) as client, promising(client, path, 20):
+            for _ in range(3):
+                assert client.post("/v1/ask", json=QUERY, headers=bearer(READ)).status_code == 200
+
+    @pytest.mark.parametrize("path", [b"/", b"/v1/ask", b"/v1/chat/completions", b"/retrieval", b"/mcp"])
+    def test_a_body_that_does_not_come_takes_no_place(self, seeds_config, path):
+        with serving(with_server(seeds_config, max_concurrent=2, max_queued=6)) as client, promising(client, path, 20):
+            for _ in range(3):
+                assert client.post("/v1/ask", json=QUERY).status_code == 200
+
+    def test_of_many_bodies_the_one_that_is_waited_for_longest_is_given_up(self, seeds_config):
+        config = with_server(seeds_config, max_concurrent=1, max_queued=2)
+        with serving(config) as client, promising(client, b"/v1/ask", 3) as held:
+            time.sleep(0.2)
+            assert client.post("/v1/ask", json=QUERY).status_code == 200
+            assert b"slow-body" in held[0].recv(65536)
+
+    def test_uploads_keep_no_question_out(self, seeds_config):
+        config = with_server(seeds_config, max_concurrent=2, max_queued=2)
+        with serving(config) as client, promising(client, b"/v1/documents", 20):
+            assert client.post("/v1/ask", json=QUERY).status_code == 200
+
+    def test_idle_connections_make_room(self, seeds_config):
+        with serving(with_server(seeds_config, max_connections=5)) as client:
+            client.close()
+            address = (client.base_url.host, client.base_url.port)
+            held = [socket.create_connection(address) for _ in range(10)]
+            time.sleep(1.2)
+            for _ in range(3):
+                assert httpx.get(client.base_url.join("/healthz")).status_code == 200
+            for connection in held:
+                connection.close()
+
+    def test_the_one_who_takes_most_makes_room(self):
+        async def turns() -> list[str]:
+            places = Places(1, 3)
+            await places.take("busy", 1)
+            done: list[str] = []
+
+            async def wait(payer: str) -> None:
+                try:
+                    await places.take(payer, 1)
+                except FullError:
+                    done.append(f"{payer} refused")
+                else:
+                    done.append(payer)
+                    places.give_back()
+
+            tasks = [asyncio.create_task(wait(payer)) for payer in ("busy", "busy", "busy", "busy", "quiet", "quiet")]
+            await asyncio.sleep(0)
+            places.give_back()
+            await asyncio.gather(*tasks)
+            assert places.waiting == 0
+            await places.take("free again", 1)
+            return done
+
+        done = asyncio.run(turns())
+        assert sorted(done) == ["busy", "busy", "busy refused", "busy refused", "quiet", "quiet refused"]
+
+
+class TestProxies:
+    """Limits go by the address that asks; what a client says of itself counts only from a proxy that is trusted."""
+
+    def _statuses(self, config: Config) -> list[int]:
+        with serving(config, is_ready=False) as client:
+            addresses = [f"203.0.113.{n}" for n in range(5)]
+            return [client.get("/docs", headers={"X-Forwarded-For": address}).status_code for address in addresses]
+
+    def test_no_one_is_believed_unless_set(self, seeds_config):
+        assert self._statuses(with_server(seeds_config, rate_limit="3/hour")) == [200, 200, 200, 429, 429]
+
+    @pytest.mark.parametrize("proxies", [("127.0.0.1",), ("10.0.0.0/8", "127.0.0.0/8")])
+    def test_who_is_set_is_believed(self, seeds_config, proxies):
+        config = with_server(seeds_config, rate_limit="3/hour", trusted_proxies=proxies)
+        assert self._statuses(config) == [200] * 5
+
+    def test_another_address_is_not(self, seeds_config):
+        config = with_server(seeds_config, rate_limit="3/hour", trusted_proxies=("192.0.2.1",))
+        assert self._statuses(config) == [200, 200, 200, 429, 429]
+
+    @pytest.mark.parametrize("proxies", ["localhost", "10.0.0.0/99", "*"])
+    def test_what_is_no_address_is_an_error(self, proxies):
+        with pytest.raises(ValueError, match="no address and no network"):
+            ServerConfig(trusted_proxies=proxies)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from index.errors import ConfigError
-from qa.api import logs
+from qa.api import sinks
 from qa.api.logs import JsonLine, TextLine, configure, one_line
 from qa.configuration.config import Config
 from qa.configuration.settings import ServerConfig
@@ -285,4 +285,4 @@ class TestTraces:
     def test_need_the_extra(self, seeds_config, monkeypatch):
         monkeypatch.setitem(__import__("sys").modules, "opentelemetry.sdk.trace", None)
         with pytest.raises(ConfigError, match=r"server\.otlp_endpoint: .*pip install 'cited-qa\[otel\]'"):
-            logs.Tracer("http://127.0.0.1:1")
+            sinks.Tracer("http://127.0.0.1:1")

@@ -89,6 +89,13 @@ KEYS = [
     ("server.api_keys_file", "server: {api_keys_file: keys}", Path("keys"), "", None),
     ("server.allowed_hosts", "server: {allowed_hosts: [a.b]}", ("a.b",), "c,d", ("c", "d")),
     ("server.cors_origins", "server: {cors_origins: ['http://a']}", ("http://a",), "", ()),
+    (
+        "server.trusted_proxies",
+        "server: {trusted_proxies: [10.0.0.0/8]}",
+        ("10.0.0.0/8",),
+        "::1,127.0.0.1",
+        ("::1", "127.0.0.1"),
+    ),
     ("server.max_upload_mb", "server: {max_upload_mb: 5}", 5, "7", 7),
     ("server.rate_limit", "server: {rate_limit: 5/minute}", "5/minute", "", ""),
     ("server.max_concurrent", "server: {max_concurrent: 2}", 2, "3", 3),

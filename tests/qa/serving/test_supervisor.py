@@ -26,22 +26,22 @@ from tests.qa.servers import make_corpus, wait_until
 SLOW = """
 import sys, time
 from fastapi.responses import StreamingResponse
-from qa.serving import server
 from qa.configuration.config import load_config
+from qa.serving import server, worker
 
 def parts():
     for _ in range(10):
         yield b"x"
         time.sleep(0.1)
 
-def extended(config, listener, make=server.make_server):
-    made = make(config, listener)
-    made.config.app.add_api_route("/slow", lambda: time.sleep(1))
-    made.config.app.add_api_route("/stuck", lambda: time.sleep(60))
-    made.config.app.add_api_route("/stream", lambda: StreamingResponse(parts()))
-    return made
+def extended(*args, make=worker.make_app):
+    app = make(*args)
+    app.add_api_route("/slow", lambda: time.sleep(1))
+    app.add_api_route("/stuck", lambda: time.sleep(60))
+    app.add_api_route("/stream", lambda: StreamingResponse(parts()))
+    return app
 
-server.make_server = extended
+worker.make_app = extended
 server.serve(load_config(sys.argv[1]), port=0)
 """
 
@@ -65,8 +65,7 @@ class Served:
     def workers(self) -> list[int]:
         """The processes that were started by this one and answer."""
         pid = self.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def end(self, kind: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(kind)
@@ -192,3 +191,106 @@ class TestEnd:
             assert slow.end() == 0
             assert time.monotonic() - started < 3 + 5
             assert stuck.exception() or stuck.result().status_code == 500
+
+
+HELD = """
+import re, sys, time
+from qa.configuration.config import load_config
+from qa.serving import server, worker
+
+def hold():
+    re.match(r"(a|a)*$", "a" * 60 + "b")  # it keeps the interpreter for years
+
+def compute():
+    while True:
+        pass
+
+def extended(*args, make=worker.make_app):
+    app = make(*args)
+    app.add_api_route("/hold", hold)
+    app.add_api_route("/compute", compute)
+    return app
+
+worker.make_app = extended
+server.serve(load_config(sys.argv[1]), port=0)
+"""
+
+
+def is_alive_again(server: Served) -> bool:
+    try:
+        return httpx.get(f"{server.address}/healthz", timeout=2).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def answers(server: Served) -> bool:
+    try:
+        return httpx.get(f"{server.address}/readyz", timeout=2).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[Served]:
+    """One worker, in which a request can hold the interpreter, or compute without end."""
+    config = make_corpus(tmp_path, "papers")
+    variables = {"QA_SERVER_TIMEOUT_S": "1", "QA_SERVER_GRACE_S": "2"}
+    with served([sys.executable, "-c", HELD, file_of(config)], **variables) as server:
+        yield server
+
+
+class TestStuck:
+    def test_one_that_holds_the_interpreter_is_replaced_and_nothing_acknowledged_is_lost(self, held):
+        files = {"file": ("note.txt", "钟楼建于1384年。\n".encode(), "text/plain")}
+        job = httpx.post(f"{held.address}/v1/documents", files=files, timeout=60).json()["id"]
+        (before,) = held.workers()
+        with ThreadPoolExecutor(1) as pool:
+            stuck = pool.submit(httpx.get, f"{held.address}/hold", timeout=60)
+            wait_until(lambda: before not in held.workers())
+            wait_until(lambda: answers(held))
+            assert isinstance(stuck.exception(), httpx.TransportError)
+        assert len(held.workers()) == 1
+        done = f"{held.address}/v1/jobs/{job}"
+        wait_until(lambda: httpx.get(done, timeout=60).json()["status"] == "done")
+        hits = httpx.post(f"{held.address}/v1/search", json={"query": "钟楼"}, timeout=60).json()["hits"]
+        assert [hit["path"] for hit in hits] == ["papers/note.txt"]
+        assert "did nothing" in held.log
+        assert held.log.count("answers questions") == 1
+
+    def test_it_ends_within_the_grace_although_the_interpreter_is_held(self, held):
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(httpx.get, f"{held.address}/hold", timeout=60)
+            wait_until(lambda: not is_alive_again(held))
+            workers = held.workers()
+            assert held.end() == 0
+            assert not any(is_alive(pid) for pid in workers)
+
+    def test_one_that_computes_beyond_the_time_is_replaced_while_it_still_answers(self, held):
+        (before,) = held.workers()
+        assert httpx.get(f"{held.address}/compute", timeout=60).status_code == 504
+        wait_until(lambda: before not in held.workers() and held.workers() and answers(held))
+        assert not is_alive(before)
+        assert "beyond server.timeout_s" in held.log
+
+    def test_what_keeps_a_worker_from_starting_is_told_and_ends_it(self, tmp_path):
+        config = make_corpus(tmp_path, "papers")
+        command = [*COMMAND, "serve", "--port", "0", "--config", str(file_of(config))]
+        variables = environment(
+            QA_SERVER_OTLP_ENDPOINT="http://127.0.0.1:1", PYTHONPATH=without_opentelemetry(tmp_path)
+        )
+        done = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=60)
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+        assert "server.otlp_endpoint: OpenTelemetry is not installed" in done.stderr
+
+
+def without_opentelemetry(folder: Path) -> str:
+    """A module path where it can't be imported."""
+    (folder / "sitecustomize.py").write_text("import sys\nsys.modules['opentelemetry.sdk'] = None\n")
+    return os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+
+
+def test_the_supervisor_is_small_and_loads_no_index():
+    code = "import sys, qa.serving.server; print(*{'fastapi', 'faiss', 'tantivy', 'uvicorn', 'mcp'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == []
