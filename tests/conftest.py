@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from index.encoder import Vectors
+from index.encoder.base import Prompts
 from index.text.fold import fold_text
 
 ROOT = Path(__file__).parent.parent
@@ -25,6 +26,7 @@ class BigramEncoder:
     dim = 64
     batch_size = 4096
     is_slow = False
+    prompts = Prompts()
 
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)

@@ -31,12 +31,17 @@ def test_nothing_of_training_is_imported_at_run_time() -> None:
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
+def halves(vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    left, right = vectors.chunk(2)
+    return left, right
+
+
 def test_the_gradient_of_the_loss_is_the_one_that_autograd_finds() -> None:
     torch.manual_seed(1)
     left = torch.randn(64, 32)
     pooled = torch.cat([left, left + torch.randn(64, 32)]).requires_grad_()
     vectors = functional.normalize(pooled, dim=1)
-    loss, gradient = loss_of(*vectors.detach().chunk(2), np.arange(128), temperature=0.07, nearly=1.1)
+    loss, gradient = loss_of(*halves(vectors.detach()), np.arange(128), temperature=0.07, nearly=1.1)
     first, second = vectors.chunk(2)
     scores, target = first @ second.T / 0.07, torch.arange(64)
     expected = (functional.cross_entropy(scores, target) + functional.cross_entropy(scores.T, target)) / 2
@@ -47,7 +52,7 @@ def test_the_gradient_of_the_loss_is_the_one_that_autograd_finds() -> None:
 
 def test_a_text_equal_or_nearly_equal_to_the_right_one_is_no_negative() -> None:
     vectors = functional.normalize(torch.eye(4)[[0, 1, 2, 0, 1, 2]] + 0.01, dim=1)
-    apart, _ = loss_of(*vectors.chunk(2), np.arange(6), temperature=1.0, nearly=1.1)
-    same, _ = loss_of(*vectors.chunk(2), np.array([7, 7, 2, 3, 4, 5]), temperature=1.0, nearly=1.1)
-    nearly, _ = loss_of(*vectors.chunk(2), np.arange(6), temperature=1.0, nearly=0.0)
+    apart, _ = loss_of(*halves(vectors), np.arange(6), temperature=1.0, nearly=1.1)
+    same, _ = loss_of(*halves(vectors), np.array([7, 7, 2, 3, 4, 5]), temperature=1.0, nearly=1.1)
+    nearly, _ = loss_of(*halves(vectors), np.arange(6), temperature=1.0, nearly=0.0)
     assert apart > same > nearly == pytest.approx(0.0, abs=0.01)

@@ -55,7 +55,8 @@ def opened(browser: Browser, base_url: str, path: str = "", **options: Any) -> I
     page.set_default_timeout(_PATIENCE_MS)
     failures: list[str] = []
     page.on("pageerror", lambda error: failures.append(str(error)))
-    page.on("dialog", lambda dialog: (failures.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    page.on("dialog", lambda dialog: dialog.dismiss())
+    page.on("dialog", lambda dialog: failures.append(f"dialog: {dialog.message}"))
     page.on("request", lambda request: failures.append(request.url) if _is_foreign(request.url, base_url) else None)
     try:
         page.goto(path)

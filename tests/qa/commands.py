@@ -17,10 +17,8 @@ def environment(**variables: str) -> dict[str, str]:
     return kept | {"COLUMNS": "80"} | variables
 
 
-def run_qa(
-    *arguments: str | bytes | Path, folder: Path, timeout_s: float = 120, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run `qa` in `folder`; output is captured and never holds a traceback."""
+def run_qa(*arguments: str | bytes | Path, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `qa` in `folder` with these variables in its environment; output is captured and never holds a traceback."""
     done = subprocess.run(
         [*COMMAND, *arguments],
         cwd=folder,
@@ -28,7 +26,7 @@ def run_qa(
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=timeout_s,
+        timeout=120,
     )
     assert "Traceback" not in done.stdout + done.stderr, done.stderr
     return done

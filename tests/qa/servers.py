@@ -40,7 +40,7 @@ def serving(
     port = listener.getsockname()[1]
     server = make_server(config, listener)
     if extend:
-        extend(server.config.app)
+        extend(server.config.app)  # type: ignore[arg-type]
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:

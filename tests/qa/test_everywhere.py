@@ -16,6 +16,7 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from openai import OpenAI
+from openai.types.chat import ChatCompletionMessageParam
 
 from qa.configuration.config import Config
 from tests.conftest import CANONICAL
@@ -73,7 +74,7 @@ def openai_whole(client: httpx.Client, config: Config) -> Told:
 def openai_streamed(client: httpx.Client, config: Config) -> Told:
     text, citations = "", []
     with OpenAI(base_url=f"{client.base_url}/v1", api_key="none") as sdk:
-        asked = [{"role": "user", "content": CANONICAL}]
+        asked: list[ChatCompletionMessageParam] = [{"role": "user", "content": CANONICAL}]
         for chunk in sdk.chat.completions.create(model="cited-qa", messages=asked, stream=True):
             text += chunk.choices[0].delta.content or ""
             citations += (chunk.model_extra or {}).get("citations", [])

@@ -6,6 +6,7 @@ import subprocess
 import threading
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -78,7 +79,7 @@ def test_what_went_is_dropped_by_the_sync_after(config):
         engine.index()
         with pytest.raises(DocumentNotFoundError):
             engine.document(gone.id)
-        with engine.store.database._reading() as connection:
+        with engine.store.database._reading() as connection:  # type: ignore[attr-defined]
             assert connection.execute("SELECT count(*) FROM main.documents").fetchone() == (left,)
 
 
@@ -102,9 +103,9 @@ class Checking:
             for place in (*answer["citations"], *answer["hits"]):
                 self._check(answer["index"]["generation"], place, place.get("quote") or place["text"])
 
-    def _check(self, generation: int, place: dict[str, object], quote: str) -> None:
+    def _check(self, generation: int, place: dict[str, Any], quote: str) -> None:
         known = [text(int(Path(str(place["path"])).stem), version) for version in range(1, 40)]
-        if quote not in {found[place["start"] : place["end"]] for found in known}:
+        if quote not in {text[place["start"] : place["end"]] for text in known}:
             self.problems.append(f"no version of {place['path']} says {quote!r} there")
         response = self._client.get(f"/v1/documents/{place['document_id']}/text")
         if response.headers.get("x-index-generation") != str(generation):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,14 @@ def check_answer(server: Served) -> None:
     assert "1097名" in citation["quote"] and citation["path"] == "seeds/000_ae71b4d254c1ee34.txt"
 
 
+def is_ready(server: Served) -> bool:
+    return server.client.get("/readyz").status_code == 200
+
+
+def finds_added(server: Served) -> bool:
+    return paths(server, "敦煌壁画修复了多少")[:1] == ["seeds/added.txt"]
+
+
 def paths(server: Served, query: str) -> list[str]:
     return [hit["path"] for hit in server.client.post("/v1/search", json={"query": query}).json()["hits"]]
 
@@ -53,13 +62,13 @@ def test_two_servers_without_documents_answer_and_see_what_is_added(folder: Path
         home.mkdir()
     with served(replica(folder, homes[0])) as one, served(replica(folder, homes[1])) as two:
         for server in (one, two):
-            wait_until(lambda server=server: server.client.get("/readyz").status_code == 200)
+            wait_until(partial(is_ready, server))
             check_answer(server)
         (folder / "seeds" / "added.txt").write_text("敦煌研究院修复了三百二十平方米壁画。", encoding="utf-8")
         added = run_qa("index", folder=folder)
         assert "1 added" in added.stderr, added.stderr
         for server in (one, two):
-            wait_until(lambda server=server: paths(server, "敦煌壁画修复了多少")[:1] == ["seeds/added.txt"])
+            wait_until(partial(finds_added, server))
             check_answer(server)
         examples = one.client.get("/v1/examples")
         assert examples.status_code == 200 and examples.json()["questions"]

@@ -6,6 +6,7 @@ import pytest
 
 from index.indexing.build import sync
 from index.retrieval.search import search
+from index.store import Store
 from index.store.local import LocalStore
 from tests.conftest import BigramEncoder
 
@@ -20,7 +21,7 @@ _SPEECH = """在{place}工作会议上的讲话
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
+def store(tmp_path: Path) -> Store:
     folder = tmp_path / "docs"
     folder.mkdir()
     for year, name, roads in ((2004, "赵大山", 12), (2009, "钱小河", 30)):

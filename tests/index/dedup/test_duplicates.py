@@ -12,7 +12,7 @@ from index.dedup.clusters import Clusters
 from index.dedup.duplicates import Keys, _folded, keys, shared, sketches
 from index.indexing.build import sync
 from index.retrieval.search import MAX_COPIES, search
-from index.store.local import LocalStore
+from index.store import Store
 from index.text.fold import fold_text
 from index.types import Filters
 from tests.conftest import SEEDS, BigramEncoder, seed
@@ -101,13 +101,13 @@ class Corpus:
         self.base = base
         (base / "docs").mkdir()
 
-    def sync(self, **texts: str | None) -> LocalStore:
+    def sync(self, **texts: str | None) -> Store:
         for name, text in texts.items():
             path = self.base / "docs" / f"{name}.txt"
             path.write_text(text, encoding="utf-8") if text is not None else path.unlink()
         return sync({"docs": self.base / "docs"}, self.base / "data", BigramEncoder(), base=self.base)[0]
 
-    def clusters(self, store: LocalStore, **filters: object) -> set[str]:
+    def clusters(self, store: Store, **filters: object) -> set[str]:
         """Clusters as `a=b` of file names, as a search for everything shows them."""
         hits = search(store, BigramEncoder(), TEXT + "名", top_k=99, filters=Filters(**filters))  # type: ignore[arg-type]
         groups = ([hit.passage, *hit.also_in] for hit in hits)

@@ -41,7 +41,7 @@ def bundled() -> StaticEncoder:
 
 def test_vectors_are_unit_or_zero(bundled: StaticEncoder) -> None:
     vectors = bundled.encode_documents(TEXTS)
-    assert (vectors.shape, vectors.dtype) == ((len(TEXTS), bundled.dim), np.float32)
+    assert (vectors.shape, vectors.dtype) == ((len(TEXTS), bundled.dim), np.dtype(np.float32))
     assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 1, 1, 1, 0, 0, 0, 1], abs=1e-5)
     assert bundled.encode_documents([]).shape == (0, bundled.dim)
     assert np.array_equal(bundled.encode_query(TEXTS[0]), vectors[0])

@@ -10,8 +10,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -151,7 +153,7 @@ def damaged(folder: Path, name: str, content: bytes) -> str:
     ],
     ids=["empty", "missing", "relative", "spaces", "modules", "weights"],
 )
-def test_what_is_no_model_is_one_clear_line(tmp_path: Path, make, words: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_no_model_is_one_clear_line(tmp_path: Path, make: Callable[[Path], str], words: str) -> None:
     encoder = load_encoder(make(tmp_path))
     with pytest.raises(EncoderError, match=words) as caught:
         encoder.encode_query("兰州")
@@ -165,7 +167,7 @@ def test_a_model_that_does_not_say_how_it_pools(tmp_path: Path, caplog: pytest.L
     shutil.copytree(
         MINILM, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.safetensors", "modules.json")
     )
-    shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    shape: dict[str, Any] = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
     BertModel(BertConfig(**shape)).save_pretrained(tmp_path)
     assert load_encoder(str(tmp_path)).encode_query("union").shape == (8,)
     assert "its token vectors are averaged" in caplog.text

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from index.encoder import Vectors
+from index.encoder import Encoder, Vectors
 from index.encoder.static import BUNDLED_FOLDER, StaticEncoder
 from index.errors import EncoderError
-from index.indexing import ingest, workers
+from index.indexing import ingest
 from index.indexing.build import sync
 from index.indexing.report import SyncReport
 from index.indexing.workers import Workers
 from index.parsing import ReadText
-from index.store.local import LocalStore
+from index.store import Store
 from index.text.segmenter import PLAIN
 from tests.conftest import BigramEncoder, seed
 
@@ -30,12 +31,12 @@ def corpus(base: Path, files: int = 40) -> Path:
     return base
 
 
-def index(base: Path, encoder: object = None) -> LocalStore:
+def index(base: Path, encoder: Encoder | None = None) -> Store:
     chosen = encoder or StaticEncoder(BUNDLED_FOLDER)
-    return sync({"docs": base / "docs"}, base / "data", chosen, base=base)[0]  # type: ignore[arg-type]
+    return sync({"docs": base / "docs"}, base / "data", chosen, base=base)[0]
 
 
-def content(store: LocalStore) -> list[object]:
+def content(store: Store) -> list[object]:
     passages = store.passages(range(1, 2000))
     vectors = {found.row: found.codes for found in store.vectors(passages)}
     return [(passage, vectors[row], store.clusters([row])) for row, passage in sorted(passages.items())]
@@ -45,10 +46,15 @@ def test_several_processes_make_the_same_index_as_one(tmp_path: Path, monkeypatc
     alone = index(corpus(tmp_path / "one"))
     started = []
     start = Workers._start
-    monkeypatch.setattr(Workers, "_start", lambda self: (started.append(1), start(self)))
+
+    def count_and_start(workers: Workers) -> None:
+        started.append(1)
+        start(workers)
+
+    monkeypatch.setattr(Workers, "_start", count_and_start)
     monkeypatch.setattr(ingest, "_MUCH_CHARS", 3000)
     monkeypatch.setattr(ingest, "_BATCH_CHARS", 2000)
-    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
     together = index(corpus(tmp_path / "two"))
     assert len(started) == 2
     assert content(together) == content(alone)
@@ -96,7 +102,7 @@ def test_processes_end_with_their_pipe() -> None:
 
 
 class _Failing(BigramEncoder):
-    def encode_documents(self, texts: list[str]) -> Vectors:
+    def encode_documents(self, texts: Sequence[str]) -> Vectors:
         if any("第7号" in text for text in texts):
             raise EncoderError("does not answer")
         return super().encode_documents(texts)

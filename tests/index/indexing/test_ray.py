@@ -20,7 +20,7 @@ from index.indexing import ingest
 from index.indexing.build import sync
 from index.indexing.ray import RayWorkers, node
 from index.parsing import ReadText
-from index.store.local import LocalStore
+from index.store import Store
 from index.text.segmenter import PLAIN
 from tests.conftest import ROOT, SEEDS, seed
 from tests.index.embedding_server import embedding_server
@@ -52,7 +52,7 @@ def corpus(base: Path, files: int) -> Path:
     return base
 
 
-def index(base: Path, encoder: Any = ENCODER, **options: Any) -> tuple[LocalStore, Any]:
+def index(base: Path, encoder: Any = ENCODER, **options: Any) -> tuple[Store, Any]:
     return sync({"docs": base / "docs"}, base / "data", encoder, base=base, **options)
 
 

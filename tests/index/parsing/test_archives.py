@@ -9,6 +9,7 @@ import pytest
 
 from index.indexing.build import sync
 from index.indexing.report import SyncReport, report_of
+from index.store import Store
 from index.store.local import LocalStore
 from tests.conftest import BigramEncoder
 from tests.index.parsing.samples import TEXTS, make_docx, make_eml, make_pdf, make_zip
@@ -27,7 +28,7 @@ class Corpus:
         os.utime(path, (path.stat().st_atime, path.stat().st_mtime - self.age))
         return path
 
-    def sync(self, encoder: BigramEncoder | None = None, *, allow_empty: bool = False) -> tuple[LocalStore, SyncReport]:
+    def sync(self, encoder: BigramEncoder | None = None, *, allow_empty: bool = False) -> tuple[Store, SyncReport]:
         folders = {"docs": self.base / "docs"}
         return sync(folders, self.base / "data", encoder or BigramEncoder(), base=self.base, allow_empty=allow_empty)
 

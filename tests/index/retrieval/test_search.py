@@ -6,12 +6,12 @@ import pytest
 
 from index.indexing.build import sync
 from index.retrieval.search import Weights, search
-from index.store.local import LocalStore
+from index.store import Store
 from index.types import Filters
 from tests.conftest import BigramEncoder
 
 
-def store_of(tmp_path: Path, **texts: str) -> LocalStore:
+def store_of(tmp_path: Path, **texts: str) -> Store:
     folder = tmp_path / "docs"
     folder.mkdir()
     for name, text in texts.items():
@@ -19,7 +19,7 @@ def store_of(tmp_path: Path, **texts: str) -> LocalStore:
     return sync({"docs": folder}, tmp_path / "data", BigramEncoder(), base=tmp_path)[0]
 
 
-def names(store: LocalStore, query: str, top_k: int = 5, weights: Weights = Weights()) -> list[str]:  # noqa: B008
+def names(store: Store, query: str, top_k: int = 5, weights: Weights = Weights()) -> list[str]:  # noqa: B008
     hits = search(store, BigramEncoder(), query, top_k=top_k, weights=weights)
     return [Path(hit.passage.path).stem for hit in hits]
 

@@ -16,13 +16,15 @@ QUERY = BigramEncoder().encode_query("苹果很甜")
 
 @pytest.fixture
 def store(tmp_path: Path) -> LocalStore:
-    return store_of(tmp_path, a="苹果很甜。\n\n梨不甜。", b="苹果和梨都很甜。", c="汽车很快。")
+    store = store_of(tmp_path, a="苹果很甜。\n\n梨不甜。", b="苹果和梨都很甜。", c="汽车很快。")
+    assert isinstance(store, LocalStore)
+    return store
 
 
 @pytest.mark.parametrize("filters", [Filters(), Filters(collection=("docs",)), Filters(path="docs/*")], ids=str)
 def test_a_filter_that_admits_everything_is_none(store: LocalStore, filters: Filters) -> None:
     admission = FilterRows(store.database)
-    assert admission.documents(filters) is admission.passages(filters) is None
+    assert admission.documents(filters) is None and admission.passages(filters) is None
     assert admission.of(filters, [3, 1]) == [3, 1]
 
 

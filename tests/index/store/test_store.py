@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from index.errors import (
     IndexMismatchError,
     IndexMissingError,
 )
-from index.indexing import build
+from index.indexing import build, folders
 from index.indexing.build import sync
 from index.indexing.report import SyncReport
 from index.retrieval.search import search
@@ -102,10 +103,10 @@ def test_added_and_removed_files(corpus: Corpus) -> None:
 def test_a_file_that_goes_while_others_are_read_is_no_refusal(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = build.list_files
 
-    def list_and_remove(*arguments: object) -> object:
-        found = listed(*arguments)  # type: ignore[arg-type]
+    def list_and_remove(*arguments: Any) -> Any:
+        listing = listed(*arguments)
         (corpus.folder / "wuwei.txt").unlink()
-        return found
+        return listing
 
     with monkeypatch.context() as patched:
         patched.setattr(build, "list_files", list_and_remove)
@@ -334,7 +335,7 @@ def test_kill_in_the_middle_of_indexing_loses_nothing(tmp_path: Path, after: int
 def test_interrupted_rebuild_leaves_the_old_index_in_place(corpus: Corpus) -> None:
     corpus.sync()
 
-    def fail(what: str, done: int, total: int) -> None:
+    def fail(what: str, done: float, total: int) -> None:
         if done == 2:
             raise KeyboardInterrupt
 
@@ -373,7 +374,7 @@ def test_a_moved_file_keeps_its_passages_and_vectors(corpus: Corpus) -> None:
     passages = {p.path: p for p in corpus.open().passages(range(20)).values()}
     moved = passages["docs/deep/兰州.txt"]
     assert moved.row == rows["docs/lanzhou.txt"]
-    assert corpus.open().document(moved.document_id).path == "docs/deep/兰州.txt"  # type: ignore[union-attr]
+    assert corpus.open().document(moved.document_id).path == "docs/deep/兰州.txt"
     del corpus.encoder.encode_documents
     assert corpus.find("兰州大学梦")[0] == "docs/deep/兰州.txt"
     ids = {info.id for info in corpus.open().documents()}

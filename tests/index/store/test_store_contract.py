@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,8 +98,8 @@ def test_many_changes_leave_what_one_sync_of_the_result_gives(make: MakeShelf, t
             else:
                 changed.write(path, f"{text}第{round_}轮。")
         changed.sync()
-    for path in (changed.base / "docs").iterdir():
-        fresh.write(f"docs/{path.name}", path.read_text(encoding="utf-8"))
+    for file in (changed.base / "docs").iterdir():
+        fresh.write(f"docs/{file.name}", file.read_text(encoding="utf-8"))
     fresh.sync()
     after, expected = changed.open(), fresh.open()
     assert after.counts() == expected.counts()
@@ -132,7 +133,7 @@ def _scores(shelf: Shelf, store: Store, query: str) -> dict[str, float]:
         ({"document_id": ("none",)}, set()),
     ],
 )
-def test_filters(shelf: Shelf, filters: dict[str, object], found: set[str]) -> None:
+def test_filters(shelf: Shelf, filters: dict[str, Any], found: set[str]) -> None:
     shelf.sync()
     assert set(shelf.find("资助困难学生 大学梦 水果 苏通大桥", **filters)) == found
 
@@ -203,7 +204,7 @@ def test_documents_are_listed_and_read(shelf: Shelf) -> None:
     for found in store.vectors(store.passage_rows_of([many.id])[many.id]):
         vectors = decode(found.codes, store.dim)
         assert len(vectors) == len(store.passages([found.row])[found.row].units)
-    assert store.document("none") is store.document_info("none") is None
+    assert store.document("none") is None and store.document_info("none") is None
     assert (store.sections("none"), store.document_passages("none", 3), store.passage_rows_of(["none"])) == ([], [], {})
 
 

@@ -8,8 +8,8 @@ import pytest
 from index.errors import ConfigError, IndexMismatchError
 from index.indexing.build import sync
 from index.retrieval.search import search
-from index.store import Settings
-from index.store.local import LocalStore, current_folder
+from index.store import Settings, Store
+from index.store.local import current_folder
 from index.store.location import open_store
 from index.store.terms import AnyOf
 from index.text.segmenter import PLAIN, Segmenter, Synonyms, UserWord, read_dictionary, read_synonyms
@@ -93,7 +93,7 @@ def base(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def synced(base: Path, segmenter: Segmenter = PLAIN, encoder: BigramEncoder | None = None) -> LocalStore:
+def synced(base: Path, segmenter: Segmenter = PLAIN, encoder: BigramEncoder | None = None) -> Store:
     return sync({"docs": base / "docs"}, base / "data", encoder or BigramEncoder(), base=base, segmenter=segmenter)[0]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from index.encoder import Vectors
 from qa.configuration.config import load_config
 from qa.engine import Engine
 from qa.schemas import AskResponse
@@ -227,6 +228,11 @@ def test_a_question_is_encoded_once(engine: Engine, monkeypatch: pytest.MonkeyPa
     """With an endpoint for an encoder each time is a request."""
     asked: list[str] = []
     encode = engine.encoder.encode_query
-    monkeypatch.setattr(engine.encoder, "encode_query", lambda text: asked.append(text) or encode(text))
+
+    def encode_query(text: str) -> Vectors:
+        asked.append(text)
+        return encode(text)
+
+    monkeypatch.setattr(engine.encoder, "encode_query", encode_query)
     engine.ask("鼓楼有多少级台阶")
     assert len(asked) == 1

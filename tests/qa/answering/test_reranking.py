@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -36,7 +37,7 @@ print(before, "torch" in sys.modules)
 """
 
 
-def make_model(folder: Path, labels: int = 1, head: type = BertForSequenceClassification) -> Path:
+def make_model(folder: Path, labels: int = 1, head: type[Any] = BertForSequenceClassification) -> Path:
     """A BERT of two small layers with random weights, one token a character."""
     characters = sorted(set("".join(TEXTS.values()) + QUESTION))
     folder.mkdir()
@@ -49,7 +50,7 @@ def make_model(folder: Path, labels: int = 1, head: type = BertForSequenceClassi
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=128,
-        num_labels=labels,
+        num_labels=labels,  # type: ignore[call-arg]
         initializer_range=0.5,
     )
     head(config).save_pretrained(folder)
@@ -99,7 +100,7 @@ def test_why_not_names_the_reranker(base):
     found = engine.why_not(last.path, QUESTION)
     assert found.rank == last.rank
     assert any("The reranker decides" in reason for reason in found.reasons)
-    assert found.first.explain.reranker > found.best.explain.reranker
+    assert found.first.explain.reranker > found.best.explain.reranker  # type: ignore[operator]
 
 
 def test_hits_that_are_not_read_stay_below(tmp_path):

@@ -108,7 +108,7 @@ def test_leaving_ends_the_work():
         with anyio.move_on_after(0.1):
             async for _ in parts:
                 pass
-        await parts.aclose()
+        await parts.aclose()  # type: ignore[attr-defined]
 
     anyio.run(leave)
     assert stop.is_set()

@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 import httpx
 import pytest
@@ -232,7 +233,7 @@ class Collector:
     def __init__(self) -> None:
         from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-        self.spans = spans = []
+        self.spans = spans = list[Any]()
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:

@@ -155,7 +155,7 @@ def test_a_backup_while_another_process_indexes_is_one_state(tmp_path: Path) -> 
     indexing = subprocess.Popen(
         [*COMMAND, "index", "--rebuild"], cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL
     )
-    made = []
+    made: list[Path] = []
     while indexing.poll() is None:
         made.append(tmp_path / f"{len(made)}.zip")
         backup(config, made[-1])
@@ -167,7 +167,7 @@ def test_a_backup_while_another_process_indexes_is_one_state(tmp_path: Path) -> 
         assert report.header.documents in (59, 60)
         engine = Engine(report.config)
         assert len(engine.documents()) == report.header.documents
-        assert engine.store.database.check() == "ok"
+        assert engine.store.check() == "ok"
         assert engine.index().documents == 59
 
 
@@ -397,7 +397,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(
     with zipfile.ZipFile(archive) as made:
         needed = sum(member.file_size for member in made.infolist())
     assert needed < free
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(needed, 0, needed))  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(needed, 0, needed))
     with pytest.raises(ConfigError, match="make room"):
         restore(archive, tmp_path / "config.yaml")
     assert list(tmp_path.iterdir()) == []

@@ -94,14 +94,24 @@ def test_a_model_comes_along_under_its_own_name(tmp_path: Path) -> None:
     moved = tmp_path / "moved"
     (tmp_path / "made").rename(moved)
     assert yaml.safe_load((moved / "config.yaml").read_text())["encoder"]["model"] == "models/all-MiniLM-L6-v2"
-    assert report.header.settings["encoder"].startswith("all-MiniLM-L6-v2:")  # type: ignore[union-attr]
+    assert report.header.settings["encoder"].startswith("all-MiniLM-L6-v2:")
     found = Engine.open(moved / "config.yaml").ask("How many books are in the reading room?")
     assert found.answer is not None and found.answer.value == "4321"
 
 
 def test_the_wheel_is_one_that_pip_installs(tmp_path: Path) -> None:
     made = build_wheel(tmp_path)
-    pip = [sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "--target", tmp_path / "in", made]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--no-index",
+        "--no-deps",
+        "--target",
+        str(tmp_path / "in"),
+        str(made),
+    ]
     done = subprocess.run(pip, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "in/index/bundled").is_dir() and (tmp_path / "in/bin/qa").is_file()

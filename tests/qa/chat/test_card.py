@@ -12,7 +12,14 @@ from qa.chat.card import MARKDOWN, card_of, escape_markdown, escape_plain, markd
 from qa.chat.phrases import CHINESE, ENGLISH, phrases_for
 from qa.schemas import AnswerOut, AskResponse, Citation, HitOut, IndexOut
 
-PLACE = {"document_id": "d1", "path": "seeds/a.txt", "title": "标题", "heading_path": [], "page": None, "paragraph": 4}
+PLACE: dict[str, Any] = {
+    "document_id": "d1",
+    "path": "seeds/a.txt",
+    "title": "标题",
+    "heading_path": [],
+    "page": None,
+    "paragraph": 4,
+}
 PROSE = {"paragraph_open", "paragraph_close", "inline", "text", "text_special", "hardbreak", "softbreak"}
 BASE = "https://docs.example"
 
@@ -36,7 +43,7 @@ def response(text: str | None, *citations: Citation, query: str = "有多少人?
         also_in=[],
     )
     answer = AnswerOut(text=text, value=None, confidence=0.8) if text is not None else None
-    given = {
+    given: dict[str, Any] = {
         "id": "1",
         "query": query,
         "status": "answered" if answer else "no_answer",

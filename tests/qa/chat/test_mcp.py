@@ -245,7 +245,7 @@ def test_only_messages_go_to_stdout_and_it_ends_with_its_client(seeds_config):
     assert server.stdin and server.stdout
     server.stdin.write(sent)
     server.stdin.flush()
-    order = []
+    order: list[int] = []
     while {1, 2, 3} - set(order):
         reply = json.loads(server.stdout.readline())
         assert reply["jsonrpc"] == "2.0"

@@ -16,7 +16,7 @@ from tests.conftest import CANONICAL
 from tests.qa.llm.model_server import KEY, MODEL, ModelServer, dying_half_way, refusing, serving_model, truth
 from tests.qa.servers import make_corpus, serving
 
-ASKED = [{"role": "user", "content": CANONICAL}]
+ASKED: list[Any] = [{"role": "user", "content": CANONICAL}]
 URL = "/v1/chat/completions"
 
 
@@ -28,7 +28,7 @@ def sdk(client: httpx.Client) -> Iterator[OpenAI]:
 
 def ask(sdk: OpenAI, *said: str, model: str = "cited-qa", **more: Any) -> Any:
     """A completion of a conversation in which user and assistant take turns."""
-    messages = [{"role": ("user", "assistant")[n % 2], "content": text} for n, text in enumerate(said)]
+    messages: Any = [{"role": ("user", "assistant")[n % 2], "content": text} for n, text in enumerate(said)]
     return sdk.chat.completions.create(model=model, messages=messages, **more)
 
 

@@ -28,8 +28,9 @@ def parts_of(deltas: list[Delta], done: AskResponse, cited: tuple[Citation, ...]
 
 
 def told(deltas: list[Delta], done: AskResponse, cited: tuple[Citation, ...] = CITED) -> tuple[list[str], Reply]:
-    *pieces, reply = reply_parts(parts_of(deltas, done, cited), BASE)
+    *parts, reply = reply_parts(parts_of(deltas, done, cited), BASE)
     assert isinstance(reply, Reply)
+    pieces = [str(part) for part in parts]
     assert "".join(pieces) == reply.content
     return pieces, reply
 

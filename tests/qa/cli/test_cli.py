@@ -249,7 +249,7 @@ def test_help(tmp_path, arguments):
 
 
 # All that a warm `qa ask` may load; the reason for the bound is the time a command takes to start.
-ASK = {
+MAY_LOAD = {
     "annotated_doc",
     "annotated_types",
     "dotenv",
@@ -297,4 +297,4 @@ def test_a_question_imports_little(base, command):
     )
     assert done.returncode == 0, done.stderr
     loaded = {name for name in set(done.stderr.split()) & set(packages_distributions()) if not name.startswith("_")}
-    assert "faiss" in loaded and loaded - ASK == {"index", "qa"}
+    assert "faiss" in loaded and loaded - MAY_LOAD == {"index", "qa"}

@@ -72,15 +72,17 @@ def test_damage_is_marked_where_it_is_shown(engine):
     assert [hit.text[start - hit.start : end - hit.start] for start, end in hit.damaged] == ["?!钡囊螅灰跃蜆I"]
     assert response.citations[0].damaged == hit.damaged
     assert all(not other.damaged for other in response.hits[1:])
-    out = Console(file=io.StringIO(), width=200)
+    screen = io.StringIO()
+    out = Console(file=screen, width=200)
     print_answer(response, out)
     print_hits(response.hits, out)
-    assert out.file.getvalue().count("! damaged in the document, look at the original: ?!钡囊螅灰跃蜆I") == 3
+    assert screen.getvalue().count("! damaged in the document, look at the original: ?!钡囊螅灰跃蜆I") == 3
 
 
 def test_a_citation_has_the_page_it_stands_on(engine):
     response = engine.ask("哪一页写的是职工之家")
     assert (response.citations[0].page, response.hits[0].page) == (3, 3)
-    out = Console(file=io.StringIO(), width=200)
+    screen = io.StringIO()
+    out = Console(file=screen, width=200)
     print_hits(response.hits, out)
-    assert "docs/b.pdf" in out.file.getvalue() and "page 3" in out.file.getvalue()
+    assert "docs/b.pdf" in screen.getvalue() and "page 3" in screen.getvalue()

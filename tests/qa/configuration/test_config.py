@@ -134,7 +134,7 @@ KEYS = [
 
 
 def test_every_key_is_tested():
-    keys = []
+    keys: list[str] = []
     for name, field in Config.model_fields.items():
         inner = getattr(field.annotation, "model_fields", None)
         keys.extend(f"{name}.{key}" for key in inner) if inner else keys.append(name)

@@ -14,7 +14,7 @@ from qa.evaluation.datasets import document_names, engine_over, load_dataset
 from qa.evaluation.evaluate import EvalQuestion, Evaluation, evaluate
 from tests.qa.commands import assert_fails, run_qa
 
-CORPUS = [
+CORPUS: list[dict[str, Any]] = [
     {"_id": "lake", "title": "镜湖", "text": "镜湖水面有320公顷,最深处18米。"},
     {"_id": "tower", "title": "钟楼", "text": "钟楼建于明代,高27米。"},
     {"_id": "bridge", "title": "", "text": "石拱桥由工匠李岳主持修建,1612年完工。", "metadata": {}},
@@ -66,13 +66,14 @@ def measured(file: Path, config: Path | None = None) -> Evaluation:
     from qa.configuration.config import load_config
 
     dataset = load_dataset(file)
+    assert dataset.documents
     with engine_over(dataset.documents, load_config(config)) as engine:
         return evaluate(engine, dataset.questions, names=document_names(dataset.documents))
 
 
 def test_beir_folder(beir):
     dataset = load_dataset(beir)
-    assert list(dataset.documents) == ["lake", "tower", "bridge", "copy"]
+    assert dataset.documents and list(dataset.documents) == ["lake", "tower", "bridge", "copy"]
     assert dataset.documents["lake"] == "镜湖\n\n镜湖水面有320公顷,最深处18米。"
     assert dataset.documents["bridge"] == CORPUS[2]["text"]
     assert dataset.questions == [

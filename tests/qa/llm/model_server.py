@@ -204,7 +204,13 @@ def dripping(reply: Reply) -> None:
 
 def one_byte_at_a_time(reply: Reply) -> None:
     """A right answer, its bytes sent one by one, characters torn apart."""
-    raw, reply.raw = reply.raw, lambda data: [raw(data[at : at + 1]) for at in range(len(data))] and None  # type: ignore[method-assign]
+    raw = reply.raw
+
+    def torn(data: bytes) -> None:
+        for at in range(len(data)):
+            raw(data[at : at + 1])
+
+    reply.raw = torn  # type: ignore[method-assign]
     reply.start()
     reply.say("帮助1097名困难家庭子女圆了大学梦[1]。")
     reply.say("", "stop")

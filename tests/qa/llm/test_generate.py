@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ def with_model(config: Config, server: ModelServer, **llm: object) -> Config:
 
 
 def asked(
-    engine: Engine, server: ModelServer, behave: models.Behaviour, query: str = CANONICAL, **options: object
+    engine: Engine, server: ModelServer, behave: models.Behaviour, query: str = CANONICAL, **options: Any
 ) -> AskResponse:
     """The response, after a look at all that must hold for any."""
     server.behave = behave
@@ -295,14 +296,14 @@ def test_who_waits_no_more_ends_the_call(seeds_config, server, how):
         threading.Timer(0.05, stop.set).start()
         assert list(parts) == []
     else:
-        parts.close()
+        parts.close()  # type: ignore[attr-defined]
     wait_until(server.was_left.is_set, timeout_s=TOO_LONG_S)
 
 
 def test_earlier_turns_are_understood_and_told(engine, server):
     turns = [Turn("武威市资助困难学生多少人", "2436人")]
     done = asked(engine, server, models.truth, "那兰州呢", history=turns)
-    assert "兰州" in done.interpreted_as
+    assert "兰州" in (done.interpreted_as or "")
     prompt = server.prompts[-1]
     assert prompt.question == done.interpreted_as
     assert "武威市资助困难学生多少人" in prompt.user and "2436人" in prompt.user

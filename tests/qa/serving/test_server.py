@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,6 +119,10 @@ def write(folder: Path, number: int) -> None:
     (folder / f"{number}.txt").write_text(f"第{number}号文件\n\n钟楼建于{1300 + number}年。\n", encoding="utf-8")
 
 
+def at_generation(client: httpx.Client, generation: int) -> Callable[[], bool]:
+    return lambda: client.get("/readyz").json()["index"]["generation"] == generation
+
+
 def test_changes_are_picked_up_without_a_failed_request(tmp_path):
     config = make_corpus(tmp_path, "papers")
     papers = tmp_path / "papers"
@@ -130,8 +134,7 @@ def test_changes_are_picked_up_without_a_failed_request(tmp_path):
         for number in range(3, 9):
             write(papers, number)
             (papers / f"{number - 3}.txt").unlink()
-            generation = writer.index().generation
-            wait_until(lambda expected=generation: client.get("/readyz").json()["index"]["generation"] == expected)
+            wait_until(at_generation(client, writer.index().generation))
         listed = client.get("/v1/documents").json()["documents"]
         found = client.post("/v1/ask", json={"query": "钟楼建于哪一年", "top_k": 50}).json()
     assert asking.failures == []

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from qa.api.addresses import listen
 from qa.configuration.config import Config
@@ -131,7 +131,7 @@ def test_earlier_and_later_passages(show, client):
 def test_copying_a_citation(show, client):
     cited = citation(client, CANONICAL)
     with show(cited["url"], permissions=["clipboard-read", "clipboard-write"]) as page:
-        copied = {}
+        copied: dict[str, Any] = {}
         for name in ("文本", "Markdown", "GB/T 7714"):
             page.locator(".copies").get_by_role("button", name=name).click()
             expect(page.locator(".copies").get_by_text("已复制")).to_have_count(len(copied) + 1)
@@ -230,7 +230,11 @@ def own(tmp_path: Path) -> Config:
 def test_uploading_deleting_and_reading_anew(browser, own):
     with serving(own) as client, opened(browser, str(client.base_url), "documents") as page:
         page.get_by_text("管理").click()
-        upload = {"name": "学校.txt", "mimeType": "text/plain", "buffer": "希望小学共有学生4321名。\n".encode()}
+        upload: FilePayload = {
+            "name": "学校.txt",
+            "mimeType": "text/plain",
+            "buffer": "希望小学共有学生4321名。\n".encode(),
+        }
         page.set_input_files("#files", upload)
         expect(page.locator(".joblog .ok")).to_contain_text("完成")
         expect(page.locator(".files .title")).to_have_count(2)

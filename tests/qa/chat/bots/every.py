@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from qa.configuration.config import Config
@@ -21,7 +22,9 @@ def make_platform(name: str) -> Platform:
     if name == "feishu-callback":
         with socket.create_server(("127.0.0.1", 0)) as listener:
             return FeishuCallback(listener.getsockname()[1])
-    return {"dingtalk": Dingtalk, "feishu": Feishu, "wecom": Wecom, "slack": Slack}[name]()
+    platforms: dict[str, Callable[[], Platform]]
+    platforms = {"dingtalk": Dingtalk, "feishu": Feishu, "wecom": Wecom, "slack": Slack}
+    return platforms[name]()
 
 
 def configured(config: Config, platform: Platform, **bots: Any) -> Config:

@@ -23,11 +23,11 @@ class Gate(Engine):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self.open, self.asked = threading.Event(), list[tuple[str, tuple[Turn, ...]]]()
+        self.opened, self.asked = threading.Event(), list[tuple[str, tuple[Turn, ...]]]()
 
     def ask(self, query: str, *, history: tuple[Turn, ...] = (), **options: Any) -> AskResponse:  # type: ignore[override]
         self.asked.append((query, history))
-        assert self.open.wait(30)
+        assert self.opened.wait(30)
         return super().ask(CANONICAL)
 
 
@@ -37,10 +37,10 @@ def dispatcher_over(
 ) -> Iterator[tuple[Dispatcher, Gate, Queue[Card]]]:
     engine = Gate(config.model_copy(update={"bots": type(config.bots)(**bots)}))
     if is_open:
-        engine.open.set()
+        engine.opened.set()
     dispatcher = Dispatcher(engine)
     yield dispatcher, engine, Queue()
-    engine.open.set()
+    engine.opened.set()
     dispatcher.close(grace_s=10)
 
 
@@ -55,7 +55,7 @@ def test_turns_of_a_conversation_come_in_order_while_others_are_answered(seeds_c
         assert dispatcher.submit(question("x", chat="other"), cards.put)
         wait_until(lambda: len(engine.asked) == 2)
         assert sorted(text for text, _ in engine.asked) == ["a", "x"]
-        engine.open.set()
+        engine.opened.set()
         for _ in range(5):
             cards.get(timeout=10)
         asked = [(text, [turn.question for turn in turns]) for text, turns in engine.asked if text != "x"]
@@ -88,7 +88,7 @@ def test_too_many_waiting_is_said_and_bounded(seeds_config):
         assert {cards.get(timeout=10).text for _ in range(2)} == {
             "Too many questions are waiting; please ask again later."
         }
-        engine.open.set()
+        engine.opened.set()
         assert [cards.get(timeout=10).value for _ in range(3)] == ["1097名"] * 3
 
 
@@ -111,7 +111,7 @@ def test_without_a_limit_nobody_is_held_back(seeds_config):
 def test_closing_answers_what_was_taken_and_takes_no_more(seeds_config, caplog):
     with dispatcher_over(seeds_config, is_open=False) as (dispatcher, engine, cards):
         dispatcher.submit(question("a"), cards.put)
-        threading.Timer(0.1, engine.open.set).start()
+        threading.Timer(0.1, engine.opened.set).start()
         dispatcher.close(grace_s=10)
         assert cards.get_nowait().value == "1097名"
         assert not dispatcher.submit(question("b"), cards.put)

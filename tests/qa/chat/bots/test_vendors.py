@@ -131,7 +131,7 @@ def test_feishu_refusal_while_it_runs_ends_the_bot(seeds_config):
 def test_feishu_calls_must_be_the_vendors(bot: FeishuCallback):
     challenge = {"type": "url_verification", "token": feishu.TOKEN, "challenge": "c-1"}
     assert bot.call(challenge).json() == {"challenge": "c-1"}
-    event = {
+    event: dict[str, Any] = {
         "schema": "2.0",
         "header": {"event_id": "e", "event_type": "im.message.receive_v1", "token": feishu.TOKEN},
         "event": {
