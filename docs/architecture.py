@@ -30,7 +30,7 @@ def modules(root: Path = ROOT) -> dict[str, Path]:
 
 
 def imports(files: Mapping[str, Path]) -> Graph:
-    """Which of these modules each imports as it runs, at once or later; what only the type checker reads is left out."""
+    """Which of these modules each imports as it runs, at once or later; what is for the type checker is left out."""
     return {name: set(_imported(ast.parse(file.read_text("utf-8")), files)) - {name} for name, file in files.items()}
 
 

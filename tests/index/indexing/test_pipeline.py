@@ -12,7 +12,7 @@ import pytest
 from index.encoder import Encoder, Vectors
 from index.encoder.static import BUNDLED_FOLDER, StaticEncoder
 from index.errors import EncoderError
-from index.indexing import ingest
+from index.indexing import ingest, workers
 from index.indexing.build import sync
 from index.indexing.report import SyncReport
 from index.indexing.workers import Workers
@@ -63,14 +63,14 @@ def test_several_processes_make_the_same_index_as_one(tmp_path: Path, monkeypatc
 
 
 def test_no_process_is_started_for_little_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
     monkeypatch.setattr(Workers, "_start", lambda self: pytest.fail("a process was started"))
     store = index(corpus(tmp_path / "one", files=5))
     assert store.counts()[0] == 5 and store.document_frequency("工会") > 0
 
 
 def test_work_is_handed_over_when_it_is_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
     monkeypatch.setattr(workers, "_MUCH_S", 1e-6)
     batches = [[ReadText(seed(number))] for number in range(3)]
     with Workers(StaticEncoder(BUNDLED_FOLDER), PLAIN) as several:
@@ -81,7 +81,7 @@ def test_work_is_handed_over_when_it_is_much(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_what_a_killed_process_was_given_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
     monkeypatch.setattr(workers, "_MUCH_S", 0.0)
     with Workers(StaticEncoder(BUNDLED_FOLDER), PLAIN) as several:
         batches = [[ReadText(seed(number))] for number in range(3)]

@@ -101,7 +101,7 @@ def test_added_and_removed_files(corpus: Corpus) -> None:
 
 
 def test_a_file_that_goes_while_others_are_read_is_no_refusal(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = build.list_files
+    listed = folders.list_files
 
     def list_and_remove(*arguments: Any) -> Any:
         listing = listed(*arguments)
