@@ -175,3 +175,26 @@ def test_nginx_proxies_it_streams_included(
             assert next(parts) == b"first"  # before the rest is even made
             may_go_on.set()
             assert b"".join(parts) == b"second"
+
+
+def test_who_sends_no_body_through_nginx_locks_no_one_out(
+    seeds_config: Config,  # noqa: F811 - the fixture
+    tmp_path: Path,
+) -> None:
+    require("nginx and openssl", shutil.which("nginx") and shutil.which("openssl"))
+    key = "nginx-test-0123456789abcdef012345"
+    server = type(seeds_config.server)(api_keys=f"test:read:{key}", trusted_proxies="127.0.0.1")
+    config = seeds_config.model_copy(update={"server": server})
+    site = ssl.create_default_context()
+    site.check_hostname, site.verify_mode = False, ssl.CERT_NONE
+    with serving(config) as inside, nginx(tmp_path, inside.base_url.port or 0) as client:
+        held = []
+        for path in ("/", "/nowhere", "/docs", "/v1/ask") * 40:
+            connection = site.wrap_socket(socket.create_connection(("127.0.0.1", client.base_url.port)))
+            connection.sendall(f"POST {path} HTTP/1.1\r\nHost: qa.example.org\r\nContent-Length: 9999\r\n\r\n".encode())
+            held.append(connection)
+        answers = [inside.post("/v1/ask", json={"query": CANONICAL}, headers={"X-API-Key": key}) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200] * 3
+        for connection in held:
+            connection.close()
+        assert client.post("/v1/ask", json={"query": CANONICAL}, headers={"X-API-Key": key}).status_code == 200

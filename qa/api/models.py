@@ -70,11 +70,7 @@ class PageParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     limit: int = Field(default=DEFAULT_PAGE, ge=1, le=MAX_PAGE, description="How many to return")
-    cursor: str = Field(
-        default="",
-        max_length=MAX_FILTER_CHARS,
-        description="`next_cursor` of the page before; absent for the first page",
-    )
+    cursor: str = Field(default="", description="`next_cursor` of the page before; absent for the first page")
 
 
 class DocumentsParams(PageParams):

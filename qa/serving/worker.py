@@ -33,6 +33,7 @@ from qa.serving.supervisor import Pulse
 logger = logging.getLogger(__name__)
 
 _LAST_WAIT_S = 1.0
+_PR_SET_PDEATHSIG = 1  # of Linux' prctl.h
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 _ARENAS = 2
 
@@ -58,6 +59,7 @@ def run_worker(
     # uvicorn ends gracefully at either signal and then raises it again; as an interrupt it ends here.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    _end_with_parent()
     logs.configure(config.server)
     share_heaps()
     told = announcement(listener)
@@ -134,6 +136,13 @@ def announcement(listener: socket.socket) -> str:
     """What is told once questions can be asked."""
     here = address(*listener.getsockname()[:2])
     return f"{here} answers questions; open it in a browser; the API is described at {here}{DOCS}"
+
+
+def _end_with_parent() -> None:
+    """Let the system end this process at once when its supervisor is killed, even while it is stuck; Linux does."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
 
 def share_heaps() -> None:
