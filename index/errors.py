@@ -8,6 +8,7 @@ CitedQAError
 ├── JobNotFoundError        no job has this id
 ├── ConflictError           what is there stands against a change
 ├── EmptyCorpusError        a folder of documents is empty or another: a disk may not be mounted
+├── NotUploadedError        what was not uploaded is not to be deleted by who has no key
 ├── FileTypeError           a file is of a type that is not read
 ├── DiskError               the disk can't be written to
 │   └── DiskFullError       it is full
@@ -54,6 +55,10 @@ class ConflictError(CitedQAError):
 
 class EmptyCorpusError(CitedQAError):
     """A folder of the corpus is empty, or another one, and a sync would take its documents out of the index."""
+
+
+class NotUploadedError(CitedQAError):
+    """Without API keys only what was uploaded can be deleted or replaced over HTTP."""
 
 
 class FileTypeError(CitedQAError):

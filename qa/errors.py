@@ -35,6 +35,7 @@ MEANINGS: dict[type[errors.CitedQAError], Meaning] = {
     errors.JobNotFoundError: Meaning(404, EXIT_FAILURE, "job-not-found", "There is no such job"),
     errors.ConflictError: Meaning(409, EXIT_FAILURE, "conflict", "What is there does not allow this change"),
     errors.EmptyCorpusError: Meaning(409, EXIT_FAILURE, "corpus-empty", "The corpus seems not to be there"),
+    errors.NotUploadedError: Meaning(403, EXIT_FAILURE, "not-uploaded", "Without keys, only uploads go"),
     errors.FileTypeError: Meaning(415, EXIT_USAGE, "unsupported-type", "Files of this type are not read"),
     errors.DiskError: Meaning(503, EXIT_FAILURE, "disk-unwritable", "The disk can't be written to"),
     errors.DiskFullError: Meaning(507, EXIT_FAILURE, "disk-full", "There is no room on the disk"),

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from index.errors import CitedQAError
-from qa.api.access import require_admin
+from qa.api.access import Caller, require_admin
 from qa.api.documents import DocumentId, etag_of, is_same
 from qa.api.models import IndexRequest, JobOut, JobPage, PageParams
 from qa.api.multipart import FIELDS, Form
@@ -20,6 +20,9 @@ from qa.api.startup import ENGINE_PROBLEMS, ReadyEngine, ServerChanges
 from qa.editing.jobs import Job
 
 router = APIRouter(prefix="/v1", tags=["changes"])
+
+# One without a name has no key: none are configured.
+Admin = Annotated[Caller, Depends(require_admin)]
 
 _DISK_PROBLEMS = ("disk-unwritable", "disk-full", *ENGINE_PROBLEMS)
 _ACCEPTED: Responses = {
@@ -63,17 +66,22 @@ assert set(_FORM["requestBody"]["content"]["multipart/form-data"]["schema"]["pro
     openapi_extra=_FORM,
     responses={
         **_ACCEPTED,
-        **documented("body-too-large", "unsupported-type", "conflict", "invalid-request", *_DISK_PROBLEMS),
+        **documented(
+            "body-too-large", "unsupported-type", "not-uploaded", "conflict", "invalid-request", *_DISK_PROBLEMS
+        ),
     },
 )
-async def upload_documents(engine: ReadyEngine, changes: ServerChanges, request: Request, response: Response) -> JobOut:
+async def upload_documents(
+    engine: ReadyEngine, changes: ServerChanges, caller: Admin, request: Request, response: Response
+) -> JobOut:
     """Put files into a collection's folder and index them.
 
     All of a request's files are taken, or none. When the answer comes they are safe on disk; the job says when they can
-    be found. A file of a name that is there already is refused unless `replace` is true.
+    be found. A file of a name that is there already is refused unless `replace` is true; where no keys are configured,
+    also unless it was uploaded itself. What is replaced is kept for a while: `qa undelete` brings it back.
     """
     problem: CitedQAError | None = None
-    with changes.upload() as upload:
+    with changes.upload(anything=caller.name is not None) as upload:
         form = Form(request.headers.get("Content-Type", ""), upload)
         try:
             async for chunk in request.stream():
@@ -102,25 +110,27 @@ def _feed(form: Form, chunk: bytes) -> CitedQAError | None:
     dependencies=[Depends(require_admin)],
     responses={
         **_ACCEPTED,
-        **documented("document-not-found", "conflict", "precondition-failed", *_DISK_PROBLEMS),
+        **documented("document-not-found", "not-uploaded", "conflict", "precondition-failed", *_DISK_PROBLEMS),
     },
 )
 def delete_document(
     engine: ReadyEngine,
     changes: ServerChanges,
     document_id: DocumentId,
+    caller: Admin,
     response: Response,
     if_match: Annotated[str | None, Header(description="Only the version with this `ETag`")] = None,
 ) -> JobOut:
     """Remove a document's file, and take it out of the index.
 
-    When the answer comes the file is gone for good; the job says when the index has followed. A member of an archive,
-    or a mail's attachment, can't be removed by itself.
+    When the answer comes the file is gone; the job says when the index has followed. It is kept for a while, and
+    `qa undelete` brings it back. Where no keys are configured, only what was uploaded can be deleted. A member of an
+    archive, or a mail's attachment, can't be removed by itself.
     """
     info = engine.document_info(document_id)
     if if_match is not None and not is_same(if_match, etag_of(info)):
         raise HTTPException(412, f"If-Match: the document's ETag is now {etag_of(info)}; look at it again")
-    return _accepted(changes.delete(info), response)
+    return _accepted(changes.delete(info, anything=caller.name is not None), response)
 
 
 @router.post(

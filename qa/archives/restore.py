@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from index.text.segmenter import PLAIN, Segmenter, read_dictionary
 from qa.archives.backup import shown_folder
 from qa.archives.manifest import NAME, Header, ManifestEntry, check_store, dump, entries, opened, portable, read_values
 from qa.configuration.config import DEFAULT_FILE, Config, load_config
+from qa.editing.staging import RESTORE, Staging, draft_beside, sweep_restores
 from qa.engine import Engine
 
 _CHUNK_BYTES = 1 << 20
@@ -76,6 +76,7 @@ def restore(
         made = None if target.exists() else _first_config(archive, header, target, cleaning)
         report = RestoreReport(header, load_config(made or target, environment=environment))
         check_store(report.config)
+        sweep_restores(report.config)
         if made:
             _check_inside(report.config)
         plan = _plan(archive, report, force)
@@ -142,7 +143,7 @@ def _first_config(archive: zipfile.ZipFile, header: Header, target: Path, cleani
     text = archive.read("config.yaml") if "config.yaml" in archive.namelist() else b""
     values = read_values(text)
     plain = portable(values, header)
-    made = target.with_name(f".cited-qa-restore-{target.name}")
+    made = draft_beside(_workplace(target.parent, cleaning))
     cleaning.callback(made.unlink, missing_ok=True)
     made.write_bytes(text if text and plain == values else dump(plain))
     made.chmod(0o600)  # it may hold keys
@@ -256,11 +257,10 @@ def _stage(
 
 
 def _workplace(folder: Path, cleaning: ExitStack) -> Path:
-    """A hidden folder for what is on its way, which indexing passes over; those of killed runs go."""
-    for left in folder.glob(".cited-qa-restore-*/"):
-        shutil.rmtree(left, ignore_errors=True)
-    made = tempfile.TemporaryDirectory(prefix=".cited-qa-restore-", dir=folder, ignore_cleanup_errors=True)
-    return Path(cleaning.enter_context(made))
+    """A hidden folder for what is on its way, which indexing passes over."""
+    staging = Staging(folder, RESTORE)
+    cleaning.callback(staging.close)
+    return staging.folder
 
 
 def _adopt(

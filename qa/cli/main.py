@@ -122,6 +122,9 @@ def index(
 
         follow(engine, tell_report, lambda message: stderr.print(f"qa: {message}", style="yellow", markup=False))
         return
+    from qa.editing.staging import sweep_restores
+
+    sweep_restores(engine.config)
     with progress() as advance:
         report = engine.index(paths or None, rebuild=rebuild, allow_empty=allow_empty, progress=advance, ray=ray)
     tell_report(report)
@@ -192,6 +195,7 @@ for command in (
     operations.doctor,
     operations.backup,
     operations.restore,
+    operations.undelete,
     operations.bundle,
 ):
     app.command()(command)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from qa.cli.shell import ConfigOption, index_if_missing, open_engine, stderr
+from qa.cli.shell import ConfigOption, index_if_missing, one_line, open_engine, stderr
 from qa.errors import EXIT_FAILURE
 
 
@@ -82,6 +82,25 @@ def restore(
 
     for line in run(file, config, force=force).lines():
         stderr.print(line, markup=False)
+
+
+def undelete(
+    file: Annotated[str | None, typer.Argument(help="Its id or path; the list of what is kept without it")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that has come to its place")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Bring back a file that was deleted or replaced over HTTP, or list those that are kept."""
+    from qa.configuration.config import load_config
+    from qa.editing.editor import CorpusEditor
+
+    editor = CorpusEditor(load_config(config))
+    if file is None:
+        for entry, place in editor.trashed():
+            path = one_line(editor.corpus.shown(place))
+            sys.stdout.write(f"{entry.id}  {entry.trashed_at}  {entry.reason:8}  {entry.size:>12,}  {path}\n")
+        return
+    for path in editor.undelete(file, force=force).paths:
+        stderr.print(f"{one_line(path)} is back; a running server indexes it, else run: qa index", markup=False)
 
 
 def bundle(

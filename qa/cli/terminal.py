@@ -11,6 +11,7 @@ from rich.text import Text
 
 from index.indexing.report import IndexReport, Remark, count_kinds
 from qa.answering.responses import Part, whole
+from qa.cli.shell import one_line
 from qa.schemas import AnswerOut, AskResponse, Citation, Delta, HitOut, Place, ScoreParts, SpanPair, WhyNotResponse
 
 _REASONS = {
@@ -157,14 +158,14 @@ def print_report(report: IndexReport, console: Console = _console) -> None:
 def print_skipped(messages: Sequence[str], console: Console) -> None:
     """What could not be read, a line each."""
     for message in messages:
-        console.print(Text(f"skipped {_one_line(message)}", "yellow"))
+        console.print(Text(f"skipped {one_line(message)}", "yellow"))
 
 
 def print_remarks(remarks: Sequence[Remark], console: Console) -> None:
     """Warnings with their places, then how many there are of each kind."""
     for remark in remarks:
         notice = remark.notice
-        place = [_one_line(remark.path)]
+        place = [one_line(remark.path)]
         place += [f"page {notice.page}"] if notice.page else []
         place += [f"paragraph {notice.paragraph}"] if notice.paragraph else []
         place += [f"characters {notice.start}-{notice.end}"] if notice.start is not None else []
@@ -174,14 +175,9 @@ def print_remarks(remarks: Sequence[Remark], console: Console) -> None:
         console.print(f"{len(remarks)} warnings: {kinds}")
 
 
-def _one_line(path: str) -> str:
-    """A path that can't break the line or drive the terminal, whatever characters its name has."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in path)
-
-
 def _place(place: Place) -> str:
     page = "" if place.page is None else f"page {place.page} · "
-    return f"{_one_line(place.path)} · {place.title} · {page}paragraph {place.paragraph}"
+    return f"{one_line(place.path)} · {place.title} · {page}paragraph {place.paragraph}"
 
 
 def _mark_damage(shown: Text, damaged: Sequence[SpanPair], offset: int) -> None:
@@ -191,7 +187,7 @@ def _mark_damage(shown: Text, damaged: Sequence[SpanPair], offset: int) -> None:
 
 
 def _pieces(text: str, damaged: Sequence[SpanPair], offset: int) -> str:
-    return " … ".join(_one_line(text[start - offset : end - offset]) for start, end in damaged)
+    return " … ".join(one_line(text[start - offset : end - offset]) for start, end in damaged)
 
 
 def _emphasised(text: str, value: str | None) -> Text:

@@ -24,6 +24,7 @@ from qa.configuration.settings import (
     RerankerConfig,
     ServerConfig,
     SlackConfig,
+    TrashConfig,
     WecomConfig,
 )
 
@@ -46,6 +47,7 @@ class Config(BaseSettings):
     )
     corpus: Annotated[dict[str, Path], NoDecode] = Field(default_factory=lambda: {"seeds": Path("seeds")}, min_length=1)
     data_dir: Path = Path("data")
+    trash: TrashConfig = TrashConfig()
     encoder: EncoderConfig = EncoderConfig()
     reranker: RerankerConfig = RerankerConfig()
     llm: LlmConfig = LlmConfig()

@@ -48,6 +48,14 @@ class EncoderConfig(BaseModel):
         return self
 
 
+class TrashConfig(BaseModel):
+    """How long, and how much of, what was deleted or replaced over HTTP is kept."""
+
+    model_config = ConfigDict(extra="forbid")
+    max_days: float = Field(default=30.0, ge=0, le=36_500)
+    max_mb: int = Field(default=1000, ge=0, le=10_000_000)
+
+
 class RerankerConfig(BaseModel):
     """Which cross-encoder puts the best passages in order; none when empty."""
 

@@ -72,9 +72,14 @@ class Corpus:
 
     def id_of(self, path: Path) -> str | None:
         """The id that a file has in the index; None outside the corpus."""
+        place = self.place_of(path)
+        return document_id(*place) if place else None
+
+    def place_of(self, path: Path) -> tuple[str, str] | None:
+        """The collection of a file and its path in that; None outside the corpus."""
         for name, root in self.roots.items():
             if path.is_relative_to(root):
-                return document_id(name, str(path.relative_to(root)).replace(os.sep, "/"))
+                return name, str(path.relative_to(root)).replace(os.sep, "/")
         return None
 
     def file_of(self, info: DocumentInfo) -> Path:
@@ -108,11 +113,11 @@ def identity(path: Path) -> tuple[int, int, int] | None:
     return (status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-def taken(target: Path) -> ConflictError:
+def taken(target: Path, cure: str = "send it with replace=true, or under another name") -> ConflictError:
     """What keeps a file from being put where another one is."""
     if target.is_dir():
         return ConflictError(f"{target.name}: is a folder; choose another name")
-    return ConflictError(f"{target.name}: is there already; send it with replace=true, or under another name")
+    return ConflictError(f"{target.name}: is there already; {cure}")
 
 
 def perform(steps: Sequence[Step]) -> None:
@@ -127,20 +132,22 @@ def perform(steps: Sequence[Step]) -> None:
             if step.staged is None:
                 _take_away(step)
             else:
-                _put(Path(step.staged), Path(step.target), step.replaces, undo)
+                _put(Path(step.staged), Path(step.target), step.identity, undo)
         undo.pop_all()
 
 
-def _put(staged: Path, target: Path, replaces: bool, undo: ExitStack) -> None:
+def _put(staged: Path, target: Path, replaced: tuple[int, int, int] | None, undo: ExitStack) -> None:
     if not staged.exists():
         return  # done before a crash
     for folder in make_folders(target.parent):
         undo.callback(_remove_empty, folder)
-    kept = staged.with_name(f"{staged.name}.old")
-    if replaces and os.path.lexists(target):
-        kept.unlink(missing_ok=True)
-        os.link(target, kept, follow_symlinks=False)
-        undo.callback(os.replace, kept, target)
+    old = staged.with_name(f"{staged.name}.old")
+    if replaced and (present := identity(target)):
+        if present != replaced:
+            raise ConflictError(f"{target.name}: was changed while it was to be replaced; look at it and try again")
+        old.unlink(missing_ok=True)
+        os.link(target, old, follow_symlinks=False)
+        undo.callback(os.replace, old, target)
         os.replace(staged, target)
     else:
         try:

@@ -1,6 +1,6 @@
 """Changes to the corpus that were asked for, and what became of them: a table that all server processes share.
 
-    data_dir/jobs.sqlite        what is to be done, and the last that was
+    data_dir/jobs.sqlite        what is to be done, the last that was, and what of the corpus was uploaded
 
 A job is entered before the first file moves and acknowledged after the last did, so a crash between the two leaves
 what is needed to finish the moves.
@@ -12,18 +12,19 @@ import json
 import os
 import sqlite3
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from index.errors import CitedQAError, DiskError, DiskFullError, IndexDamagedError, JobNotFoundError
 from index.sqlite import SqliteFile
 
 FILE = "jobs.sqlite"
-Kind = Literal["upload", "delete", "index"]
+Kind = Literal["upload", "delete", "undelete", "index"]
 Status = Literal["queued", "running", "done", "failed"]
 # So many finished jobs are kept, so that whoever asked for one can still see what became of it.
 _KEPT = 1000
@@ -38,13 +39,14 @@ class Step:
     """One file to put in place, from `staged`; or to take away, where that is None.
 
     `replaces` allows for a file that is there already. `identity` is inode, size and time stamp (ns) of a file to be
-    taken away: another one that has come to its place since stays.
+    taken away or replaced: another one that has come to its place since stays. `sha256` is that of what was uploaded.
     """
 
     target: str
     staged: str | None = None
     replaces: bool = False
     identity: tuple[int, int, int] | None = None
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     skipped TEXT NOT NULL, created_at TEXT NOT NULL, finished_at TEXT, generation INTEGER, rebuild INTEGER NOT NULL,
     steps TEXT NOT NULL, placed INTEGER NOT NULL, allow_empty INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS jobs_status ON jobs (status);
+CREATE TABLE IF NOT EXISTS uploads (file TEXT PRIMARY KEY, sha256 TEXT NOT NULL) WITHOUT ROWID;
 """
     )
 
@@ -177,10 +180,22 @@ CREATE INDEX IF NOT EXISTS jobs_status ON jobs (status);
             )
         return job
 
-    def place(self, job_id: str) -> None:
-        """Note that a job's files have been moved; from now on it is one."""
+    def place(self, job_id: str, uploads: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Note that a job's files have been moved; from now on it is one.
+
+        `uploads` has the SHA-256 of what was uploaded, by the file's id; empty for a file that is gone.
+        """
         with self._writing() as connection:
             connection.execute("UPDATE jobs SET placed = 1 WHERE id = ?", (job_id,))
+            connection.executemany("INSERT OR REPLACE INTO uploads VALUES (?, ?)", uploads.items())
+            connection.execute("DELETE FROM uploads WHERE sha256 = ''")
+
+    def uploaded(self, file_id: str) -> str:
+        """The SHA-256 of what was uploaded as this file; empty where nothing was."""
+        self.create()
+        with self._reading() as connection:
+            row = connection.execute("SELECT sha256 FROM uploads WHERE file = ?", (file_id,)).fetchone()
+        return row[0] if row else ""
 
     def discard(self, job_id: str) -> None:
         """Forget a job whose files could not be moved."""

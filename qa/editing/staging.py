@@ -1,7 +1,7 @@
 """Files on their way into the corpus: written aside, safe on disk, and out of the indexer's sight.
 
-Each upload has a hidden folder in its collection's folder, so that moving a file into place is one step of the file
-system. A lock in it is held for as long as its process lives; a folder whose lock is free is a dead one's.
+Each upload, and each restore, has hidden folders beside where its files go, so that moving one into place is one step
+of the file system. A lock in each is held for as long as its process lives; where it is free, that process is gone.
 """
 
 from __future__ import annotations
@@ -10,27 +10,30 @@ import errno
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from filelock import FileLock, Timeout
 
 from index.errors import CitedQAError, DiskError, DiskFullError
 
-_PREFIX = ".qa-upload-"
+if TYPE_CHECKING:
+    from qa.configuration.config import Config
+
+UPLOAD, RESTORE = ".qa-upload-", ".cited-qa-restore-"
 _LOCK = ".lock"
+# A folder that lacks its lock is about to get it, unless it is older.
+_SETTLED_S = 60.0
 
 
 class Staging:
-    """A folder for the files of one upload; what is left in it goes with `close`.
+    """A folder for files on their way; what is left in it goes with `close`."""
 
-    Make and `sweep` them under a lock that all processes share: a folder without its lock looks abandoned.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.folder = root / f"{_PREFIX}{secrets.token_hex(8)}"
+    def __init__(self, root: Path, prefix: str = UPLOAD) -> None:
+        self.folder = root / f"{prefix}{secrets.token_hex(8)}"
         self.folder.mkdir(mode=0o700)
         self._lock = FileLock(self.folder / _LOCK, timeout=0, thread_local=False)
         self._lock.acquire()
@@ -46,17 +49,35 @@ class Staging:
         self._lock.release()
 
 
-def sweep(roots: Iterable[Path]) -> None:
-    """Remove what processes that are gone left of their uploads."""
+def sweep(roots: Iterable[Path], prefix: str = UPLOAD) -> None:
+    """Remove what processes that are gone left of their uploads or restores."""
     for root in roots:
-        for folder in root.glob(f"{_PREFIX}*"):
-            lock = FileLock(folder / _LOCK, timeout=0, thread_local=False)
+        for folder in root.glob(f"{prefix}*/"):
             try:
-                lock.acquire()
+                if not (folder / _LOCK).exists() and time.time() - folder.stat().st_mtime < _SETTLED_S:
+                    continue
+                with FileLock(folder / _LOCK, timeout=0, thread_local=False):
+                    draft_beside(folder).unlink(missing_ok=True)
+                    shutil.rmtree(folder, ignore_errors=True)
             except (Timeout, OSError):
                 continue  # in use, or not ours to remove
-            shutil.rmtree(folder, ignore_errors=True)
-            lock.release()
+
+
+def draft_beside(folder: Path) -> Path:
+    """Where a restore that is at work in `folder` keeps the configuration for a place that has none yet."""
+    return folder.with_name(f"{folder.name}.yaml")
+
+
+def sweep_restores(config: Config) -> None:
+    """Remove what restores that were killed left beside the corpus, the index and the configuration."""
+    files = [file for file in (config.dictionary_file, config.synonyms_file) if file]
+    ends = [config.base, config.index_dir, *config.corpus_folders.values(), *files]
+    # A restore works in the nearest folder that is there: above those that it has yet to make.
+    sweep({place for end in ends for place in (end, end.parent, *_within(end, config.base))}, RESTORE)
+
+
+def _within(end: Path, base: Path) -> Iterator[Path]:
+    return (folder for folder in end.parents if folder.is_relative_to(base))
 
 
 def settle(file: BinaryIO) -> None:

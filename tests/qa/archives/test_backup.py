@@ -9,6 +9,7 @@ import random
 import shutil
 import sqlite3
 import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,8 @@ from qa.archives.backup import backup
 from qa.archives.manifest import NAME
 from qa.archives.restore import restore
 from qa.configuration.config import Config, load_config
+from qa.editing.editor import CorpusEditor
+from qa.editing.staging import RESTORE, Staging, draft_beside
 from qa.engine import Engine
 from qa.errors import EXIT_FAILURE, EXIT_USAGE
 from tests.conftest import CANONICAL
@@ -353,6 +356,33 @@ def test_killed_backups_leave_no_file_and_killed_restores_the_old_state(own: Con
     restore(whole, other.file)
     assert len(Engine(other).documents()) == 46
     assert not list(other.base.rglob(".cited-qa-*"))
+
+
+@pytest.mark.parametrize("start", ["restore", "serve", "index"])
+def test_what_a_killed_restore_left_goes_at_the_next_start(
+    own: Config, archive: Path, tmp_path: Path, start: str
+) -> None:
+    places = [own.base, own.index_dir, own.corpus_folders["seeds"]]
+    script = (
+        "import os, sys; from pathlib import Path; from qa.editing.staging import *\n"
+        "for place in sys.argv[1:]:\n"
+        "    folder = Staging(Path(place), RESTORE).folder; (folder / '1').touch(); draft_beside(folder).touch()\n"
+        "os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", script, *places], check=False)
+    assert len(list(own.base.rglob(".cited-qa-restore-*"))) == 6
+    used = Staging(own.base, RESTORE)
+    (used.folder / "1").touch()
+    draft_beside(used.folder).touch()
+    if start == "restore":
+        restore(archive, own.file, force=True)
+    elif start == "index":
+        assert run_qa("index", folder=own.base).returncode == 0
+    else:
+        CorpusEditor(own).start()
+    assert sorted(own.base.rglob(".cited-qa-restore-*")) == [used.folder, draft_beside(used.folder)]
+    assert sorted(path.name for path in used.folder.iterdir()) == [".lock", "1"]
+    used.close()
 
 
 def killed(delay_s: float, *arguments: str | Path, folder: Path) -> None:

@@ -13,9 +13,10 @@ import pytest
 from qa.configuration.config import Config
 from tests.qa.api.test_api_errors import assert_problem
 from tests.qa.commands import run_qa
+from tests.qa.editing.administered import serving, with_keys
 from tests.qa.editing.test_jobs import delete, listed
 from tests.qa.editing.test_uploads import finished, send
-from tests.qa.servers import make_corpus, serving, wait_until
+from tests.qa.servers import make_corpus, wait_until
 
 Mount = Callable[[Path, str], None]
 
@@ -40,7 +41,7 @@ def mount() -> Iterator[Mount]:
 def config(tmp_path: Path) -> Config:
     config = make_corpus(tmp_path, "papers")
     config.index_dir.mkdir()
-    return config
+    return with_keys(config)
 
 
 def ask(client: httpx.Client) -> str | None:

@@ -21,8 +21,9 @@ from qa.editing.worker import Worker
 from qa.engine import Engine
 from tests.qa.api.test_api_errors import assert_problem
 from tests.qa.commands import run_qa
+from tests.qa.editing.administered import serving, with_keys
 from tests.qa.editing.test_uploads import finished, send
-from tests.qa.servers import make_corpus, serving, wait_until
+from tests.qa.servers import make_corpus, wait_until
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def config(tmp_path: Path) -> Config:
     for number in range(3):
         write(config, f"{number}.txt", f"第{number}号文件。\n\n钟楼建于{1300 + number}年。\n")
     Engine(config).index()
-    return config
+    return with_keys(config)
 
 
 def write(config: Config, name: str, text: str) -> Path:
