@@ -24,6 +24,7 @@ from qa.answering.reranking import reordered
 from qa.answering.responses import Asked, found, quoted, whole
 from qa.answering.why_not import find_document, why_not
 from qa.configuration.config import Config, load_config
+from qa.errors import disk_error, is_of_disk
 from qa.schemas import (
     DEFAULT_TOP_K,
     MAX_ANSWER_CHARS,
@@ -123,22 +124,31 @@ class Engine:
         progress: Progress | None = None,
         ray: str | None = None,
     ) -> SyncReport:
-        """Bring the index in step with the corpus and the dictionary; see `index.indexing.build.sync`."""
+        """Bring the index in step with the corpus and the dictionary; see `index.indexing.build.sync`.
+
+        Raises:
+            DiskError: the disk is full or can't be written to.
+        """
         self._read_lexicon()
-        self._opened, report = sync(
-            self.config.corpus_folders,
-            self.config.index_dir,
-            self.encoder,
-            base=self.config.base,
-            segmenter=self._segmenter,
-            only=only or (),
-            may_be_gone=may_be_gone,
-            allow_empty=allow_empty,
-            rebuild=rebuild,
-            progress=progress,
-            ray=ray,
-            place=self.config.place,
-        )
+        try:
+            self._opened, report = sync(
+                self.config.corpus_folders,
+                self.config.index_dir,
+                self.encoder,
+                base=self.config.base,
+                segmenter=self._segmenter,
+                only=only or (),
+                may_be_gone=may_be_gone,
+                allow_empty=allow_empty,
+                rebuild=rebuild,
+                progress=progress,
+                ray=ray,
+                place=self.config.place,
+            )
+        except OSError as exc:
+            if not is_of_disk(exc):
+                raise
+            raise disk_error(exc, Path(exc.filename or self.config.index_dir)) from exc
         return report
 
     def index_if_missing(self, progress: Progress | None = None) -> SyncReport | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
+from pathlib import Path
 
 from index import errors
 
@@ -48,6 +50,24 @@ MEANINGS: dict[type[errors.CitedQAError], Meaning] = {
     errors.IndexDamagedError: Meaning(503, EXIT_INDEX, "index-damaged", "The index is damaged"),
     errors.CitedQAError: Meaning(500, EXIT_FAILURE, "internal", "Something failed"),
 }
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def disk_error(error: OSError, place: Path) -> errors.CitedQAError:
+    """What an error of the system says of a disk, in our own words, naming `place`."""
+    if error.errno in _FULL:
+        return errors.DiskFullError(f"{place}: {error.strerror}; make room on the disk and try again")
+    if error.errno in _UNWRITABLE:
+        return errors.DiskError(f"{place}: {error.strerror}; let the user who runs this write there and try again")
+    return errors.DiskError(f"{place}: {error.strerror or error}; look at the disk and try again")
+
+
+def is_of_disk(error: OSError) -> bool:
+    """Whether an error of the system comes of a disk that is full, read-only, broken or not ours to write to."""
+    return error.errno in (*_FULL, *_UNWRITABLE, errno.EIO)
 
 
 def meaning(error: errors.CitedQAError) -> Meaning:

@@ -11,8 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from index.errors import CitedQAError
-from qa.api.access import Caller, require_admin
+from qa.api.access import require_admin
 from qa.api.documents import DocumentId, etag_of, is_same
+from qa.api.keys import Caller
 from qa.api.models import IndexRequest, JobOut, JobPage, PageParams
 from qa.api.multipart import FIELDS, Form
 from qa.api.problems import Responses, documented

@@ -24,7 +24,7 @@ from qa.cli.shell import (
     tell_report,
     turns_of,
 )
-from qa.errors import EXIT_ANSWERED, EXIT_FAILURE, EXIT_NO_ANSWER, EXIT_USAGE, meaning
+from qa.errors import EXIT_ANSWERED, EXIT_FAILURE, EXIT_NO_ANSWER, EXIT_USAGE, disk_error, is_of_disk, meaning
 
 app = typer.Typer(
     help="Ask questions of your own documents and get answers with citations that can be checked.",
@@ -216,15 +216,23 @@ def main() -> None:
         # The reader of our output (head, less) is gone, which typer turns into SystemExit; say nothing more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
         sys.exit(EXIT_FAILURE)
+    except OSError as exc:
+        if not is_of_disk(exc):
+            _unexpected(exc)
+        _fail(str(disk_error(exc, Path(exc.filename or os.getcwd()))), EXIT_FAILURE)
     except Exception as exc:
         if hasattr(exc, "format_message"):  # click's usage errors
             _usage(exc.format_message())
-        if os.environ.get("CITED_QA_TRACEBACK"):
-            raise
-        _fail(f"unexpected {type(exc).__name__}: {exc}; set CITED_QA_TRACEBACK=1 to see where", EXIT_FAILURE)
+        _unexpected(exc)
     if code == _TYPER_INTERRUPTED:
         _fail("interrupted", EXIT_FAILURE)
     sys.exit(code)
+
+
+def _unexpected(error: Exception) -> NoReturn:
+    if os.environ.get("CITED_QA_TRACEBACK"):
+        raise error
+    _fail(f"unexpected {type(error).__name__}: {error}; set CITED_QA_TRACEBACK=1 to see where", EXIT_FAILURE)
 
 
 def _usage(message: str) -> NoReturn:

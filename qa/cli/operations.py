@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from qa.cli.shell import ConfigOption, index_if_missing, one_line, open_engine, stderr
+from qa.cli.shell import ConfigOption, index_if_missing, open_engine, stderr
 from qa.errors import EXIT_FAILURE
 
 
@@ -90,6 +90,7 @@ def undelete(
     config: ConfigOption = None,
 ) -> None:
     """Bring back a file that was deleted or replaced over HTTP, or list those that are kept."""
+    from qa.cli.terminal import one_line
     from qa.configuration.config import load_config
     from qa.editing.editor import CorpusEditor
 

@@ -81,11 +81,6 @@ def tell_report(report: SyncReport, *, brief: bool = False) -> None:
     )
 
 
-def one_line(path: str) -> str:
-    """A path that can't break the line or drive the terminal, whatever characters its name has."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in path)
-
-
 def print_json(text: str) -> None:
     """Data, on stdout."""
     sys.stdout.write(text + "\n")

@@ -11,7 +11,6 @@ from rich.text import Text
 
 from index.indexing.report import IndexReport, Remark, count_kinds
 from qa.answering.responses import Part, whole
-from qa.cli.shell import one_line
 from qa.schemas import AnswerOut, AskResponse, Citation, Delta, HitOut, Place, ScoreParts, SpanPair, WhyNotResponse
 
 _REASONS = {
@@ -173,6 +172,11 @@ def print_remarks(remarks: Sequence[Remark], console: Console) -> None:
     kinds = ", ".join(f"{count} {kind}" for kind, count in count_kinds(remarks).items())
     if remarks:
         console.print(f"{len(remarks)} warnings: {kinds}")
+
+
+def one_line(path: str) -> str:
+    """A path that can't break the line or drive the terminal, whatever characters its name has."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in path)
 
 
 def _place(place: Place) -> str:

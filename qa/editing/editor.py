@@ -35,8 +35,9 @@ from index.types import DocumentInfo
 from qa.configuration.config import Config
 from qa.editing.corpus import Corpus, check_name, identity, perform, taken
 from qa.editing.jobs import Job, Jobs, Kind, Step
-from qa.editing.staging import Staging, disk_error, disk_errors, settle, sweep, sweep_restores, sync_folder
+from qa.editing.staging import Staging, disk_errors, settle, sweep, sweep_restores, sync_folder
 from qa.editing.trash import Trash, TrashedFile, copy_file
+from qa.errors import disk_error
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ of the file system. A lock in each is held for as long as its process lives; whe
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 import shutil
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from filelock import FileLock, Timeout
 
-from index.errors import CitedQAError, DiskError, DiskFullError
+from qa.errors import disk_error
 
 if TYPE_CHECKING:
     from qa.configuration.config import Config
@@ -116,12 +115,3 @@ def disk_errors(place: Path) -> Iterator[None]:
         yield
     except OSError as exc:
         raise disk_error(exc, place) from exc
-
-
-def disk_error(error: OSError, place: Path) -> CitedQAError:
-    """What an error of the system means."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return DiskFullError(f"{place}: {error.strerror}; make room on the disk and send it again")
-    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return DiskError(f"{place}: {error.strerror}; let the server's user write there and send it again")
-    return DiskError(f"{place}: {error.strerror or error}; look at the disk and send it again")

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from index.errors import (
     CitedQAError,
     ConfigError,
+    DiskError,
     EmptyCorpusError,
     EncoderError,
     IndexBusyError,
@@ -40,7 +41,7 @@ _TELL_EVERY_S = 0.5
 # A corpus may hold a hundred thousand files that can't be read; `qa index --report` lists them all.
 _MAX_SKIPPED = 1000
 # What passes by itself, or when someone has made room or started a server again.
-_PASSING = (IndexBusyError, EncoderError, IndexUnusableError)
+_PASSING = (IndexBusyError, EncoderError, IndexUnusableError, DiskError)
 
 
 class Worker:

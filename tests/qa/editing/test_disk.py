@@ -12,7 +12,7 @@ import pytest
 
 from qa.configuration.config import Config
 from tests.qa.api.test_api_errors import assert_problem
-from tests.qa.commands import run_qa
+from tests.qa.commands import assert_fails, run_qa
 from tests.qa.editing.administered import serving, with_keys
 from tests.qa.editing.test_jobs import delete, listed
 from tests.qa.editing.test_uploads import finished, send
@@ -139,3 +139,18 @@ def test_damaged_derived_files_are_made_again_by_the_next_job(config, caplog):
         assert ask(client) == "1384年"
         assert len(listed(client)) == 2
     assert caplog.text.count("deriving the lexical index again") == 2
+
+
+def test_commands_on_a_read_only_disk_of_the_index(config, mount):
+    (config.base / "papers/tower.txt").write_text("钟楼建于1384年。", encoding="utf-8")
+    mount(config.index_dir, "size=20m")
+    for is_indexed in (False, True):
+        if is_indexed:
+            assert run_qa("index", folder=config.base).returncode == 0
+        subprocess.run(["mount", "-o", "remount,ro", str(config.index_dir)], check=True)
+        failed = run_qa("index", folder=config.base)
+        assert_fails(failed, 4, "Read-only file system; let the user who runs this write there")
+        assert_fails(run_qa("undelete", "papers/tower.txt", folder=config.base), 4, "nothing is kept")
+        if is_indexed:
+            assert "1384年" in run_qa("ask", "钟楼建于哪一年", folder=config.base).stdout
+        subprocess.run(["mount", "-o", "remount,rw", str(config.index_dir)], check=True)
