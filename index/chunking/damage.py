@@ -133,27 +133,36 @@ def _shifted_length(after: str) -> int:
     """How many of the characters after a lost byte are made of halves of others."""
     best, best_length = 0.0, 0
     gain = 0.0
-    lead: int | None = None
+    above = ""
     for number, char in enumerate(after):
-        data = _double_byte(char)
-        if len(data) == 1:
-            # A single byte that can be a second half completes the last pair and ends the shift.
-            if lead is not None and data[0] >= _LOWEST_SECOND_HALF:
-                meant = _meant(bytes((lead, data[0])))
-                gain += _likelihood(meant) - _LONE_LETTER if meant else 0
-                best, best_length = max((best, best_length), (gain, number + 1))
+        step = _gain(above, char)
+        if step is None:
             break
-        if len(data) != 2:
-            break
-        if lead is not None:
-            meant = _meant(bytes((lead, data[0])))
-            gain += (_likelihood(meant) if meant else _RAREST) - _likelihood(char)
-        if gain > best:
+        gain += step
+        # A single byte that can be a second half completes the last pair and ends the shift.
+        is_last = len(_double_byte(char)) == 1
+        if gain > best or (is_last and gain == best):
             best, best_length = gain, number + 1
-        lead = data[1]
+        if is_last:
+            break
+        above = char
     return best_length if best >= _MIN_GAIN else 0
 
 
+# Every question mark is looked behind so far that a text of nothing else would take minutes without what is known.
+@lru_cache(maxsize=1 << 16)
+def _gain(above: str, char: str) -> float | None:
+    """How much likelier it is that the halves of two characters belong together; None where they can't."""
+    data, lead = _double_byte(char), _double_byte(above)[1:]
+    meant = _meant(lead + data[:1])
+    if len(data) == 1 and lead and data[0] >= _LOWEST_SECOND_HALF:
+        return _likelihood(meant) - _LONE_LETTER if meant else 0.0
+    if len(data) != 2:
+        return None
+    return (_likelihood(meant) if meant else _RAREST) - _likelihood(char) if lead else 0.0
+
+
+@lru_cache(maxsize=1 << 16)
 def _double_byte(char: str) -> bytes:
     """A character's GB 18030 bytes; half-width punctuation as the full width that it was before."""
     try:

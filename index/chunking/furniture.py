@@ -5,6 +5,7 @@ Names and dates stay visible: [添加时间:2004-4-23] may be the only place of 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -54,7 +55,7 @@ def furniture(line: str, aligned: str = HIDDEN) -> list[Span]:
     if _CONTROL_LINE.fullmatch(text) or _PAGE_NUMBER.fullmatch(text):
         return [(0, len(line))]
     spans = [*_notices(text), *_fragments(text)]
-    return _apart(sorted(fold(line).span(*span) for span in spans)) if spans else []
+    return _apart(sorted(itertools.starmap(fold(line).span, spans))) if spans else []
 
 
 def is_furniture(line: str, spans: list[Span]) -> bool:

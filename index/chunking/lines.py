@@ -33,83 +33,8 @@ _TAIL = re.compile(f"[{HAN}]{{1,8}}$")
 _HEAD = re.compile(f"[{HAN}]{{1,8}}")
 _KANA = re.compile("[\u3040-\u30ff]")
 _PAIRS = ("“”", "‘’", "《》", "「」", "『』", "（）", "()")
-_HYPHENATED = re.compile("([^\\W\\d_]+)-$")
+_HYPHENATED = re.compile("(?<![^\\W\\d_])([^\\W\\d_]++)-$")
 _LOWER_WORD = re.compile("[^\\W\\d_]+")
-
-
-def opens(line: str) -> bool:
-    """Whether a line starts something new: a dash, a bullet, an item of a run."""
-    mark = item(line)
-    return bool(_OPENER.match(line)) or (mark is not None and mark.style == "{}是")
-
-
-def is_cut(line: str, following: str, text: str) -> bool:
-    """Whether a sentence goes on from `line` to `following`; `text` is what they stand in."""
-    if len(line) > MAX_JOINED_CHARS:
-        return False
-    if heading_level(line) is not None and not _CONTINUES.match(following) and not INNER_STOP.search(line):
-        return False
-    if TERMINATED.search(line[-_END_CHARS:]) or opens(following) or heading_level(following) is not None:
-        return False
-    if _CONTINUES.match(following) or line[-1] in "，,、":
-        return True
-    if len(line) <= MAX_SHORT_LINE_CHARS and not INNER_STOP.search(line):
-        return False
-    return belong_together(line, following, text)
-
-
-def belong_together(line: str, following: str, text: str) -> bool:
-    """Whether two lines that meet without punctuation show that nothing is missing between them.
-
-    Signs: a word that the break splits, three characters round the break that stand together elsewhere in `text`, or
-    a quotation or bracket that opens above and closes below. What is not Han text needs no sign.
-    """
-    tail, head = _TAIL.search(line[-_END_CHARS:]), _HEAD.match(following)
-    if not tail or not head or _KANA.search(line[-40:] + following[:40]):
-        return True
-    left, right = tail[0], head[0]
-    around = [left[-2:] + right[:1]] if len(left) > 1 else []
-    around += [left[-1:] + right[:2]] if len(right) > 1 else []
-    return (
-        _splits_word(fold_text(left), fold_text(right))
-        or any(trigram in text for trigram in around)
-        or any(_opens_and_closes(line, following, *pair) for pair in _PAIRS)
-    )
-
-
-def hyphen(line: str, following: str, text: str) -> int:
-    """How many characters at the end of `line` the break added to a word: 1 for a hyphen as in exam-|ple, else 0."""
-    if line.endswith("\u00ad"):
-        return 1
-    first, second = _HYPHENATED.search(line[-_LONGEST_WORD:]), _LOWER_WORD.match(following)
-    if not first or not second or not second[0][0].islower():
-        return 0
-    # long-|term keeps its hyphen where the document writes it so elsewhere.
-    return 0 if f"{first[1]}-{second[0]}" in text else 1
-
-
-def joins_words(line: str, following: str) -> bool:
-    """Whether a line break may stand inside a word; between Western words it is a space."""
-    return not (line[-1].isascii() and following[0].isascii())
-
-
-def _splits_word(left: str, right: str) -> bool:
-    position = 0
-    for word, _ in PLAIN.tag(left + right):
-        end = position + len(word)
-        if position < len(left) < end and PLAIN.knows(word):
-            return True
-        position = end
-    return False
-
-
-def _opens_and_closes(line: str, following: str, opening: str, closing: str) -> bool:
-    if line.rfind(opening) <= line.rfind(closing):
-        return False
-    end = following.find(closing)
-    return end >= 0 and opening not in following[:end]
-
-
 MAX_WRAP_COLUMNS = 130
 # Newspaper columns of Han text are as narrow as this; shorter lines of equal length are verse or lists.
 MIN_HAN_COLUMNS = 11
@@ -185,8 +110,12 @@ def join(read: Iterator[Paragraph], text: str) -> Iterator[Paragraph]:
 def _goes_on(line: Paragraph, following: Paragraph, text: str) -> bool:
     if line.hidden and line.hidden[-1][1] == line.end:
         return False  # what ends in furniture was not cut
-    nearby = text[max(0, line.start - _NEARBY_CHARS) : following.end + _NEARBY_CHARS]
-    return is_cut(line.text, following.text, nearby)
+    return is_cut(line.text, following.text, text, _near(line, following))
+
+
+def _near(line: Paragraph, following: Paragraph) -> slice:
+    """So much of the text round a break as is looked at for the same words."""
+    return slice(max(0, line.start - _NEARBY_CHARS), following.end + _NEARBY_CHARS)
 
 
 def _merge(piece: list[Paragraph], text: str, *, is_interrupted: bool = False) -> Paragraph:
@@ -200,7 +129,7 @@ def _merge(piece: list[Paragraph], text: str, *, is_interrupted: bool = False) -
 
 def _break(above: Paragraph, line: Paragraph, text: str, *, is_interrupted: bool) -> list[Span]:
     """What to hide between two lines of a sentence: the line break, with its hyphen and furniture."""
-    end = above.end - hyphen(above.text, line.text, text)
+    end = above.end - hyphen(above.text, line.text, text, _near(above, line))
     if is_interrupted and end == above.end and not joins_words(above.text, line.text):
         # The first line break apart from the furniture: a hidden line break between Western words is a space.
         return [(end, end + 1), (end + 1, line.start)]
@@ -240,8 +169,9 @@ def _unwrap_block(block: list[Paragraph], text: str) -> Iterator[Paragraph]:
 def _wrapped_pieces(block: list[Paragraph], full: float) -> Iterator[list[Paragraph]]:
     """Cut a block where a paragraph ends: below a line that is not full, above an indented or opening line."""
     piece: list[Paragraph] = []
+    indents_tell = not all(line.is_indented for line in block)
     for line in block:
-        starts = (line.is_indented and not all(one.is_indented for one in block)) or _opens_alone(line)
+        starts = (line.is_indented and indents_tell) or _opens_alone(line)
         if piece and (starts or _opens_alone(piece[-1]) or _width(piece[-1]) < full):
             yield piece
             piece = []
@@ -265,3 +195,78 @@ def _is_wrapped(piece: list[Paragraph], widest: int) -> bool:
     # Narrow lines are a column only where sentences run on through them.
     whole = "".join(line.text for line in piece)
     return len(piece) > 2 and bool(INNER_STOP.search(whole[:-1]) or "," in whole or "，" in whole or "、" in whole)
+
+
+def opens(line: str) -> bool:
+    """Whether a line starts something new: a dash, a bullet, an item of a run."""
+    mark = item(line)
+    return bool(_OPENER.match(line)) or (mark is not None and mark.style == "{}是")
+
+
+def is_cut(line: str, following: str, text: str, near: slice = slice(None)) -> bool:
+    """Whether a sentence goes on from `line` to `following`; `text[near]` is what they stand in."""
+    if len(line) > MAX_JOINED_CHARS:
+        return False
+    if heading_level(line) is not None and not _CONTINUES.match(following) and not INNER_STOP.search(line):
+        return False
+    if TERMINATED.search(line[-_END_CHARS:]) or opens(following) or heading_level(following) is not None:
+        return False
+    if _CONTINUES.match(following) or line[-1] in "，,、":
+        return True
+    if len(line) <= MAX_SHORT_LINE_CHARS and not INNER_STOP.search(line):
+        return False
+    return belong_together(line, following, text[near])
+
+
+def belong_together(line: str, following: str, text: str) -> bool:
+    """Whether two lines that meet without punctuation show that nothing is missing between them.
+
+    Signs: a word that the break splits, three characters round the break that stand together elsewhere in `text`, or
+    a quotation or bracket that opens above and closes below. What is not Han text needs no sign.
+    """
+    tail, head = _TAIL.search(line[-_END_CHARS:]), _HEAD.match(following)
+    if not tail or not head or _KANA.search(line[-40:] + following[:40]):
+        return True
+    left, right = tail[0], head[0]
+    around = [left[-2:] + right[:1]] if len(left) > 1 else []
+    around += [left[-1:] + right[:2]] if len(right) > 1 else []
+    return (
+        _splits_word(fold_text(left), fold_text(right))
+        or any(trigram in text for trigram in around)
+        or any(_opens_and_closes(line, following, *pair) for pair in _PAIRS)
+    )
+
+
+def hyphen(line: str, following: str, text: str, near: slice = slice(None)) -> int:
+    """How many characters at the end of `line` the break added to a word: 1 for a hyphen as in exam-|ple, else 0.
+
+    long-|term keeps its hyphen where `text[near]` writes it so elsewhere.
+    """
+    if line.endswith("\u00ad"):
+        return 1
+    first, second = _HYPHENATED.search(line[-_LONGEST_WORD:]), _LOWER_WORD.match(following)
+    if not first or not second or not second[0][0].islower():
+        return 0
+    return 0 if f"{first[1]}-{second[0]}" in text[near] else 1
+
+
+def joins_words(line: str, following: str) -> bool:
+    """Whether a line break may stand inside a word; between Western words it is a space."""
+    return not (line[-1].isascii() and following[0].isascii())
+
+
+def _splits_word(left: str, right: str) -> bool:
+    position = 0
+    for word, _ in PLAIN.tag(left + right):
+        end = position + len(word)
+        if position < len(left) < end and PLAIN.knows(word):
+            return True
+        position = end
+    return False
+
+
+def _opens_and_closes(line: str, following: str, opening: str, closing: str) -> bool:
+    if line.rfind(opening) <= line.rfind(closing):
+        return False
+    end = following.find(closing)
+    return end >= 0 and opening not in following[:end]

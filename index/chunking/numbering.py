@@ -74,10 +74,10 @@ def bare(line: str) -> str:
     return _PIECE.sub("", _MARKDOWN.sub("", words)).strip()
 
 
-def item(text: str) -> Item | None:
-    """The mark that `text` opens with, as in 二是, 第二、, (二) and 2., if it does."""
+def item(text: str, start: int = 0) -> Item | None:
+    """The mark that `text[start:]` opens with, as in 二是, 第二、, (二) and 2., if it does."""
     for style, pattern in _ITEMS.items():
-        if match := pattern.match(text):
+        if match := pattern.match(text, start):
             return Item(style, _number(match[1]))
     return None
 

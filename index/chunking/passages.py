@@ -9,13 +9,14 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from index.chunking.damage import find_damage
 from index.chunking.lines import Paragraph
 from index.chunking.numbering import bare, is_piece
 from index.chunking.sentences import chunks, sentences
 from index.chunking.structure import paragraphs
-from index.chunking.titles import context, is_front_matter, is_short, opens_article, signature
+from index.chunking.titles import context, is_front_matter, is_short, opening_lines, signature
 from index.text.fold import HIDDEN
 from index.types import Caption, Notice, ReadText, Section, Span
 
@@ -24,6 +25,10 @@ MAX_PASSAGE_CHARS = 300
 # Lines shorter than this that follow each other without a blank line (lists, tables) share a passage.
 MAX_LIST_LINE_CHARS = 80
 MAX_TITLE_CHARS = 80
+# Each passage holds the headings above it, so what a text passes off as one must not be a text of its own.
+MAX_HEADING_CHARS = 200
+# Headings stand with the text under them, as long as there are not so many of them that they are a text of their own.
+MAX_HEADED_CHARS = 4 * MAX_PASSAGE_CHARS
 # An article shorter than this is a title block with a remark under it; a second title block there continues the first.
 MIN_ARTICLE_CHARS = 100
 
@@ -40,7 +45,7 @@ class _Article:
     def enter(self, heading: Paragraph) -> None:
         assert heading.level is not None
         self.headings = {level: name for level, name in self.headings.items() if level < heading.level}
-        self.headings[heading.level] = bare(_visible(heading))
+        self.headings[heading.level] = bare(_visible(heading))[:MAX_HEADING_CHARS]
 
     @property
     def heading_path(self) -> tuple[str, ...]:
@@ -86,22 +91,19 @@ def clean(text: str, start: int, hidden: tuple[Span, ...]) -> str:
 
 def _absorb_hidden(sections: list[Section], text: str) -> list[Section]:
     """Give passages in which nothing is visible to the one before, or at the start of the text to the one after."""
-    shown: list[Section] = []
-    start: Section | None = None
-    for section in sections:
-        visible = clean(text[section.start : section.end], section.start, section.hidden).replace(HIDDEN, "").strip()
-        if not visible and shown:
-            shown[-1] = replace(shown[-1], end=section.end, hidden=shown[-1].hidden + section.hidden)
-        elif not visible and start is None:
-            start = section
-        elif not visible and start is not None:
-            start = replace(start, end=section.end, hidden=start.hidden + section.hidden)
-        elif start is not None:
-            shown.append(replace(section, start=start.start, hidden=start.hidden + section.hidden))
-            start = None
-        else:
-            shown.append(section)
-    return shown if start is None else [start]
+    shown = [place for place, section in enumerate(sections) if _is_visible(section, text)]
+    first = shown[0] if shown else 0
+    absorbed = []
+    for start, end in pairwise([0, *shown[1:], len(sections)] if sections else []):
+        run = sections[start:end]
+        hidden = tuple(span for section in run for span in section.hidden)
+        absorbed.append(replace(sections[max(start, first)], start=run[0].start, end=run[-1].end, hidden=hidden))
+    return absorbed
+
+
+def _is_visible(section: Section, text: str) -> bool:
+    words = clean(text[section.start : section.end], section.start, section.hidden)
+    return bool(words.replace(HIDDEN, "").strip())
 
 
 _Numbered = tuple[int, Paragraph]
@@ -139,7 +141,7 @@ def _is_h1(line: Paragraph) -> bool:
 def _opens(lines: list[_Numbered], position: int) -> bool:
     """Whether an article's title block stands at `position`, below running text or a signature."""
     block = [short for _, short in _title_block(lines, position)]
-    return len(block) > 1 and opens_article(block)
+    return len(block) > 1 and opening_lines(block) > 0
 
 
 def _signature(lines: list[_Numbered], position: int) -> int:
@@ -164,8 +166,9 @@ def _title_lines(article: list[_Numbered]) -> list[Paragraph]:
 
 def _front(block: list[Paragraph]) -> int:
     """How many of an article's first short lines are its title block; a heading right above the body is none."""
-    count = len(block) if opens_article(block) else 0
-    while count > 1 and block[count - 1].level is not None and opens_article(block[: count - 1]):
+    needed = opening_lines(block)
+    count = len(block) if needed else 0
+    while count > max(needed, 1) and block[count - 1].level is not None:
         count -= 1
     return count
 
@@ -186,12 +189,13 @@ def _signed(article: list[_Numbered]) -> list[Paragraph]:
 def _title(block: list[Paragraph], signed: list[Paragraph], article: list[_Numbered]) -> str:
     """The article's title; where it has none, its signature or the opening of its first sentence."""
     parts: list[str] = []
+    known = ""
     for line in block:
         words = bare(_visible(line))
-        known = "".join(parts)
         if not is_front_matter(line) and words and words.lstrip("—-") not in known:
             parts.append(words)
-        if parts and line.level is not None and is_front_matter(line):
+            known += words
+        if len(known) >= MAX_TITLE_CHARS or (parts and line.level is not None and is_front_matter(line)):
             break
     if parts:
         return " ".join(parts)[:MAX_TITLE_CHARS]
@@ -240,7 +244,8 @@ def _cut(article: _Article, run: list[_Numbered]) -> Iterator[Section]:
     for number, line in run:
         above = group[-1][1] if group else None
         is_text = above is not None and above.level is None and not above.is_furniture
-        if is_text and line.end - group[0][1].start > MAX_PASSAGE_CHARS:
+        first = group[0][1].start if group else line.start
+        if (is_text and line.end - first > MAX_PASSAGE_CHARS) or line.start - first > MAX_HEADED_CHARS:
             yield from _passages(article, group)
             group = []
         group.append((number, line))
@@ -307,7 +312,7 @@ def _caption(section: Section, captions: Sequence[Caption]) -> list[str]:
     position = bisect_right(captions, section.end - 1, key=lambda caption: caption.start) - 1
     if position < 0 or captions[position].end <= section.start:
         return []
-    text = captions[position].text
+    text = captions[position].text[:MAX_HEADING_CHARS]
     return [text] if text not in (section.title, *section.heading_path) else []
 
 

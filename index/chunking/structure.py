@@ -78,13 +78,11 @@ def _tail_start(text: str, following: Paragraph | None, headed: Mapping[str, int
     if len(spans) < 2 or spans[-1][1] - spans[-1][0] > MAX_SHORT_LINE_CHARS:
         return 0
     start = spans[-1][0]
-    own = item(text[start:])
+    own = item(text, start)
     if own is None or headed.get(own.style) != own.number - 1 or own.number < 2:
         return 0
     below = item(following.text)
-    inside = any(
-        other and other.style == own.style for other in (item(text[first:]) for first, _ in clauses(text)[:-1])
-    )
+    inside = any(other and other.style == own.style for other in (item(text, first) for first, _ in clauses(text)[:-1]))
     return 0 if inside or (below and below.style == own.style) else start
 
 

@@ -52,12 +52,21 @@ _REMARK = re.compile("[(](?:此件.{1,20}|完|全文完|未完待续)[)]")
 _MAX_FRONT_CHARS = 80
 
 
-def opens_article(block: Sequence[Paragraph]) -> bool:
-    """Whether a run of short lines reads like the top of an article: a title, then a subtitle, byline or date."""
-    if any(is_piece(line.text) for line in block):
-        return True
-    block = [line for line in block if not line.is_furniture]
-    return len(block) > 1 and any(is_front_matter(line) or _SUBTITLE.match(bare(line.text)) for line in block[1:])
+def opening_lines(block: Sequence[Paragraph]) -> int:
+    """How many lines of a run of short ones it takes to read like the top of an article; 0 where all of them don't.
+
+    A title, then a subtitle, byline or date; or 第N篇 by itself.
+    """
+    has_title = False
+    for count, line in enumerate(block, start=1):
+        if is_piece(line.text):
+            return count
+        if line.is_furniture:
+            continue
+        if has_title and (is_front_matter(line) or _SUBTITLE.match(bare(line.text))):
+            return count
+        has_title = True
+    return 0
 
 
 def is_front_matter(line: Paragraph) -> bool:
@@ -111,6 +120,8 @@ def signature(block: Sequence[Paragraph], *, ends_text: bool) -> int:
 # A place named less often is one of which the article says something, not the place that it is about.
 MIN_PLACE_MENTIONS = 3
 _MAX_TAGGED_CHARS = 20_000
+# More lines than these go with no title; what they say is stored with every passage.
+MAX_TELLING_LINES = 50
 _MAX_LINE_CHARS = 80
 _YEAR = re.compile("[12][0-9]{3}年")
 # Countries and the like: every document is about them.
@@ -123,7 +134,7 @@ def context(title: str, block: Sequence[Paragraph], signed: Sequence[Paragraph],
     `block` are the lines that its title is made of and those among them, `signed` those that sign it, `text` is all.
     """
     known = fold_text(title)
-    told = [part for line in [*_front(block), *signed] for part in _telling(line)]
+    told = [part for line in [*_front(block)[:MAX_TELLING_LINES], *signed] for part in _telling(line)]
     if not any(DATE.search(part) for part in told) and (year := _YEAR.search(known)):
         told.append(year.group())
     if not _places("\n".join([known, *told])) and (place := _place(text)):
