@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from index.text.fold import fold, fold_text
 from index.types import Passage
@@ -26,10 +27,9 @@ from qa.understanding.conversation import Turn
 
 # Reasoning models may think aloud first, between these.
 _THINKING, _THOUGHT = "<think>", "</think>"
+_THOUGHTS = re.compile(f"\\A(?:\\s*+{_THINKING}.*?{_THOUGHT})*+\\s*+", re.DOTALL)
 # What models put around a word that they are told to write.
 _WRAPPING = " \t\r\n`*_\"'“‘「【["
-
-
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -194,25 +194,42 @@ def _visible(parts: Iterable[str]) -> Iterator[str]:
     Raises:
         _NothingFoundError: it writes that the passages don't answer.
     """
-    held: str | None = ""
-    for part in _whole(parts):
-        if held is None:
-            yield part
-            continue
-        held = _without_thoughts(held + part)
-        said = held.lstrip(_WRAPPING)
+    whole = _whole(parts)
+    begun = _begun("", whole)
+    while begun.startswith(_THINKING):
+        begun = _begun(_after_thoughts(chain([begun], whole)), whole)
+    yield from _unless_sentinel(chain([begun], whole))
+
+
+def _begun(text: str, parts: Iterator[str]) -> str:
+    """A text without the thoughts before it, with as many parts more as it takes to see whether others begin it."""
+    text = _THOUGHTS.sub("", text, count=1)
+    while len(text) < len(_THINKING) and _THINKING.startswith(text) and (part := next(parts, None)) is not None:
+        text = _THOUGHTS.sub("", text + part, count=1)
+    return text
+
+
+def _after_thoughts(parts: Iterator[str]) -> str:
+    """What comes in the part that ends a model's thoughts, behind them; empty where they never end."""
+    tail = ""
+    for part in parts:
+        tail += part
+        if _THOUGHT in tail:
+            return tail.partition(_THOUGHT)[2]
+        tail = tail[-len(_THOUGHT) :]
+    return ""
+
+
+def _unless_sentinel(parts: Iterable[str]) -> Iterator[str]:
+    """A text from its first word on; raises _NothingFoundError where that is the sentinel."""
+    held: list[str] = []
+    said = ""
+    for part in parts:
+        held.append(part)
+        said = (said + part).lstrip(_WRAPPING)
         if said.startswith(SENTINEL):
             raise _NothingFoundError
-        if not _THINKING.startswith(said[: len(_THINKING)]) and not SENTINEL.startswith(said):
-            yield held.lstrip()
-            held = None
-    if held and not held.startswith(_THINKING):
-        yield held
-
-
-def _without_thoughts(text: str) -> str:
-    """A text without the thoughts that it begins with; as it is while they are not at an end."""
-    begun = text.lstrip()
-    if begun.startswith(_THINKING) and _THOUGHT in begun:
-        return begun.partition(_THOUGHT)[2].lstrip()
-    return begun if begun.startswith(_THINKING) else text
+        if not SENTINEL.startswith(said):
+            break
+    yield "".join(held).lstrip()
+    yield from parts

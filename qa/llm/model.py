@@ -197,11 +197,11 @@ class _Connection:
                         text, finish = _content(chunk)
                         if finish == "content_filter":
                             raise ModelError("filtered", "the language model's provider withheld the answer")
-                        if text:
-                            progress.chars += len(text)
-                            received.put(text)
+                        progress.chars += len(text)
                         if progress.chars > MAX_ANSWER_CHARS:
                             raise ModelError("invalid", f"the language model wrote over {MAX_ANSWER_CHARS} characters")
+                        if text:
+                            received.put(text)
                         if finish and not progress.is_over:
                             # The answer is whole; the rest is read only so that the connection can be used again.
                             progress.is_over = True
