@@ -14,7 +14,7 @@ from index.text.names import proper_names
 from index.text.segmenter import Segmenter
 from index.text.tokens import FUNCTION_WORDS, HAN, tokenize
 from index.types import Passage, Span
-from qa.llm.figures import SourceFigures
+from qa.llm.figures import SourceFigures, figures, places
 from qa.llm.marks import Sentence, without_marks
 from qa.schemas import Doubt, Unsupported
 from qa.understanding.question import Question
@@ -22,6 +22,7 @@ from qa.understanding.question import Question
 _HAN = re.compile(f"[{HAN}]")
 _LETTER = re.compile("[^\\W\\d_]")
 _CAPITALISED = re.compile(f"(?<![^\\W{HAN}])(?<!['’.])[A-Z](?:[^\\W{HAN}]|['’&-])*")
+_WORD_BEGINS, _WORD_ENDS = re.compile("(?<![a-z0-9])"), re.compile("(?:s|'s)?(?![a-z0-9])")
 _POSSESSIVE = re.compile("['’]s?$")
 # Capitalised, and figures or nobody's name.
 _CALENDAR = re.compile("(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tues|wednes|thurs|fri|satur|sun)[a-z]*")
@@ -64,8 +65,8 @@ class SourcePassage:
         None where none shares any, as between languages.
         """
         folded = fold_text(told)
-        tokens = set(tokenize(folded, self._segmenter))
-        shared = [len(tokens & own) - len(figures.missing(folded)) for _, own, figures in self.clauses]
+        tokens, figures_told = set(tokenize(folded, self._segmenter)), figures(folded)
+        shared = [len(tokens & own) - len(held.missing(figures_told)) for _, own, held in self.clauses]
         best = max(shared, default=0)
         return self.clauses[shared.index(best)][0] if best > 0 else None
 
@@ -82,7 +83,7 @@ class Checker:
     def prepare(self) -> None:
         """Read the sources; better done while the model is still thinking."""
         for source in self._sources.values():
-            source.figures.missing("0")
+            source.figures.missing([("0", None)])
             _ = source.clauses
 
     def judge(self, text: str, sentence: Sentence) -> str:
@@ -101,15 +102,15 @@ class Checker:
             return "unknown_source", [f"[{n}]" for n in sorted(sentence.unknown)]
         sources = [self._sources[n] for n in sorted(sentence.cited)]
         folded = fold_text(told)
-        figures = _missing_in_all(
-            [source.figures.missing(folded) for source in sources] or [SourceFigures("").missing(folded)]
-        )
+        figures_told = figures(folded)
+        held = [source.figures for source in sources] or [SourceFigures("")]
+        doubtful = _missing_in_all([each.missing(figures_told) for each in held])
         names = _missing_in_all([self._missing_names(told, folded, source) for source in sources])
         if not sources:
-            is_claim = _LETTER.search(told) and (figures or not self._is_lead_in(told, folded))
-            return ("no_source", []) if is_claim or figures else None
-        if figures:
-            return "number_not_in_source", figures
+            is_claim = _LETTER.search(told) and (doubtful or not self._is_lead_in(told, folded))
+            return ("no_source", []) if is_claim or doubtful else None
+        if doubtful:
+            return "number_not_in_source", doubtful
         return ("name_not_in_source", names) if names else None
 
     def _is_lead_in(self, told: str, folded: str) -> bool:
@@ -133,11 +134,11 @@ class Checker:
 
 def latin_names(told: str) -> Iterator[str]:
     """Capitalised words, without a sentence's first one unless another one follows it or it is written in capitals."""
-    found = list(_CAPITALISED.finditer(told))
+    capitalised = list(_CAPITALISED.finditer(told))
     first = len(told) - len(told.lstrip(" -*•\"“'‘(#\t\n"))
-    for place, match in enumerate(found):
+    for place, match in enumerate(capitalised):
         word = _POSSESSIVE.sub("", match.group())
-        is_run = place + 1 < len(found) and told[match.end() : found[place + 1].start()].isspace()
+        is_run = place + 1 < len(capitalised) and told[match.end() : capitalised[place + 1].start()].isspace()
         is_plain = match.start() == first and not is_run and not word[1:].isupper()
         folded = word.casefold()
         if not is_plain and folded not in FUNCTION_WORDS and not _CALENDAR.fullmatch(folded):
@@ -148,7 +149,10 @@ def _stands(name: str, folded: str) -> bool:
     """Whether a folded name stands in a folded text; one in Latin letters as words of its own."""
     if not name.isascii():
         return name in folded
-    return re.search(f"(?<![a-z0-9]){re.escape(name)}(?:s|'s)?(?![a-z0-9])", folded) is not None
+    return any(
+        _WORD_BEGINS.match(folded, start) and _WORD_ENDS.match(folded, start + len(name))
+        for start in places(name, folded)
+    )
 
 
 def _missing_in_all(missing: Sequence[list[str]]) -> list[str]:

@@ -6,7 +6,7 @@ Works on folded text (`index.text.fold`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,6 +26,12 @@ _HAN_MONTH = re.compile(f"([0-9]{{1,2}}|[{_HAN}]{{1,3}})月")
 _HAN_DAY = re.compile(f"月([0-9]{{1,2}}|[{_HAN}]{{1,3}})[日号]?")
 _NUMERIC_DATE = re.compile("([12][0-9]{3})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})")
 _DAY = re.compile("(?<![0-9])([0-9]{1,2})(?:st|nd|rd|th)?(?![0-9])")
+_DIGITS = "0123456789"
+_NUMERALS = frozenset(_DIGITS + _HAN)
+_DECIMAL = re.compile("[0-9][.,]")
+
+Figure = tuple[str, Quantity | None]
+"""A figure as a sentence writes it, and what it means where that can be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +47,9 @@ class SourceFigures:
     def __init__(self, folded: str) -> None:
         self._text = folded
 
-    def missing(self, folded: str) -> list[str]:
-        """The figures of a folded sentence that don't stand in the source, as the sentence writes them."""
-        return [text for text, figure in figures(folded) if not self._holds(text, figure)]
+    def missing(self, told: Iterable[Figure]) -> list[str]:
+        """Those of a sentence's figures that don't stand in the source, as the sentence writes them."""
+        return [text for text, figure in told if not self._holds(text, figure)]
 
     def _holds(self, text: str, figure: Quantity | None) -> bool:
         if self._has_same(text):
@@ -58,10 +64,15 @@ class SourceFigures:
         return any(_agree(figure, other) for other in self._quantities)
 
     def _has_same(self, text: str) -> bool:
-        digits = f"0-9{_HAN}"
-        before = f"(?<![{digits}])(?<![0-9][.,])" if re.match(f"[{digits}]", text) else ""
-        after = "(?![0-9])" if text[-1].isdigit() else ""
-        return re.search(before + re.escape(text) + after, self._text) is not None
+        return any(self._is_whole(start, start + len(text)) for start in places(text, self._text))
+
+    def _is_whole(self, start: int, end: int) -> bool:
+        """Whether what stands there is no part of a longer numeral."""
+        first, last, after = self._text[start], self._text[end - 1], self._text[end : end + 1]
+        before = self._text[max(0, start - 2) : start]
+        if last.isdigit() and after and after in _DIGITS:
+            return False
+        return first not in _NUMERALS or not (before[-1:] in _NUMERALS or _DECIMAL.fullmatch(before))
 
     def _has_date(self, wanted: _Date) -> bool:
         """A day and month may stand apart from their year, as in a text about one year."""
@@ -79,26 +90,35 @@ class SourceFigures:
 
     @cached_property
     def _dates(self) -> list[_Date]:
-        return [date for found in self._quantities if found.kind == "date" and (date := _date(found.text))]
+        return [date for each in self._quantities if each.kind == "date" and (date := _date(each.text))]
 
     @cached_property
     def _numerals(self) -> set[float]:
-        values = {found.value for found in self._quantities if found.value is not None}
+        values = {each.value for each in self._quantities if each.value is not None}
         return values | set(_values(self._text))
 
 
-def figures(folded: str) -> Iterator[tuple[str, Quantity | None]]:
-    """The figures of a folded sentence as it writes them, each with what it means where that can be told."""
+def figures(folded: str) -> list[Figure]:
+    """The figures of a folded sentence."""
     opening = match.end() if (match := _LIST_NUMBER.match(folded)) else 0
-    taken = []
-    for found in quantities(folded):
-        taken.append(found.span)
-        is_article = found.value == 1 and found.kind in ("count", "duration") and _ARTICLE.match(found.text)
-        if found.span[0] >= opening and not is_article:
-            yield found.text, found
-    for match in _BARE.finditer(folded, opening):
-        if not any(start < match.end() and match.start() < end for start, end in taken):
-            yield match.group(), None
+    told: list[Figure] = []
+    taken = bytearray(len(folded))
+    for quantity in quantities(folded):
+        start, end = quantity.span
+        taken[start:end] = b"\1" * (end - start)
+        is_article = quantity.value == 1 and quantity.kind in ("count", "duration") and _ARTICLE.match(quantity.text)
+        if start >= opening and not is_article:
+            told.append((quantity.text, quantity))
+    bare = (match for match in _BARE.finditer(folded, opening) if not any(taken[slice(*match.span())]))
+    return [*told, *((match.group(), None) for match in bare)]
+
+
+def places(part: str, text: str) -> Iterator[int]:
+    """Where a part stands in a text."""
+    start = text.find(part)
+    while start >= 0:
+        yield start
+        start = text.find(part, start + 1)
 
 
 def _values(folded: str) -> Iterator[float]:
@@ -107,16 +127,16 @@ def _values(folded: str) -> Iterator[float]:
             yield value
 
 
-def _agree(claimed: Quantity, found: Quantity) -> bool:
+def _agree(claimed: Quantity, held: Quantity) -> bool:
     """Whether two quantities are the same one; units that only one has, or that mean alike, don't part them."""
-    if claimed.value != found.value:
+    if claimed.value != held.value:
         return False
     special = {"money", "share", "duration"}
-    if claimed.kind != found.kind and {claimed.kind, found.kind} & special and claimed.unit and found.unit:
+    if claimed.kind != held.kind and {claimed.kind, held.kind} & special and claimed.unit and held.unit:
         return False
-    if (claimed.kind == "share") != (found.kind == "share"):
+    if (claimed.kind == "share") != (held.kind == "share"):
         return False
-    return not differ(claimed.unit, found.unit)
+    return not differ(claimed.unit, held.unit)
 
 
 def _date(text: str) -> _Date | None:

@@ -18,7 +18,7 @@ from qa.answering.render import Source as Freshness
 from qa.answering.render import citations
 from qa.answering.responses import Asked, Part, quoted, quoted_sources, respond, rounded
 from qa.llm.check import Checker, SourcePassage
-from qa.llm.figures import SourceFigures
+from qa.llm.figures import SourceFigures, figures
 from qa.llm.marks import CitationStream, Sentence, without_marks
 from qa.llm.model import LanguageModel, ModelError
 from qa.llm.prompt import SENTINEL, messages
@@ -53,11 +53,11 @@ def generated(asked: Asked, how: Writing) -> Iterator[Part]:
     Where the passages hold no answer the model is not asked. Where it fails, the answer is quoted instead.
     """
     searched = asked.elapsed_ms()
-    found = asked.answer()
-    if isinstance(found, NoAnswer):
-        yield from quoted(asked, found)
+    extract = asked.answer()
+    if isinstance(extract, NoAnswer):
+        yield from quoted(asked, extract)
         return
-    draft = _Draft(asked, found, how.passages)
+    draft = _Draft(asked, extract, how.passages)
     parts = how.model.ask(messages(asked.interpreted, draft.numbered, how.history), how.stop)
     # From here on the request is under way, and what is ours to do costs no time.
     with closing(parts):
@@ -74,12 +74,12 @@ def generated(asked: Asked, how: Writing) -> Iterator[Part]:
             if rest := draft.finish():
                 yield Delta(text=rest)
         except _NothingFoundError:
-            refusal = NoAnswer("low_confidence", confidence=found.confidence)
+            refusal = NoAnswer("low_confidence", confidence=extract.confidence)
             yield respond(asked, quoted_sources(asked, refusal), refusal, timings)
         except ModelError as exc:
-            yield Delta(text=found.text, replace=bool(draft.writer.text))
+            yield Delta(text=extract.text, replace=bool(draft.writer.text))
             fallback = Fallback(reason=exc.reason, detail=exc.detail)
-            yield respond(asked, quoted_sources(asked, found), found, timings, fallback)
+            yield respond(asked, quoted_sources(asked, extract), extract, timings, fallback)
         else:
             yield draft.response(timings)
 
@@ -87,9 +87,9 @@ def generated(asked: Asked, how: Writing) -> Iterator[Part]:
 class _Draft:
     """An answer that is being written, and the numbered sources that it is written from."""
 
-    def __init__(self, asked: Asked, found: Answer, passages: int) -> None:
-        self._asked, self._found = asked, found
-        chosen = _chosen(asked, found, passages)
+    def __init__(self, asked: Asked, extract: Answer, passages: int) -> None:
+        self._asked, self._extract = asked, extract
+        chosen = _chosen(asked, extract, passages)
         self.numbered = {
             n: SourcePassage(passage, asked.question.segmenter) for n, passage in enumerate(chosen, start=1)
         }
@@ -109,7 +109,7 @@ class _Draft:
             id=asked.id,
             query=asked.query,
             citations=list(citations(whole, self._fresh, asked.public_url)),
-            hits=asked.hits(self._fresh, self._found.quotes),
+            hits=asked.hits(self._fresh, self._extract.quotes),
             index=asked.index(),
         )
 
@@ -135,46 +135,49 @@ class _Draft:
             text=self.writer.text,
             kind="generated",
             value=self._value(),
-            confidence=rounded(self._found.confidence),
+            confidence=rounded(self._extract.confidence),
             unsupported=self.checker.unsupported,
         )
         return respond(asked, sources, answer, timings_ms)
 
     def _quotes(self) -> Iterator[tuple[int, Quote]]:
-        told = [(sentence, self._told(sentence)) for sentence in self.writer.sentences]
         for n, source in self.numbered.items():
-            citing = [text for sentence, text in told if n in sentence.cited]
+            citing = [text for sentence, text in self._told if n in sentence.cited]
             spans = [span for text in citing if (span := source.supporting(text))]
             if spans:
                 yield n, (source.passage, (min(spans)[0], max(end for _, end in spans)))
             elif citing:
                 yield n, (source.passage, (0, len(source.passage.text)))
 
-    def _told(self, sentence: Sentence) -> str:
-        return without_marks(self.writer.text[slice(*sentence.span)])
+    @cached_property
+    def _told(self) -> list[tuple[Sentence, str]]:
+        """The sentences of the finished text, each without its marks."""
+        text = self.writer.text
+        return [(sentence, without_marks(text[slice(*sentence.span)])) for sentence in self.writer.sentences]
 
     def _value(self) -> str | None:
         """The short answer in a sentence that is borne out: the one that the passages give, else the first fitting."""
-        question, wanted = self._asked.question, self._found.value
+        question, wanted = self._asked.question, self._extract.value
         if question.asks_list or question.kind == "place":
             return None
-        doubtful = {(found.start, found.end) for found in self.checker.unsupported}
-        sure = [self._told(sentence) for sentence in self.writer.sentences if sentence.span not in doubtful]
+        doubtful = {(doubt.start, doubt.end) for doubt in self.checker.unsupported}
+        sure = [text for sentence, text in self._told if sentence.span not in doubtful]
         candidates = []
         for text in sure:
             folded = fold(text)
             candidates += [text[slice(*folded.span(*span))] for span in question.fitting(folded.text)]
         if wanted is not None:
-            same = [text for text in candidates if not SourceFigures(fold_text(text)).missing(fold_text(wanted))]
+            asked = figures(fold_text(wanted))
+            same = [text for text in candidates if not SourceFigures(fold_text(text)).missing(asked)]
             candidates = [text for text in same if question.asks_quantity or fold_text(text) == fold_text(wanted)] or (
                 [wanted] if any(wanted in text for text in sure) else candidates
             )
         return candidates[0] if candidates else None
 
 
-def _chosen(asked: Asked, found: Answer, count: int) -> list[Passage]:
+def _chosen(asked: Asked, extract: Answer, count: int) -> list[Passage]:
     """The passages that the model is given: those of the extractive answer, then the best of the others."""
-    best = [*(passage for passage, _ in found.quotes), *(hit.passage for hit in asked.reading.hits)]
+    best = [*(passage for passage, _ in extract.quotes), *(hit.passage for hit in asked.reading.hits)]
     return list({passage.row: passage for passage in best}.values())[:count]
 
 

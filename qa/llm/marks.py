@@ -34,6 +34,8 @@ _ABBREVIATED = re.compile(
 )
 # How much of a sentence says whether it ends here.
 _TAIL_CHARS = 32
+# How many characters and marks a sentence has at most; between words, and within one.
+_LONG_SENTENCE, _MAX_SENTENCE = 2000, 2500
 
 
 @dataclass(slots=True)
@@ -115,7 +117,7 @@ class CitationStream:
         if char.isspace():
             self._spaces.append(char)
             return self._close() if char == "\n" else ""
-        closed = self._close() if self._may_end and self._is_ended(char) else ""
+        closed = self._close() if (self._may_end and self._is_ended(char)) or self._is_too_long(char) else ""
         added = self._take_spaces() + char
         self._sentence.append(added)
         self._tail = (self._tail + added)[-_TAIL_CHARS:]
@@ -135,6 +137,11 @@ class CitationStream:
             return True
         is_stop = told.endswith(".") and bool(self._spaces) and not _ABBREVIATED.search(told)
         return is_stop and not following.islower()
+
+    def _is_too_long(self, following: str) -> bool:
+        """Whether a sentence that finds no end is taken to end here: what is judged at once stays bounded."""
+        limit = _MAX_SENTENCE if following.isalnum() else _LONG_SENTENCE
+        return len(self._sentence) >= limit
 
     def _close(self) -> str:
         """End the sentence; what this adds to the text is the remark, and the white space that was held back."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.text.fold import fold_text
-from qa.llm.figures import SourceFigures
+from qa.llm.figures import SourceFigures, figures
 
 SOURCE = (
     "开展“金秋助学”活动,帮助1097名困难家庭子女圆了大学梦,发放助学金260多万元,其中200名学生得到了连续两年的资助;"
@@ -14,7 +14,7 @@ SOURCE = (
 
 
 def missing(sentence: str, source: str = SOURCE) -> list[str]:
-    return SourceFigures(fold_text(source)).missing(fold_text(sentence))
+    return SourceFigures(fold_text(source)).missing(figures(fold_text(sentence)))
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from index.text.segmenter import PLAIN
+from qa.llm.check import Checker, SourcePassage, latin_names
+from qa.llm.figures import figures
 from qa.llm.generate import _NothingFoundError, _visible, _whole
 from qa.llm.marks import CitationStream
+from qa.llm.prompt import harmless
+from qa.understanding.question import Question
 from tests.growth import assert_linear, floods
+from tests.qa.llm.test_check import LANZHOU
 
 
 def pieces(text: str, size: int) -> Iterator[str]:
@@ -56,3 +63,28 @@ def test_thoughts_and_what_precedes_the_text():
     assert_linear(read, floods(("</think", "</"), endings=["", "</think>so"]), begin="<think>", largest=8_000)
     assert_linear(read, [(" ", ""), ("a", ""), ("`", "")], smallest=32_000, largest=256_000)
     assert_linear(lambda text: list(_whole(text)), [("\ud83d", ""), ("\ude00", ""), ("\x07", "")])
+
+
+CLAIMS = ("1097名", "2020年5月1日", "百分之三十", "王建国", "《a》", "IBM ", "Ada's ", "全国总工会", "兰州市", "I")
+
+
+def test_sentences_are_judged():
+    passage = replace(LANZHOU, text=LANZHOU.text * 5)
+    sources = {1: SourcePassage(passage, PLAIN)}
+
+    def judge(text: str) -> None:
+        checker = Checker(Question.of("兰州帮扶中心资助了多少学生"), sources)
+        stream = CitationStream({1}, checker.judge)
+        for part in pieces(text, 4000):
+            stream.feed(part)
+        stream.end()
+        for sentence in stream.sentences:
+            sources[1].supporting(stream.text[slice(*sentence.span)])
+
+    assert_linear(judge, floods(CLAIMS, endings=["", "[1]。"]), smallest=4_000, largest=32_000)
+
+
+def test_figures_and_names():
+    assert_linear(figures, floods(CLAIMS), largest=8_000)
+    assert_linear(lambda text: list(latin_names(text)), floods(("A'", "A b", "Ab ", "Ab\n")))
+    assert_linear(harmless, floods(("[1", "[INST", "[/INST]", "<<<", "［", "\u202e")))
