@@ -30,6 +30,7 @@ _INLINE = re.compile(r"[\\`*_\[\]<>~|&$]")
 # White space that makes code, and marks that make headings, lists, quotations and rules at the start of a line.
 _INDENT = re.compile(r"(\n)[ \t]+|^(?:\t| {4})[ \t]*")
 _BLOCK = re.compile(r"(^ {0,3}|\n)([#+=-]|\d{1,9}(?=[.)]))")
+_BREAK = re.compile(r"(?<! ) *+\n")
 # Controls and marks of direction, which make a text look like another one.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 _LINE_END = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
@@ -193,7 +194,7 @@ def escape_markdown(text: str) -> str:
     text = _INDENT.sub(r"\1", escape_plain(text))
     text = _INLINE.sub(r"\\\g<0>", text)
     text = _BLOCK.sub(_escape_block, text)
-    return re.sub(r" *\n", "  \n", text)
+    return _BREAK.sub("  \n", text)
 
 
 def _escape_block(match: re.Match[str]) -> str:

@@ -9,12 +9,17 @@ from dataclasses import dataclass, replace
 from qa.answering.links import absolute
 from qa.answering.responses import Part
 from qa.chat.card import MARKDOWN, beginning, card_of, ending, marked, written
-from qa.schemas import AskResponse, Citation, Delta, Sources
+from qa.schemas import AskResponse, Citation, Sources
 
 # A mark of ours; brackets of documents are escaped.
 _MARK = re.compile(r"(?<!\\)\[(\d{1,3})\]")
-# What may still change when more text follows: the beginning of a mark, a number at the start of a line, white space.
-_OPEN = re.compile(r"(?:(?:^|\n)[ \t]*\d{1,9}|[ \t\r\n]*(?:\[\d{0,3})?)$")
+# What may still change when more text follows, beside white space: the beginning of a mark, and a number, which makes
+# a list at the start of a line.
+_BEGUN_MARK = re.compile(r"\[\d{0,3}\Z")
+_BEGUN_NUMBER = re.compile(r"(?<!\d)\d{1,9}\Z")
+_LOOKED_AT = 10
+_SPACES = " \t\r\n"
+_VISIBLE = re.compile(r"\S")
 _REPLACED = "\n\n---\n\n"
 
 
@@ -41,29 +46,59 @@ def reply_parts(parts: Iterator[Part], base_url: str) -> Iterator[str | Reply]:
 
     What was sent can't be taken back: where an answer gives way to another one, that follows below a line.
     """
-    sources: list[Citation] = []
-    text = sent = ""
+    stream, quoted = MarkdownStream(()), ""
+    sent: list[str] = []
     for part in parts:
         if isinstance(part, Sources):
-            sources = part.citations
-        elif isinstance(part, Delta):
-            text = part.text if part.replace else text + part.text
-            # A quoted answer is whole at once, and shown with its value, which comes with the response.
-            if not part.replace and text != "\n".join(source.quote for source in sources):
-                shown = written(marked(_settled(text), sources), MARKDOWN)
-                if shown != sent:
-                    yield shown[len(sent) :]
-                sent = shown
-        else:
-            reply = _reply(part, sources, base_url, sent)
-            yield reply.content[len(sent) :]
+            stream, quoted = MarkdownStream(part.citations), "\n".join(source.quote for source in part.citations)
+        elif isinstance(part, AskResponse):
+            before = "".join(sent)
+            reply = _reply(part, stream.citations, base_url, before)
+            yield reply.content[len(before) :]
             yield reply
+        # A quoted answer is whole at once, and shown with its value, which comes with the response.
+        elif not part.replace and (sent or part.text != quoted) and (shown := stream.feed(part.text)):
+            sent.append(shown)
+            yield shown
 
 
-def _settled(text: str) -> str:
-    """A text without what more text could change."""
-    found = _OPEN.search(text)
-    return text[: found.start()] if found else text
+class MarkdownStream:
+    """Writes a text that comes in parts as Markdown, as far as it can't change any more."""
+
+    def __init__(self, citations: Sequence[Citation]) -> None:
+        self.citations = citations
+        # White space and what else is held back, and whether text was written since the last mark.
+        self._open: list[str] = []
+        self._is_begun = False
+
+    def feed(self, part: str) -> str:
+        """What can be shown now that this part came."""
+        self._open.append(part)
+        if not part.strip(_SPACES):
+            return ""
+        text = "".join(self._open)
+        end = self._settled(text)
+        self._open = [text[end:]]
+        return "".join(self._written(piece) for piece in marked(text[:end], self.citations) if piece != "")
+
+    def _settled(self, text: str) -> int:
+        """How much of a text can't change when more follows."""
+        last = max(0, len(text) - _LOOKED_AT)
+        if mark := _BEGUN_MARK.search(text, last):
+            return len(text[: mark.start()].rstrip(_SPACES))
+        if number := _BEGUN_NUMBER.search(text, last):
+            before = text[: number.start()].rstrip(" \t")
+            if before.endswith("\n") or not (before or self._is_begun):
+                return len(before.rstrip(_SPACES))
+        return len(text.rstrip(_SPACES))
+
+    def _written(self, piece: str | int) -> str:
+        """A piece as it stands in the whole; only at the beginning of a text do marks begin a list or a heading."""
+        if isinstance(piece, int):
+            self._is_begun = False
+            return MARKDOWN.mark(piece)
+        before, self._is_begun = "." if self._is_begun else "", True
+        return MARKDOWN.escape(before + piece)[len(before) :]
 
 
 def _reply(response: AskResponse, sources: Sequence[Citation], base_url: str, sent: str) -> Reply:
@@ -90,7 +125,8 @@ def _all_marked(response: AskResponse, sources: Sequence[Citation]) -> Iterator[
     text = response.answer.text if response.answer else ""
     parts = list(marked(text, sources))
     yield from parts
-    yield from (citation.n for citation in response.citations if citation.n not in parts)
+    given = set(parts)
+    yield from (citation.n for citation in response.citations if citation.n not in given)
 
 
 def _places(content: str, start: int, citations: Sequence[Citation]) -> Iterator[CitedSpan]:
@@ -98,8 +134,8 @@ def _places(content: str, start: int, citations: Sequence[Citation]) -> Iterator
     known = {citation.n: citation for citation in citations}
     last = start
     for match in _MARK.finditer(content, start):
-        if content[last : match.start()].strip():
-            start = last + len(content[last:]) - len(content[last:].lstrip())
+        if (visible := _VISIBLE.search(content, last, match.start())) is not None:
+            start = visible.start()
         last = match.end()
         if (citation := known.get(int(match[1]))) is not None:
             yield CitedSpan(citation, start, match.end())

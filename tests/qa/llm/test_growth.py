@@ -78,13 +78,15 @@ def test_sentences_are_judged():
         for part in pieces(text, 4000):
             stream.feed(part)
         stream.end()
+        shown = stream.text
         for sentence in stream.sentences:
-            sources[1].supporting(stream.text[slice(*sentence.span)])
+            sources[1].supporting(shown[slice(*sentence.span)])
 
-    assert_linear(judge, floods(CLAIMS, endings=["", "[1]。"]), smallest=4_000, largest=32_000)
+    cases = [(unit, ending) for unit in (*CLAIMS, "中", "a ", "a\n", "1097名，") for ending in ("", "[1]。")]
+    assert_linear(judge, cases, smallest=2_000, largest=16_000)
 
 
 def test_figures_and_names():
-    assert_linear(figures, floods(CLAIMS), largest=8_000)
+    assert_linear(figures, [(f"{claim}，", "") for claim in CLAIMS], largest=8_000)
     assert_linear(lambda text: list(latin_names(text)), floods(("A'", "A b", "Ab ", "Ab\n")))
     assert_linear(harmless, floods(("[1", "[INST", "[/INST]", "<<<", "［", "\u202e")))
