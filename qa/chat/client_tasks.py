@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from qa.chat.openai_models import ChatMessage
+from qa.schemas import MAX_QUERY_CHARS
 from qa.understanding.question import Question
 
 _TITLE_CHARS = 50
 _SUMMARY_CHARS = 400
 _MAX_TAGS = 3
+# What is longer is no request of a client's own: it is not even looked at.
+MAX_TASK_CHARS = 200_000
 _ELLIPSIS = "…"
 
 # Open WebUI: `### Task:`, then the JSON to answer with and the conversation; other prompts of this form are questions.
@@ -25,22 +28,22 @@ _TASK = re.compile(r"\s*#{1,6} ?task\b", re.IGNORECASE)
 _JSON_KEY = re.compile(r'\{\s*"(title|tags|follow_ups|queries|text|prompt|tool_calls)"\s*:')
 _DIALOGUE = re.compile(r"<(chat_history|conversation)>(.*?)(?:</\1>|\Z)", re.DOTALL)
 _FENCED = re.compile(r"```\w*\n(.*?)```", re.DOTALL)
-_CONTEXT = re.compile(r"<context>.*</context>", re.DOTALL)
-_USER_QUERY = re.compile(r"<user_query>(.*?)</user_query>", re.DOTALL)
+_CONTEXT = ("<context>", "</context>")
+_USER_QUERY = ("<user_query>", "</user_query>")
 _TOOLS = re.compile(r"\s*available tools:", re.IGNORECASE)
 # A conversation written out: a line for each that speaks, or a tag.
 _SPEAKER = re.compile(
     r"^\s*(?:(?P<user>user|human|用户)|assistant|ai|system|session|助手|助理)\s*[:：]\s*(?P<said>.*)$", re.IGNORECASE
 )
-_TAGGED = re.compile(r"<(user|assistant)>(.*?)</\1>", re.DOTALL)
-_RULE = re.compile(r"\n\s*-{3,}\s*\n")
+_ROLE_TAG = re.compile(r"<(/?)(user|assistant)>")
+_RULE = re.compile(r"(?<=\n)[^\S\n]*+-{3,}+[^\S\n]*+(?=\n)")
 # An instruction to name or sum up a conversation names what to make, the conversation, and how long it may be; unlike
 # a question about such things it asks nothing.
 _NAMES = re.compile(r"标题|主题|\btitles?\b|\btopics?\b|\bname\b", re.IGNORECASE)
 _SUMS_UP = re.compile(r"总结|概括|摘要|\bsummar(?:y|i[sz]e)", re.IGNORECASE)
 _CONVERSATION = re.compile(r"会话|对话|聊天|这句话|\bconversations?\b|\bchats?\b|\bdiscussions?\b", re.IGNORECASE)
 _BOUND = re.compile(
-    r"[\d一二三四五六七八九十百两]+ ?个?(?:字|词|汉字)|\b(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten)"
+    r"[\d一二三四五六七八九十百两] ?个?(?:字|词|汉字)|(?:\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten))"
     r"[ -](?:words?|characters?|tokens?)\b",
     re.IGNORECASE,
 )
@@ -59,6 +62,8 @@ def task_answer(messages: Sequence[ChatMessage]) -> str | None:
     """What to answer to a client's own request; None when the user asks."""
     last = messages[-1].text
     system = "\n".join(message.text for message in messages[:-1] if message.role in ("system", "developer"))
+    if len(last) + len(system) > MAX_TASK_CHARS:
+        return None
     if _TOOLS.match(system) or _TOOLS.match(last):
         return json.dumps({"tool_calls": []})
     if _TASK.match(last):
@@ -74,15 +79,28 @@ def task_answer(messages: Sequence[ChatMessage]) -> str | None:
 
 def user_question(text: str) -> str:
     """The question in a message that a client has wrapped in passages of its own."""
-    if match := _USER_QUERY.search(text):
-        return match[1].strip()
-    if _TASK.match(text) and _CONTEXT.search(text):
-        return _CONTEXT.split(text)[-1].strip() or text
+    if len(text) > MAX_TASK_CHARS:
+        return text
+    if (query := _between(text, *_USER_QUERY)) is not None:
+        return query.strip()
+    if _TASK.match(text) and _has_context(text):
+        return text.rpartition(_CONTEXT[1])[2].strip() or text
     return text
 
 
+def _between(text: str, begin: str, end: str) -> str | None:
+    """What stands between the first `begin` and the next `end`; None where either is missing."""
+    _, begun, rest = text.partition(begin)
+    inside, ended, _ = rest.partition(end)
+    return inside if begun and ended else None
+
+
+def _has_context(text: str) -> bool:
+    return _between(text, *_CONTEXT) is not None
+
+
 def _open_webui(asked: str) -> str | None:
-    if _CONTEXT.search(asked) or not (_DIALOGUE.search(asked) or _JSON_KEY.search(asked)):
+    if _has_context(asked) or not (_DIALOGUE.search(asked) or _JSON_KEY.search(asked)):
         return None
     turns = _spoken(asked)
     key = _JSON_KEY.search(asked)
@@ -104,8 +122,8 @@ def _instruction(messages: Sequence[ChatMessage], system: str) -> tuple[str, Tur
 
 
 def _turns(messages: Sequence[ChatMessage]) -> Turns:
-    questions = tuple(user_question(found.text) for found in messages if found.role == "user")
-    return Turns(questions, tuple(found.text for found in messages if found.role == "assistant"))
+    questions = tuple(user_question(message.text) for message in messages if message.role == "user")
+    return Turns(questions, tuple(message.text for message in messages if message.role == "assistant"))
 
 
 def _spoken(text: str) -> Turns:
@@ -115,34 +133,58 @@ def _spoken(text: str) -> Turns:
     listed = _listed(enclosed or text)
     if listed is not None:
         return listed
-    if tagged := _TAGGED.findall(enclosed):
-        return Turns(*(tuple(said.strip() for role, said in tagged if role == who) for who in ("user", "assistant")))
-    questions: list[str] = []
-    answers: list[str] = []
-    said: list[str] | None = None
-    for line in (enclosed or text).splitlines():
-        if match := _SPEAKER.match(line):
-            said = questions if match["user"] else answers
-            said.append(match["said"])
+    if tagged := list(_tagged(enclosed)):
+        return _told(tagged)
+    turns = _told(_spoken_lines((enclosed or text).splitlines()))
+    if enclosed and not turns.questions:  # Chatbox says not who speaks
+        return Turns((_RULE.split(enclosed, maxsplit=1)[0].strip(),), turns.answers)
+    return turns
+
+
+def _told(said: Iterable[tuple[bool, str]]) -> Turns:
+    """A conversation of what was said, each with whether the user said it."""
+    turns: dict[bool, list[str]] = {True: [], False: []}
+    for is_user, words in said:
+        turns[is_user].append(words.strip())
+    return Turns(tuple(turns[True]), tuple(turns[False]))
+
+
+def _tagged(text: str) -> Iterator[tuple[bool, str]]:
+    """What stands in tags that name who speaks, and whether that is the user; what stands in one is not looked into."""
+    role, start = "", 0
+    for tag in _ROLE_TAG.finditer(text):
+        if not role and not tag[1]:
+            role, start = tag[2], tag.end()
+        elif tag[1] and tag[2] == role:
+            yield role == "user", text[start : tag.start()]
+            role = ""
+
+
+def _spoken_lines(lines: Iterable[str]) -> Iterator[tuple[bool, str]]:
+    """What is said in lines, each of which may begin with who speaks, and whether that is the user."""
+    is_user = False
+    said: list[str] = []
+    for line in lines:
+        if speaker := _SPEAKER.match(line):
+            if said:
+                yield is_user, "\n".join(said)
+            is_user, said = bool(speaker["user"]), [speaker["said"]]
         elif said:
-            said[-1] += f"\n{line}"
-    if enclosed and not questions:  # Chatbox says not who speaks
-        questions = [_RULE.split(enclosed)[0]]
-    return Turns(tuple(found.strip() for found in questions), tuple(found.strip() for found in answers))
+            said.append(line)
+    if said:
+        yield is_user, "\n".join(said)
 
 
 def _listed(text: str) -> Turns | None:
     """A conversation as a JSON list, as Cherry Studio writes it; it may be followed by a word to the model."""
     try:
-        found, _ = json.JSONDecoder().raw_decode(text.strip())
-    except ValueError:
+        listed, _ = json.JSONDecoder().raw_decode(text.strip())
+    except (ValueError, RecursionError):
         return None
-    if not isinstance(found, list) or not all(isinstance(item, dict) and "role" in item for item in found):
+    if not isinstance(listed, list) or not all(isinstance(item, dict) and "role" in item for item in listed):
         return None
-    said = [(item["role"], str(item.get("mainText") or item.get("content") or "")) for item in found]
-    return Turns(
-        tuple(text for role, text in said if role == "user"), tuple(text for role, text in said if role != "user")
-    )
+    said = [(item["role"] == "user", item.get("mainText") or item.get("content")) for item in listed]
+    return _told((is_user, words if isinstance(words, str) else "") for is_user, words in said)
 
 
 def title(turns: Turns) -> str:
@@ -165,7 +207,7 @@ def summary(turns: Turns) -> str:
 
 
 def _tags(turns: Turns) -> list[str]:
-    question = Question.of(turns.questions[0]) if turns.questions else None
+    question = Question.of(turns.questions[0][:MAX_QUERY_CHARS]) if turns.questions else None
     words = list(dict.fromkeys([*question.places, *question.terms])) if question else []
     whole = [word for word in words if not any(word != other and word in other for other in words)]
     return [word for word in whole if len(word) > 1][:_MAX_TAGS]

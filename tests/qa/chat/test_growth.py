@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qa.chat.card import MARKDOWN, escape_markdown, marked, one_line, without_sources, written
+from qa.chat.client_tasks import MAX_TASK_CHARS, task_answer, user_question
+from qa.chat.openai_models import ChatMessage
 from qa.chat.reply import MarkdownStream
 from tests.growth import assert_linear, floods
 from tests.qa.chat.test_reply import CITED
@@ -43,3 +45,49 @@ def test_what_is_shown_of_a_growing_message_is_how_the_whole_begins(text, size):
     shown = stream(text + "。", size)
     assert shown == written(marked(text + "。", CITED), MARKDOWN)
     assert whole.startswith(stream(text, size))
+
+
+TASK_MARKS = (
+    *("### Task:\n", "<context>", "</context>", "<user_query>", "<chat_history>", "</chat_history>", "<conversation>"),
+    *(
+        "<user>",
+        "</user>",
+        "<assistant>",
+        "```\n",
+        "```",
+        "\n---",
+        "---\n",
+        "User: ",
+        "Assistant:",
+        '{"title": ',
+        '{"tags"',
+    ),
+    *("10个字", "10 words", "标题", "总结", "会话", "[{", '[{"role": "user"},', "available tools:", "\r\n"),
+)
+HISTORY = "### Task:\nMake a title.\n<chat_history>\n"
+
+
+def asked(*texts: str) -> object:
+    messages = [ChatMessage(role="user", content=text) for text in texts]
+    return task_answer(messages), user_question(texts[-1])
+
+
+def test_what_clients_ask_by_themselves():
+    for begin in (
+        "",
+        "### Task:\n",
+        HISTORY,
+        f"{HISTORY}User: a\n",
+        f"{HISTORY}<user>",
+        "<context>",
+        "总结会话，10个字\n```\n",
+    ):
+        assert_linear(asked, floods(TASK_MARKS), begin=begin, largest=16_000)
+    for instruction in ("为会话取一个标题，10个字", "总结这次对话，100字"):
+        assert_linear(lambda text, said=instruction: asked(text, said), floods(TASK_MARKS), largest=16_000)
+
+
+def test_a_line_break_within_a_task_costs_no_more_than_any_character():
+    """60,000 of them took two minutes."""
+    assert_linear(asked, [("\n", ""), ("\n", "</chat_history>"), (" ", "")], begin=HISTORY, largest=190_000)
+    assert asked("### Task:\n" + "\n" * MAX_TASK_CHARS + "<chat_history>a")[0] is None
