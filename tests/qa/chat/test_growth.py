@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,9 +31,9 @@ def test_markdown():
 
 def test_a_message_that_grows():
     for size in (3, 1_000_000):
-        assert_linear(lambda text, size=size: stream(text, size), floods(MARKDOWN_MARKS), largest=8_000)
+        assert_linear(partial(stream, size=size), floods(MARKDOWN_MARKS), largest=8_000)
     units = [(unit, "") for unit in ("中", " ", "\n", "1", "[", "a\n")]
-    assert_linear(lambda text: stream(text, 8), units, smallest=32_000, largest=256_000)
+    assert_linear(partial(stream, size=8), units, smallest=32_000, largest=256_000)
 
 
 PIECES = st.lists(
@@ -67,9 +69,9 @@ TASK_MARKS = (
 HISTORY = "### Task:\nMake a title.\n<chat_history>\n"
 
 
-def asked(*texts: str) -> object:
-    messages = [ChatMessage(role="user", content=text) for text in texts]
-    return task_answer(messages), user_question(texts[-1])
+def asked(text: str, last: str | None = None) -> tuple[str | None, str]:
+    messages = [ChatMessage(role="user", content=text) for text in (text, last) if text is not None]
+    return task_answer(messages), user_question(text)
 
 
 def test_what_clients_ask_by_themselves():
@@ -84,7 +86,7 @@ def test_what_clients_ask_by_themselves():
     ):
         assert_linear(asked, floods(TASK_MARKS), begin=begin, largest=16_000)
     for instruction in ("为会话取一个标题，10个字", "总结这次对话，100字"):
-        assert_linear(lambda text, said=instruction: asked(text, said), floods(TASK_MARKS), largest=16_000)
+        assert_linear(partial(asked, last=instruction), floods(TASK_MARKS), largest=16_000)
 
 
 def test_a_line_break_within_a_task_costs_no_more_than_any_character():
