@@ -15,6 +15,8 @@ from index.errors import CitedQAError, IndexBusyError, IndexDamagedError, IndexU
 _CACHE_BYTES = 32 << 20
 # A page that many transactions change is moved from the log into the file once and not for each of them.
 _LOG_BYTES = 64 << 20
+# What SQLite says where it can't write.
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
 
 
 class SqliteFile:
@@ -42,25 +44,46 @@ class SqliteFile:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
-            connection = getattr(self._local, "connection", None)
-            if connection is None and self._is_on_read_only_disk():
-                # SQLite can't make the files that readers and writers share there; nobody writes. Not kept: who knows
-                # for how long.
-                with closing(self._opened(f"{self.path.resolve().as_uri()}?immutable=1")) as connection:
-                    yield connection
+            connection = getattr(self._local, "connection", None) or self._shared()
+            if connection is not None:
+                yield connection
                 return
-            if connection is None:
-                connection = self._opened(self.path.absolute().as_uri())
-                connection.execute("PRAGMA journal_mode=WAL")
-                self._local.connection = connection
-                self._first = self._first or connection
-            yield connection
+            # As a file that nobody changes. Not kept: who knows for how long that is so.
+            with closing(self._opened(f"{self.path.resolve().as_uri()}?immutable=1")) as connection:
+                yield connection
         except sqlite3.DatabaseError as exc:
             raise self._meaning(exc) from exc
 
+    def _shared(self) -> sqlite3.Connection | None:
+        """A connection for this thread, which sees what others write.
+
+        None where the disk is full or read-only, so that SQLite can't make the files that readers and writers share,
+        and no log says that someone wrote what is not in the file itself.
+        """
+        try:
+            if self._is_on_read_only_disk():
+                return None
+            connection = self._opened(self.path.absolute().as_uri())
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+            except sqlite3.DatabaseError:
+                connection.close()
+                raise
+        except sqlite3.DatabaseError as exc:
+            if _code(exc) in _NO_ROOM and _size(self.path) and not _size(self._log):
+                return None
+            raise
+        self._local.connection = connection
+        self._first = self._first or connection
+        return connection
+
+    @property
+    def _log(self) -> Path:
+        return self.path.with_name(f"{self.path.name}-wal")
+
     def _is_on_read_only_disk(self) -> bool:
-        log = self.path.with_name(f"{self.path.name}-wal")
-        return not os.access(self.path.parent, os.W_OK) and self.path.exists() and not log.exists()
+        return not os.access(self.path.parent, os.W_OK) and self.path.exists() and not self._log.exists()
 
     def _opened(self, address: str) -> sqlite3.Connection:
         connection = sqlite3.connect(address, timeout=30, isolation_level=None, uri=True)
@@ -76,11 +99,9 @@ class SqliteFile:
         """What each new connection needs."""
 
     def _meaning(self, error: sqlite3.DatabaseError) -> CitedQAError:
-        # The low byte is the primary code, whatever the extended one adds.
-        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return IndexBusyError(f"{self.path}: {error}; try again when the other process is done")
-        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
+        if _code(error) in _NO_ROOM:
             return IndexUnusableError(f"{self.path}: {error}; look at the disk's space and permissions")
         return IndexDamagedError(f"{self.path}: {error}; run: qa index --rebuild")
 
@@ -150,3 +171,16 @@ class SqliteFile:
     def set_meta(self, key: str, value: str) -> None:
         with self._writing() as connection:
             connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def _code(error: sqlite3.DatabaseError) -> int:
+    """The primary code, which is the low byte, whatever the extended one adds."""
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
+
+def _size(path: Path) -> int:
+    """A file's bytes; 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -94,7 +94,7 @@ def open_store(data_dir: Path, settings: Settings) -> LocalStore:
     try:
         with _lock(data_dir):
             return _derived(folder, database, settings.segmenter)
-    except (IndexBusyError, IndexUnusableError, OSError):
+    except (IndexBusyError, IndexUnusableError):
         if damage is not None:
             raise damage from None
         return store  # someone is writing, or the disk is full or read-only: read what was published last
@@ -201,7 +201,8 @@ def writing(
         is_new = rebuild or folder is None or not (folder / "index.sqlite").exists()
         if is_new or folder is None:
             folder = data_dir / f"index-{secrets.token_hex(4)}"
-            folder.mkdir(parents=True)
+            with _unwritable(folder):
+                folder.mkdir(parents=True)
         database = Database(folder / "index.sqlite")
         if is_new:
             database.create()
@@ -221,16 +222,31 @@ def writing(
 
 def _make_current(data_dir: Path, folder: Path) -> None:
     fresh = data_dir / "current.new"
-    fresh.write_text(folder.name)
-    os.replace(fresh, data_dir / "current")
+    with _unwritable(data_dir):
+        fresh.write_text(folder.name)
+        os.replace(fresh, data_dir / "current")
+
+
+@contextmanager
+def _unwritable(path: Path) -> Iterator[None]:
+    """Say of what could not be written what to do."""
+    try:
+        yield
+    except Timeout:  # of a lock, which to Python is an OSError
+        raise
+    except OSError as exc:
+        raise IndexUnusableError(
+            f"{path}: can't be written ({exc.strerror or exc}); look at the disk's space and permissions"
+        ) from exc
 
 
 @contextmanager
 def _lock(data_dir: Path) -> Iterator[None]:
-    data_dir.mkdir(parents=True, exist_ok=True)
     lock = FileLock(data_dir / "write.lock", timeout=0)
     try:
-        lock.acquire()
+        with _unwritable(data_dir):
+            data_dir.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
     except Timeout as exc:
         raise IndexBusyError(f"{data_dir}: another process is writing this index; try again when it is done") from exc
     try:

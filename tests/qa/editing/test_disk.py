@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -121,6 +122,52 @@ def test_a_read_only_disk_of_the_index(config, mount, caplog):
         assert "papers/a.txt" in listed(client)
     lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert any("Read-only file system" in line for line in lines)
+
+
+def test_reading_begins_on_a_full_disk(config, mount, caplog):
+    """What opens an index for reading writes nothing: a fresh command and a fresh server answer at 0 bytes free."""
+    papers = config.base / "papers"
+    (papers / "tower.txt").write_text("钟楼建于1384年。", encoding="utf-8")
+    mount(config.index_dir, "size=20m")
+    run_qa("index", folder=config.base)
+    filler = fill(config.index_dir)
+    for _ in range(2):  # also after the first attempt has left its traces
+        answer = run_qa("ask", "钟楼建于哪一年", folder=config.base)
+        assert (answer.returncode, "1384年" in answer.stdout) == (0, True)
+        assert run_qa("search", "钟楼", folder=config.base).returncode == 0
+    (papers / "a.txt").write_text("甲文。", encoding="utf-8")
+    assert_fails(run_qa("index", folder=config.base), 3, "look at the disk's space")
+    with serving(config) as client:
+        assert ask(client) == "1384年"
+        filler.unlink()
+        assert finished(client, send(client, ("b.txt", "乙文。")))["status"] == "done"
+        assert ask(client) == "1384年"
+        assert "papers/b.txt" in listed(client)
+
+
+def test_a_log_that_a_kill_left_is_read_on_a_full_disk(config, mount):
+    papers = config.base / "papers"
+    (papers / "tower.txt").write_text("钟楼建于1384年。", encoding="utf-8")
+    mount(config.index_dir, "size=20m")
+    run_qa("index", folder=config.base)
+    (database,) = config.index_dir.glob("index-*/index.sqlite")
+    killed = "import sqlite3, os, sys\nc = sqlite3.connect(sys.argv[1])\nc.execute('PRAGMA wal_autocheckpoint=0')\n"
+    killed += "c.execute(\"UPDATE articles SET title = '新名'\")\nc.commit()\nos.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", killed, str(database)])
+    fill(config.index_dir)
+    assert "新名" in run_qa("ask", "钟楼建于哪一年", folder=config.base).stdout
+
+
+def test_a_read_only_folder_of_the_index_is_one_clear_line(config, mount):
+    papers = config.base / "papers"
+    (papers / "tower.txt").write_text("钟楼建于1384年。", encoding="utf-8")
+    mount(config.index_dir, "size=20m,ro")
+    assert_fails(run_qa("index", folder=config.base), 3, "Read-only file system")
+    subprocess.run(["mount", "-o", "remount,rw", str(config.index_dir)], check=True)
+    run_qa("index", folder=config.base)
+    subprocess.run(["mount", "-o", "remount,ro", str(config.index_dir)], check=True)
+    assert_fails(run_qa("index", folder=config.base), 3, "Read-only file system")
+    assert "1384年" in run_qa("ask", "钟楼建于哪一年", folder=config.base).stdout
 
 
 def test_damaged_derived_files_are_made_again_by_the_next_job(config, caplog):
