@@ -3,7 +3,7 @@
 Two of these serve a store: one over passages, one over whole articles. tantivy is given text that is already cut into
 tokens, so that it matches exactly what `index.text.tokens` says.
 
-tantivy counts removed entries in its statistics until it merges their segments away, which can't be asked for. So what
+tantivy counts removed entries in its statistics until it merges their segments, which it can't be asked to do. So what
 a token is worth is put right in each query, from how many entries that are there hold it; and once so many entries were
 removed that the average length could be off by more than a little, all are indexed anew.
 """
@@ -13,12 +13,10 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import shutil
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -38,31 +36,14 @@ _WRITER_HEAP_BYTES = 128 << 20
 _ANALYZER = "tokens"
 _BATCH = 1000
 _CACHED_TOKENS = 1 << 14
-# So many of the entries may have been removed since all were indexed. Were they half as long again as others, average
+# So large may the removed entries' share of the others be. Were they half as long again as others, average
 # lengths would be off by 1 %, and scores by less than half of that.
 _REMOVED_SHARE = 0.02
 # So few take a tenth of a second, and each document is much of them.
 _FEW = 1000
-_ALL_ENTRIES = re.compile(r'"value": ([\d.]+),\s*"description": "N, total number of docs"')
+_RELOADS = 3
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Stamp:
-    """The generation that an index holds, and the one at which all of it was indexed last."""
-
-    generation: int = 0
-    anew: int = 0
-
-    @classmethod
-    def read(cls, path: Path) -> _Stamp:
-        return cls(**json.loads(path.read_text())) if path.exists() else cls()
-
-    def write(self, path: Path) -> None:
-        fresh = path.with_suffix(".new")
-        fresh.write_text(json.dumps(asdict(self)))
-        os.replace(fresh, path)
 
 
 class EntryWriter:
@@ -105,12 +86,13 @@ class LexicalIndex:
         Raises:
             ValueError: the files are damaged; `reset` and derive them again.
         """
-        self._stamp_file = folder / "generation.json"
+        self._stamp = folder / "generation.json"
         if folder.is_dir() and not os.access(folder, os.W_OK):
             folder = self._mirrored(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
         self._schema = _schema()
-        if self._stamp_file.exists() and not (folder / "meta.json").exists():
+        if self._stamp.exists() and not (folder / "meta.json").exists():
             # tantivy would make an empty index here, and the stamp would vouch for it.
             raise ValueError(f"{folder}: meta.json is missing")
         try:
@@ -119,9 +101,9 @@ class LexicalIndex:
                 _ANALYZER, tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
             )
             self._index.config_reader(reload_policy="manual")
-            self._stamp = _Stamp.read(self._stamp_file)
+            self.generation = self._read_stamp()
             self.reload()
-        except (ValueError, OSError, TypeError, RuntimeError) as exc:
+        except (ValueError, OSError, KeyError, TypeError, RuntimeError) as exc:
             raise ValueError(f"{folder}: {exc}") from exc
 
     def _mirrored(self, folder: Path) -> Path:
@@ -139,21 +121,22 @@ class LexicalIndex:
         shutil.rmtree(folder, ignore_errors=True)
         return cls(folder)
 
-    @property
-    def generation(self) -> int:
-        return self._stamp.generation
-
-    @property
-    def indexed_anew(self) -> int:
-        """The generation at which all entries were indexed last."""
-        return self._stamp.anew
+    def _read_stamp(self) -> int:
+        if not self._stamp.exists():
+            return 0
+        return int(json.loads(self._stamp.read_text())["generation"])
 
     def reload(self) -> None:
         """See what was committed last."""
-        self._index.reload()
-        self._searcher = self._index.searcher()
+        for _ in range(_RELOADS):
+            self._index.reload()
+            self._searcher = self._index.searcher()
+            segments = json.loads((self._folder / "meta.json").read_text())["segments"]
+            self._reckoned = sum(segment["max_doc"] for segment in segments)
+            self.removed = sum((segment["deletes"] or {}).get("num_deleted_docs", 0) for segment in segments)
+            if self._reckoned - self.removed == len(self):  # else a writer committed in between
+                break
         self.document_frequency = lru_cache(_CACHED_TOKENS)(self._document_frequency)
-        self._known_entries: int | None = None
 
     def __len__(self) -> int:
         return int(self._searcher.num_docs)
@@ -175,8 +158,10 @@ class LexicalIndex:
         writer.commit()
         writer.wait_merging_threads()
         self.reload()
-        self._stamp = _Stamp(generation, generation if anew else self._stamp.anew)
-        self._stamp.write(self._stamp_file)
+        fresh = self._stamp.with_suffix(".new")
+        fresh.write_text(json.dumps({"generation": generation}))
+        os.replace(fresh, self._stamp)
+        self.generation = generation
 
     def search(self, terms: Terms, limit: int, documents: list[int] | None = None) -> list[tuple[int, float]]:
         """Row ids with their BM25 score, highest first. `documents` limits to rows."""
@@ -209,29 +194,14 @@ class LexicalIndex:
 
     def _put_right(self, token: str) -> float:
         """What a token is worth among the entries that are there, as a share of what tantivy makes of it."""
-        if self._all_entries == len(self):
+        if not self.removed:
             return 1.0
-        reckoned = inverse_frequency(int(self._searcher.doc_freq("tokens", token)), self._all_entries)
+        reckoned = inverse_frequency(int(self._searcher.doc_freq("tokens", token)), self._reckoned)
         return inverse_frequency(self.document_frequency(token), len(self)) / reckoned
-
-    @property
-    def _all_entries(self) -> int:
-        """How many entries tantivy reckons with, removed ones among them."""
-        if self._known_entries is None:
-            self._known_entries = self._explained_entries() if len(self) else 0
-        return self._known_entries
-
-    def _explained_entries(self) -> int:
-        """The same, from where alone tantivy says it: its explanation of a score."""
-        address = self._searcher.search(tantivy.Query.all_query(), 1, count=False).hits[0][1]
-        (row,) = self._searcher.fast_field_values("row", [address])
-        explained = tantivy.Query.term_query(self._schema, "row", row).explain(self._searcher, address).to_json()
-        number = _ALL_ENTRIES.search(explained)
-        return int(float(number[1])) if number else len(self)
 
     def _document_frequency(self, token: str) -> int:
         """In how many entries the token stands."""
-        if self._all_entries == len(self):
+        if not self.removed:
             return int(self._searcher.doc_freq("tokens", token))
         return int(self._searcher.search(self._holding(token), 1, count=True).count)  # type: ignore[attr-defined]
 
@@ -269,14 +239,14 @@ class LexicalPair:
         since, done = self.generation, 0
         if since == target:
             return
-        anew = since == 0 or self._has_lost_much(database)
-        since = 0 if anew else since
-        gone = {kind: [] if anew else database.removed_since(kind, since) for kind in ("passages", "articles")}
+        gone = database.removed_since("passages", since), database.removed_since("articles", since)
+        if anew := since == 0 or self._loses_much(*map(len, gone)):
+            since, gone = 0, ([], [])
         total = database.passages_since(since)
         texts = (list(own) for _, own in groupby(database.texts_since(since), key=lambda text: text.article))
         with (
-            self.passages.changing(gone["passages"], target, anew=anew) as passages,
-            self.articles.changing(gone["articles"], target, anew=anew) as articles,
+            self.passages.changing(gone[0], target, anew=anew) as passages,
+            self.articles.changing(gone[1], target, anew=anew) as articles,
         ):
             for own, whole in cut(texts):
                 for entry in own:
@@ -285,11 +255,11 @@ class LexicalPair:
                 done += len(own)
                 progress("words", done, total)
 
-    def _has_lost_much(self, database: Records) -> bool:
-        """Whether so many entries were removed since all were indexed that the rest should be indexed anew."""
+    def _loses_much(self, passages: int, articles: int) -> bool:
+        """Whether tantivy would count so many removed entries, with so many more, that all should be indexed anew."""
         share = _REMOVED_SHARE if len(self.passages) > _FEW else 0.0
-        kinds = (("passages", self.passages), ("articles", self.articles))
-        return any(len(database.removed_since(kind, index.indexed_anew)) > share * len(index) for kind, index in kinds)
+        counts = ((self.passages, passages), (self.articles, articles))
+        return any(index.removed + more > share * len(index) for index, more in counts)
 
 
 def folders_of(folder: Path, segmenter: Segmenter) -> list[Path]:

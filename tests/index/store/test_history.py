@@ -120,14 +120,14 @@ def test_all_is_indexed_anew_once_much_was_removed_and_readers_go_on(corpus_of_6
     corpus = corpus_of_60
     corpus.sync()
     reader = corpus.open()
-    first = reader._words.passages.indexed_anew
     corpus.write("1.txt", text_of(1, 1))
     corpus.sync()
-    assert corpus.open()._words.passages.indexed_anew == first
+    assert corpus.open()._words.articles.removed == 1
     for number in range(2, 6):
         corpus.write(f"{number}.txt", text_of(number, 1))
     corpus.sync()
-    assert corpus.open()._words.passages.indexed_anew > first
+    words = corpus.open()._words
+    assert (words.passages.removed, words.articles.removed) == (0, 0)
     assert reader.search_passages([("互助", 1.0)], 3, Filters())
 
 
