@@ -19,9 +19,8 @@ from index.retrieval.search import encode_wordings, search
 from index.store import Settings, Store
 from index.text.segmenter import PLAIN, Segmenter, Synonyms, read_dictionary, read_synonyms
 from index.types import Document, DocumentInfo, Filters, Progress
-from qa.answering.answer import Reading, read
-from qa.answering.reranking import reordered
-from qa.answering.responses import Asked, found, quoted, whole
+from qa.answering.ranking import ReadPassages, rank_passages
+from qa.answering.responses import QueryContext, passages_response, quoted, whole
 from qa.answering.why_not import find_document, why_not
 from qa.configuration.config import Config, load_config
 from qa.errors import disk_error, is_of_disk
@@ -173,7 +172,7 @@ class Engine:
         """
         started = time.perf_counter()
         check(query, top_k)
-        return found(self._asked(query, query, top_k, filters, explain, started))
+        return passages_response(self._asked(query, query, top_k, filters, explain, started))
 
     def ask(
         self,
@@ -242,15 +241,15 @@ class Engine:
 
     def _asked(
         self, query: str, interpreted: str, top_k: int, filters: Filters | None, explain: bool, started: float
-    ) -> Asked:
+    ) -> QueryContext:
         store = self.store
         question = self._question(interpreted, store)
-        return Asked(
+        return QueryContext(
             id=uuid.uuid4().hex,
             query=query,
             interpreted=interpreted,
             question=question,
-            reading=self._read(question, store, top_k, filters),
+            passages=self._read(question, store, top_k, filters),
             store=store,
             encoder=self.encoder,
             base=self.config.base,
@@ -263,7 +262,7 @@ class Engine:
     def _question(self, text: str, store: Store) -> Question:
         return Question.of(text, store.segmenter, self._synonyms)
 
-    def _read(self, question: Question, store: Store, top_k: int, filters: Filters | None) -> Reading:
+    def _read(self, question: Question, store: Store, top_k: int, filters: Filters | None) -> ReadPassages:
         wordings = encode_wordings(self.encoder, question.wordings)
         hits = search(
             store,
@@ -275,8 +274,7 @@ class Engine:
             synonyms=question.synonyms,
             wordings=wordings,
         )
-        reading = read(question, hits, store, wordings)
-        return reordered(reading, question, self.reranker) if self.reranker else reading
+        return rank_passages(question, hits, store, wordings, self.reranker)
 
     def why_not(self, document: str, query: str) -> WhyNotResponse:
         """Why a document (an id, path or file name) is not the first one for `query`.

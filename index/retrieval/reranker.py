@@ -60,10 +60,10 @@ class Reranker:
         pairs = [(query, text) for text in texts]
         with self._one_at_a_time:
             raw = self._model.predict(pairs, batch_size=_BATCH, show_progress_bar=False)
-        found = np.asarray(raw, dtype=np.float64)
-        if not np.isfinite(found).all():
+        scores = np.asarray(raw, dtype=np.float64)
+        if not np.isfinite(scores).all():
             raise self._unusable(f"{self._name!r} gives scores that are no numbers")
         # Some models end in a sigmoid, others give logits.
-        if found.min() < 0 or found.max() > 1:
-            found = 1 / (1 + np.exp(-found))
-        return [float(score) for score in found]
+        if scores.min() < 0 or scores.max() > 1:
+            scores = 1 / (1 + np.exp(-scores))
+        return [float(score) for score in scores]

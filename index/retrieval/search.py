@@ -1,18 +1,18 @@
 """Hybrid search over a store: BM25 of the passage, BM25 of its article, and nearness in meaning, added up.
 
-The weights were chosen on benchmarks/union_questions.jsonl, DRCD and CMRC; `benchmarks/quality.py` shows what each
-part gives.
+`index.retrieval.scoring` weighs the parts; `benchmarks/quality.py` shows what each of them gives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
 from index.encoder import Encoder, Vectors
+from index.retrieval import scoring
+from index.retrieval.scoring import Weights
 from index.store import Store, codes
 from index.store.terms import AnyOf, Term, Terms, inverse_frequency
 from index.text.fold import fold_text
@@ -24,25 +24,13 @@ from index.types import Filters, Hit, Scores
 LEXICAL_CANDIDATES = 200
 ARTICLE_CANDIDATES = 100
 DENSE_CANDIDATES = 200
-NAME_WEIGHT = 3.0
-# A best passage with this share of the query's words, by weight, makes lexical scores fully comparable with others.
-TRUSTED_SHARE = 0.2
-# What a match of a synonym counts for beside one of the question's own word.
-SYNONYM_WEIGHT = 0.9
+# Articles beyond these are not looked through for a name; a name in so many articles tells nothing apart.
+NAME_ARTICLES = 1000
 # So many copies of a hit are named; a page's furniture may stand in ten thousand files.
 MAX_COPIES = 20
 
 # A passage with its score, less than nothing so that the best sorts first, its row, and the score's three parts.
 _Scored = tuple[float, int, float, float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """What each part of a score counts for."""
-
-    lexical: float = 1.0
-    article: float = 1.0
-    dense: float = 1.5
 
 
 def search(
@@ -52,13 +40,14 @@ def search(
     *,
     top_k: int = 5,
     filters: Filters = Filters(),  # noqa: B008 - frozen
-    weights: Weights = Weights(),
+    weights: Weights | None = None,
     names: Sequence[str] = (),
     synonyms: Synonyms = Synonyms(),  # noqa: B008 - frozen
     wordings: Vectors | None = None,
 ) -> list[Hit]:
     """The `top_k` passages that fit `query` best; fewer when fewer share a word or a meaning with it.
 
+    `weights` are of `words`, `meaning` and `article`, by default those of weights.json.
     `names` are folded words of the query that say which article is meant; they count more in finding it.
     `synonyms` are looked for in the place of the query's own words. `wordings` are the query's vectors, see
     `encode_wordings`, where the caller has them already.
@@ -77,14 +66,13 @@ def search(
     nearest = best_cosines([candidate.codes for candidate in candidates], wordings)
     best_lexical, best_article = max(lexical.values(), default=1.0), max(articles.values(), default=1.0)
     trust = _trust(store, terms, best_lexical)
-    scored: list[_Scored] = []
-    for candidate, cosine in zip(candidates, nearest, strict=True):
-        word = trust * lexical.get(candidate.row, 0.0) / best_lexical
-        article = trust * articles.get(candidate.article, 0.0) / best_article
-        total = weights.lexical * word + weights.dense * cosine + weights.article * article
-        scored.append((-total, candidate.row, word, cosine, article))
-    scored.sort()
-    return _hits(store, scored, top_k, filters)
+    words = [trust * lexical.get(candidate.row, 0.0) / best_lexical for candidate in candidates]
+    whole = [trust * articles.get(candidate.article, 0.0) / best_article for candidate in candidates]
+    features = {"words": np.array(words), "meaning": np.array(nearest), "article": np.array(whole)}
+    added = scoring.parts(features, scoring.weights("retrieval") if weights is None else weights)
+    totals = np.negative(sum(added.values(), np.zeros(len(candidates)))).tolist()
+    rows = [candidate.row for candidate in candidates]
+    return _hits(store, sorted(zip(totals, rows, words, nearest, whole, strict=True)), top_k, filters)
 
 
 def known_tokens(store: Store, folded: str) -> list[str]:
@@ -92,15 +80,51 @@ def known_tokens(store: Store, folded: str) -> list[str]:
 
     What only looks like pinyin is left out unless something in the store reads so.
     """
-    found = []
+    known = []
     tokens = query_tokens(folded, store.segmenter)
     store.expect(tokens)
     for token in tokens:
         if is_name(token, store.segmenter) and not store.document_frequency(token):
-            found.append(reading(token))
+            known.append(reading(token))
         elif not token.startswith(MARK) or store.document_frequency(token):
-            found.append(token)
-    return found
+            known.append(token)
+    return known
+
+
+def articles_with(
+    words: Iterable[str],
+    store: Store,
+    filters: Filters = Filters(),  # noqa: B008 - frozen
+    limit: int = NAME_ARTICLES,
+) -> dict[str, set[int]]:
+    """For each folded word the rows of the articles, at most `limit` a token, that hold all its tokens.
+
+    A marked pinyin stands for the articles that read like it.
+    """
+    return {word: _articles_with(word, store, filters, limit) for word in words}
+
+
+def _articles_with(word: str, store: Store, filters: Filters, limit: int) -> set[int]:
+    tokens = [word] if word.startswith(MARK) else known_tokens(store, word)
+    rows = [{row for row, _ in store.search_articles([(token, 1.0)], limit, filters)} for token in tokens]
+    return set.intersection(*rows) if rows else set()
+
+
+def inverse_frequencies(words: Iterable[str], store: Store) -> dict[str, float]:
+    """What each folded word weighs: much where few passages hold it, most where none does."""
+    passages, distinct = store.counts()[1], list(dict.fromkeys(words))
+    store.expect(distinct)
+    return {word: inverse_frequency(store.document_frequency(word), passages) for word in distinct}
+
+
+def nearness(rows: Iterable[int], wordings: Vectors, store: Store) -> dict[int, list[float]]:
+    """For each passage that is still there, how near each of its units is to any of `wordings`, as cosines."""
+    passages = store.vectors(rows)
+    if not passages:
+        return {}
+    cosines = iter(codes.cosines([passage.codes for passage in passages], wordings).max(axis=1).tolist())
+    size = codes.width(wordings.shape[1])
+    return {passage.row: list(islice(cosines, len(passage.codes) // size)) for passage in passages}
 
 
 def _trust(store: Store, terms: Terms, best: float) -> float:
@@ -108,13 +132,14 @@ def _trust(store: Store, terms: Terms, best: float) -> float:
 
     They are relative to the best match, which is worth little when even that holds next to none of the query's words,
     as when the query is in another language. A passage of ordinary length that holds every word once has the sum of
-    their inverse document frequencies for its BM25 score.
+    their inverse document frequencies for its BM25 score; a share of that is enough.
     """
     ideal = sum(
         min(_ideal(store, way) for way in term.ways) if isinstance(term, AnyOf) else _ideal(store, [term])
         for term in terms
     )
-    return min(1.0, best / (TRUSTED_SHARE * ideal)) if ideal else 0.0
+    share = scoring.weights("terms")["trusted share"]
+    return min(1.0, best / (share * ideal)) if ideal else 0.0
 
 
 def _ideal(store: Store, terms: Iterable[tuple[str, float]]) -> float:
@@ -134,7 +159,7 @@ def _terms(store: Store, folded: str, synonyms: Synonyms) -> list[Term]:
         ways = [tuple(first)]
         for other in others:
             # Another way that is made of more or of rarer tokens must not be worth more than the query's own.
-            weight = SYNONYM_WEIGHT * min(1.0, worth / (_ideal(store, other) or 1.0))
+            weight = scoring.weights("terms")["synonym"] * min(1.0, worth / (_ideal(store, other) or 1.0))
             ways.append(tuple((token, weight) for token, _ in other))
         concepts.append(AnyOf(tuple(ways)))
         own.update(token for token, _ in first)
@@ -143,9 +168,10 @@ def _terms(store: Store, folded: str, synonyms: Synonyms) -> list[Term]:
 
 def _weighted(term: Term, naming: set[str]) -> Term:
     """A term as articles are searched for it: names count more."""
+    name = scoring.weights("terms")["name"]
     if not isinstance(term, AnyOf):
-        return term[0], term[1] * (NAME_WEIGHT if term[0] in naming else 1.0)
-    factor = NAME_WEIGHT if any(token in naming for token, _ in term.ways[0]) else 1.0
+        return term[0], term[1] * (name if term[0] in naming else 1.0)
+    factor = name if any(token in naming for token, _ in term.ways[0]) else 1.0
     return AnyOf(tuple(tuple((token, weight * factor) for token, weight in way) for way in term.ways))
 
 
@@ -181,8 +207,8 @@ def _hits(store: Store, scored: Sequence[_Scored], top_k: int, filters: Filters)
     best = dict(islice(best.items(), top_k))
     passages = store.passages(row for row, _ in best.values())
     copies = store.copies({row: leader for leader, (row, _) in best.items()}, MAX_COPIES, filters)
-    kept = [(passages[row], scores) for row, scores in best.values() if row in passages]
+    there = [(passages[row], scores) for row, scores in best.values() if row in passages]
     return [
         Hit(rank, scores.total, passage, scores, tuple(copies[passage.row]))
-        for rank, (passage, scores) in enumerate(kept, start=1)
+        for rank, (passage, scores) in enumerate(there, start=1)
     ]

@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
+
+import numpy as np
 
 from index.chunking.passages import clean
-from index.encoder import Vectors
-from index.store import codes
-from index.store.terms import inverse_frequency
+from index.retrieval import scoring
 from index.text.fold import Folded, fold, fold_text
+from index.text.names import organisations, people, places
+from index.text.quantities import Quantity, counts_in, quantities
+from index.text.tokens import HAN
 from index.types import Hit, Span
 from qa.understanding.question import Question
-
-Idf = Callable[[str], float]
-
-# Chosen on the union questions; benchmarks/README.md has the table.
-COVERAGE_WEIGHT = 1.0
-COSINE_WEIGHT = 1.2
-FIT_WEIGHT = 0.4
-# What the best clause of a passage adds to the passage's own score.
-CLAUSE_WEIGHT = 3.0
-
 
 _PAIR_CREDIT = 0.5
 _LABEL_CHARS = 40
 # 一个, 一批 and the like are articles more often than figures.
 _ONE = re.compile("一[个批种次项名位家条件支套类]")
-_ONE_FIT = 0.5
-# By whether the question says how many items there are.
-_LIST_FIT = (0.5, 1.5)
-_TELLING_FIT = 0.5
 _STOPS = '。.!！?？;；”"…'
+_ITEMS = re.compile("[^、,，。;；:：]{1,25}(?:、[^、,，。;；:：]{1,25})+")
+_PLAIN_LIST_ITEMS = 3
+_HAN = re.compile(f"[{HAN}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +33,8 @@ class Clause:
     """A unit of a passage as a candidate answer.
 
     `coverage` is the share of the question's words, by weight, that stand in it; `cosine` its nearness in meaning.
-    `fitting` are spans, in the folded text, of what could be the short answer. `score` is comparable between clauses
-    of all hits.
+    `fitting` are spans, in the folded text, of what could be the short answer; `fit` is what it is worth by that.
+    `score` is comparable between clauses of all hits.
     """
 
     hit: Hit
@@ -62,30 +53,47 @@ class Clause:
 
 
 def rank_clauses(
-    question: Question, hits: Sequence[Hit], vectors: Mapping[int, bytes], wordings: Vectors, idf: Idf
+    question: Question, hits: Sequence[Hit], cosines: Mapping[int, Sequence[float]], weights: Sequence[float]
 ) -> list[Clause]:
     """Every clause of the hits, the likeliest answer first.
 
-    `vectors` are the codes of each passage's units, by row; `wordings`, `(n, dim)`, those of the question's wordings.
+    `cosines` are each passage's, by row, of its units; `weights` those of the question's concepts.
     """
     top = max((hit.score for hit in hits), default=0.0) or 1.0
-    weights = concept_weights(question.concepts, idf)
-    found: list[Clause] = []
-    if not hits:
-        return found
-    nearest = iter(codes.cosines([vectors[hit.passage.row] for hit in hits], wordings).max(axis=1).tolist())
-    for hit in hits:
-        passage = hit.passage
-        heading, heading_letters = _heading(passage.title, passage.heading_path)
-        named = " ".join(name for name in question.names if name in heading)
-        units = _folded_units(passage.text, passage.start, passage.hidden, passage.units)
-        for span, folded, cosine in zip(passage.units, units, islice(nearest, len(units)), strict=True):
-            coverage = overlap(question.concepts, weights, f"{folded.text} {named}")
-            fitting = question.fitting(folded.text)
-            fit = _fit(question, folded.text, fitting, heading_letters)
-            score = COVERAGE_WEIGHT * coverage + COSINE_WEIGHT * cosine + FIT_WEIGHT * fit
-            found.append(Clause(hit, span, folded, coverage, cosine, tuple(fitting), fit, score + hit.score / top))
-    return sorted(found, key=lambda clause: (-clause.score, clause.hit.rank, clause.span))
+    read = [(hit, number, *unit) for hit in hits for number, unit in enumerate(_read_units(question, hit, weights))]
+    features = {
+        "words": np.array([coverage for *_, coverage, _, _ in read]),
+        "meaning": np.array([cosines[hit.passage.row][number] for hit, number, *_ in read]),
+        "kind": np.array([fit for *_, fit in read]),
+        "passage": np.array([hit.score / top for hit, *_ in read]),
+    }
+    added = scoring.parts(features, scoring.weights("clause"))
+    scores = sum(added.values(), np.zeros(len(read))).tolist()
+    clauses = [
+        Clause(hit, hit.passage.units[number], folded, coverage, cosine, fitting, fit, score)
+        for (hit, number, folded, coverage, fitting, fit), cosine, score in zip(
+            read, features["meaning"].tolist(), scores, strict=True
+        )
+    ]
+    return in_order(clauses)
+
+
+def in_order(clauses: Sequence[Clause]) -> list[Clause]:
+    """Clauses by their scores, the best first."""
+    return sorted(clauses, key=lambda clause: (-clause.score, clause.hit.rank, clause.span))
+
+
+def _read_units(
+    question: Question, hit: Hit, weights: Sequence[float]
+) -> Iterator[tuple[Folded, float, tuple[Span, ...], float]]:
+    """Each clause of a passage, folded, with its coverage, what in it could be the short answer, and its fit."""
+    passage = hit.passage
+    heading, heading_letters = _heading(passage.title, passage.heading_path)
+    named = " ".join(name for name in question.names if name in heading)
+    for folded in _folded_units(passage.text, passage.start, passage.hidden, passage.units):
+        candidates = tuple(fitting(question, folded.text))
+        coverage = overlap(question.concepts, weights, f"{folded.text} {named}")
+        yield folded, coverage, candidates, _fit(question, folded.text, candidates, heading_letters)
 
 
 @lru_cache(maxsize=4096)
@@ -102,61 +110,78 @@ def _heading(title: str, heading_path: tuple[str, ...]) -> tuple[str, str]:
     return heading, _letters(heading)
 
 
-def _fit(question: Question, text: str, fitting: Sequence[Span], heading_letters: str) -> float:
-    if question.lacks(text, fitting):
-        fit = 0.0
-    elif question.kind == "count" and all(_ONE.fullmatch(text[slice(*span)]) for span in fitting):
-        fit = _ONE_FIT
-    elif question.asks_list and fitting:
-        fit = 1.0 + _LIST_FIT[question.how_many is not None]
-    elif question.defines(text) or (question.kind == "place" and fitting):
-        fit = 1.0 + _TELLING_FIT
+def _fit(question: Question, text: str, candidates: Sequence[Span], heading_letters: str) -> float:
+    """What a clause is worth by what stands in it: what is asked for, or only a label."""
+    if lacks(question, text, candidates):
+        kind = "missing"
+    elif question.kind == "count" and all(_ONE.fullmatch(text[slice(*span)]) for span in candidates):
+        kind = "one"
+    elif question.asks_list and candidates:
+        kind = "list" if question.how_many is None else "counted list"
+    elif defines(question, text) or (question.kind == "place" and candidates):
+        kind = "telling"
     else:
-        fit = 1.0
-    is_told_by_label = fitting and question.kind != "place"
-    return fit if is_told_by_label or not _is_label(text, heading_letters) else fit - 1.0
+        kind = "there"
+    worth = scoring.weights("kind")
+    is_told_by_label = candidates and question.kind != "place"
+    if is_told_by_label or not _is_label(text, heading_letters):
+        return worth[kind]
+    return worth[kind] + worth["label"]
 
 
-def rerank(pool: Sequence[Hit], clauses: Sequence[Clause], hits: Sequence[Hit]) -> list[Hit]:
-    """All `hits` with new ranks and scores: those of the `pool` by passage and best clause together, then the rest."""
-    top = max((hit.score for hit in pool), default=0.0) or 1.0
-    best: dict[int, float] = {}
-    for clause in clauses:
-        row = clause.hit.passage.row
-        best[row] = max(best.get(row, 0.0), clause.score - clause.hit.score / top)
-    first = [
-        hit.placed(hit.rank, hit.score + CLAUSE_WEIGHT * best[hit.passage.row])
-        for hit in pool
-        if hit.passage.row in best
-    ]
-    return put_first(first, [hit for hit in hits if hit.passage.row not in best])
+def fitting(question: Question, folded: str) -> list[Span]:
+    """Spans of what could be the short answer in a folded text: quantities, people, organisations or lists."""
+    if question.asks_quantity:
+        # Where words are spaced, what a number counts stands after it as a word that can't be compared.
+        is_spaced = question.kind == "count" and not _HAN.search(folded)
+        return [
+            quantity.span
+            for quantity in quantities(folded)
+            if accepts(question, quantity) or (is_spaced and quantity.kind == "count" and not quantity.unit)
+        ]
+    if question.asks_list:
+        return [match.span() for match in _ITEMS.finditer(folded) if holds_list(question, match.group())]
+    if question.kind not in ("place", "person", "organisation"):
+        return []
+    find = {"place": places, "person": people}.get(question.kind, organisations)
+    return [span for span in find(folded, question.segmenter) if folded[slice(*span)] not in question.wanted]
 
 
-def put_first(first: Sequence[Hit], rest: Sequence[Hit]) -> list[Hit]:
-    """Hits with new ranks: `first` by their scores, then `rest`, scores of another scale, scaled to fit below."""
-    ordered = sorted(first, key=lambda hit: (-hit.score, hit.rank))
-    floor = ordered[-1].score if ordered else 1.0
-    ceiling = max((hit.score for hit in rest), default=0.0) or 1.0
-    scores = [hit.score for hit in ordered] + [floor * min(1.0, hit.score / ceiling) for hit in rest]
-    placed = zip([*ordered, *rest], scores, strict=True)
-    return [hit.placed(rank, score) for rank, (hit, score) in enumerate(placed, start=1)]
+def accepts(question: Question, quantity: Quantity) -> bool:
+    """Whether a quantity is of the kind, and counted in the unit, that the question asks for."""
+    unit = question.unit
+    if question.kind in ("money", "share", "date", "time", "duration"):
+        is_counted_so = not unit or quantity.unit in (unit, f"个{unit}", "日" if unit == "天" else "")
+        return quantity.kind == question.kind and quantity.text not in question.mentioned and is_counted_so
+    if question.kind != "count" or quantity.text in question.mentioned:
+        return False
+    if quantity.kind in ("share", "money"):
+        return question.is_open or unit == quantity.unit == "块"
+    if quantity.kind == "ordinal":
+        return question.asks_ordinal
+    return quantity.kind == "count" and (not unit or counts_in(unit, quantity.unit))
 
 
-def idf_of(frequency: Callable[[str], int], passages: int) -> Idf:
-    """The weight of a token, from how many of `passages` hold it; tokens of no passage weigh most."""
-    known: dict[str, float] = {}
-
-    def idf(token: str) -> float:
-        if token not in known:
-            known[token] = inverse_frequency(frequency(token), passages)
-        return known[token]
-
-    return idf
+def holds_list(question: Question, folded: str) -> bool:
+    """Whether an enumeration in a folded text has as many items as asked for, or three where that isn't said."""
+    items = folded.count("、") + 1
+    return items == question.how_many if question.how_many else items >= _PLAIN_LIST_ITEMS
 
 
-def concept_weights(concepts: Sequence[Sequence[str]], idf: Idf) -> list[float]:
-    """What each concept weighs: as much as its commonest way."""
-    return [min(map(idf, ways)) for ways in concepts]
+def defines(question: Question, folded: str) -> bool:
+    """Whether a text says what the thing is that a definition is asked of: it opens with it."""
+    subject = question.subject
+    return question.kind == "definition" and len(subject) > 1 and folded.lstrip('“"「《').startswith(subject)
+
+
+def lacks(question: Question, folded: str, candidates: Sequence[Span]) -> bool:
+    """Whether a text can't answer because it holds nothing of the kind asked for.
+
+    Names are told only in Chinese text; in another script their absence says nothing.
+    """
+    return not candidates and (
+        question.asks_quantity or ((question.asks_name or question.kind == "place") and bool(_HAN.search(folded)))
+    )
 
 
 def overlap(concepts: Sequence[Sequence[str]], weights: Sequence[float], text: str) -> float:
@@ -164,13 +189,13 @@ def overlap(concepts: Sequence[Sequence[str]], weights: Sequence[float], text: s
 
     A longer way's character pairs count half.
     """
-    found = 0.0
+    covered = 0.0
     for ways, weight in zip(concepts, weights, strict=True):
         if any(way in text for way in ways):
-            found += weight
+            covered += weight
         elif max(map(len, ways)) > 2:
-            found += weight * max(_share_of_pairs(way, text) for way in ways)
-    return found / (sum(weights) or 1.0)
+            covered += weight * max(_share_of_pairs(way, text) for way in ways)
+    return covered / (sum(weights) or 1.0)
 
 
 def _share_of_pairs(term: str, text: str) -> float:

@@ -11,7 +11,7 @@ from index.chunking.sentences import sentences
 from index.store import Store
 from index.text.fold import fold_text
 from index.types import Passage, Span
-from qa.answering.clauses import Clause
+from qa.answering.clauses import Clause, holds_list
 from qa.understanding.question import Question
 
 Quote = tuple[Passage, Span]
@@ -41,15 +41,15 @@ class _Unit:
 def prose(clause: Clause) -> Span:
     """The sentence that holds a clause, and the next one where it is too short to tell anything, as a span."""
     passage = clause.hit.passage
-    found = sentences(clean(passage.text, passage.start, passage.hidden))
+    spans = sentences(clean(passage.text, passage.start, passage.hidden))
     start, end = clause.span
-    holding = [number for number, span in enumerate(found) if span[0] < end and start < span[1]]
+    holding = [number for number, span in enumerate(spans) if span[0] < end and start < span[1]]
     if not holding:
         return clause.span
-    first, last = found[holding[0]][0], found[holding[-1]][1]
+    first, last = spans[holding[0]][0], spans[holding[-1]][1]
     if last - first > MAX_ANSWER_CHARS:
         return clause.span
-    after = found[holding[-1] + 1 :]
+    after = spans[holding[-1] + 1 :]
     if last - first < MIN_ANSWER_CHARS and after and after[0][1] - first <= MAX_ANSWER_CHARS:
         last = after[0][1]
     return first, last
@@ -62,7 +62,7 @@ def list_parts(question: Question, clause: Clause, store: Store) -> list[Quote]:
     that the question counts (三种意识: 市场意识。… 创业意识。…). Where the question says how many there are, there
     must be as many.
     """
-    if not question.asks_list or any(question.holds_list(clause.folded.text[slice(*span)]) for span in clause.fitting):
+    if not question.asks_list or any(holds_list(question, clause.folded.text[slice(*span)]) for span in clause.fitting):
         return []
     units = list(_units(store.article_passages(clause.hit.passage.article)))
     at = next(
@@ -90,13 +90,13 @@ def _numbered(units: Sequence[_Unit], at: int) -> list[_Unit]:
     start = at
     if number and number > 1:
         start = next((n for n in range(at, max(-1, at - _REACH), -1) if _ordinal(units[n].text) == 1), at)
-    found: list[_Unit] = []
+    run: list[_Unit] = []
     for unit in units[start : start + _REACH]:
-        if _ordinal(unit.text) == len(found) + 1:
-            found.append(unit)
-        elif found and _ordinal(unit.text) == 1:
+        if _ordinal(unit.text) == len(run) + 1:
+            run.append(unit)
+        elif run and _ordinal(unit.text) == 1:
             break  # another list begins
-    return found
+    return run
 
 
 def _ordinal(text: str) -> int | None:
@@ -132,10 +132,10 @@ def _named(units: Sequence[_Unit], counted: str) -> list[_Unit]:
     """Units whose short first sentence ends in the counted word."""
     if not counted:
         return []
-    found = []
+    parts = []
     for unit in units:
         start, end = (sentences(unit.text) or [(0, 0)])[0]
         lead = unit.text[start:end].rstrip("。.:：!！ ")
         if lead.endswith(counted) and len(counted) < len(lead) <= _SHORT_LEAD_CHARS:
-            found.append(unit)
-    return found
+            parts.append(unit)
+    return parts

@@ -1,21 +1,24 @@
-"""Why a document is not the first one for a question: where it stands, part by part, and in words."""
+"""Why a passage stands where it stands, and why a document is not first: part by part, and in words."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 
+from index.chunking.passages import clean
 from index.encoder import Encoder, Vectors
 from index.errors import DocumentNotFoundError
-from index.retrieval.search import encode_wordings, search
+from index.retrieval.search import articles_with, encode_wordings, search
 from index.store import Store
-from index.types import DocumentInfo, Filters, Hit
-from qa.answering.answer import Reading, read
-from qa.answering.explain import explained, names_of
+from index.text.fold import fold_text
+from index.text.names import MARK
+from index.text.tokens import stem
+from index.types import DocumentInfo, Filters, Hit, Passage
+from qa.answering.ranking import ReadPassages, rank_passages
 from qa.schemas import ScoreParts, Standing, WhyNotResponse
 from qa.understanding.question import Question
 
@@ -26,6 +29,63 @@ _MAX_COMPARED = 10_000
 _NEAREST = 3
 # A smaller lead in points than this decides nothing.
 _NOTABLE = 0.05
+_MAX_ARTICLES = 10_000
+_DIGITS = 4
+
+
+def explained(question: Question, hits: Sequence[Hit], passages: ReadPassages, store: Store) -> list[ScoreParts]:
+    """The parts of each hit's score; the `points` add up to it."""
+    is_in_article = _article_search(hits, store)
+    explained_hits = []
+    for hit in hits:
+        matched, in_article, missing = _terms(question, hit.passage, is_in_article)
+        points = {name: round(value, _DIGITS) for name, value in passages.points_of(hit).items()}
+        explained_hits.append(
+            ScoreParts(
+                lexical=hit.scores.lexical,
+                dense=hit.scores.dense,
+                article=hit.scores.article,
+                reranker=hit.scores.reranker,
+                points=points,
+                matched=matched,
+                in_article=in_article,
+                missing=missing,
+            )
+        )
+    return explained_hits
+
+
+def _article_search(hits: Sequence[Hit], store: Store) -> Callable[[str, Passage], bool]:
+    """Whether all tokens of a folded word, or a passages in pinyin, stand in a passage's article.
+
+    Each word is looked for once, in the documents of all the hits: a question may have a thousand words.
+    """
+    here = Filters(document_id=tuple(dict.fromkeys(hit.passage.document_id for hit in hits)))
+    articles = cache(lambda word: articles_with([word], store, here, _MAX_ARTICLES)[word])
+    return lambda word, passage: passage.article in articles(word)
+
+
+def _terms(
+    question: Question, passage: Passage, is_in_article: Callable[[str, Passage], bool]
+) -> tuple[list[str], list[str], list[str]]:
+    """The question's words that a passage or its headings hold, that only its article holds, and the others."""
+    visible = clean(passage.text, passage.start, passage.hidden)
+    folded = fold_text("\n".join([visible, passage.title, *passage.heading_path]))
+    matched, in_article, missing = [], [], []
+    for term in question.terms:
+        if stem(term) in folded:
+            matched.append(term)
+        elif is_in_article(term, passage):
+            in_article.append(term)
+        else:
+            missing.append(term)
+    return matched, in_article, missing
+
+
+def _names(question: Question, hit: Hit, store: Store) -> list[str]:
+    """The question's names that a hit's article mentions, if only in another script."""
+    is_in_article = _article_search([hit], store)
+    return [name.removeprefix(MARK) for name in question.names if is_in_article(name, hit.passage)]
 
 
 def find_document(named: str, store: Store, base: Path) -> DocumentInfo:
@@ -34,8 +94,8 @@ def find_document(named: str, store: Store, base: Path) -> DocumentInfo:
     Raises:
         DocumentNotFoundError: there is none, or several have that file name; the message lists the nearest.
     """
-    if (found := store.document_info(named)) is not None:
-        return found
+    if (info := store.document_info(named)) is not None:
+        return info
     documents = store.documents()
     target = _resolved(named)
     for info in documents:
@@ -69,14 +129,14 @@ def _nearest(named: str, paths: Sequence[str]) -> Iterator[str]:
 
 
 def why_not(
-    question: Question, wanted: DocumentInfo, reading: Reading, store: Store, encoder: Encoder
+    question: Question, wanted: DocumentInfo, passages: ReadPassages, store: Store, encoder: Encoder
 ) -> WhyNotResponse:
-    """Compare the best passage of a document with the first hit of a reading."""
+    """Compare the best passage of a document with the first hit."""
     wordings = encode_wordings(encoder, question.wordings)
-    found, rank, stands_for = _find(question, wanted, reading, store, encoder)
-    first = reading.hits[0] if reading.hits else None
+    own, rank, stands_for = _find(question, wanted, passages, store, encoder)
+    first = passages.hits[0] if passages.hits else None
     ahead = _standing(question, first, 1, store, wordings) if first else None
-    behind = _standing(question, found, rank, store, wordings) if found else None
+    behind = _standing(question, own, rank, store, wordings) if own else None
     response = WhyNotResponse(
         query=question.text, document_id=wanted.id, path=wanted.path, rank=rank, first=ahead, best=behind, reasons=[]
     )
@@ -87,18 +147,18 @@ def why_not(
         )
     elif rank == 1:
         response.reasons.append("It is first; nothing is ahead of it.")
-    if first is None or found is None:
+    if first is None or own is None:
         response.reasons.append("It shares no word and no meaning with the question, so it was not compared.")
-    elif first.passage.id != found.passage.id and ahead and behind:
-        response.reasons.extend(_reasons(question, first, found, ahead, behind, store))
+    elif first.passage.id != own.passage.id and ahead and behind:
+        response.reasons.extend(_reasons(question, first, own, ahead, behind, store))
     return response
 
 
 def _find(
-    question: Question, wanted: DocumentInfo, reading: Reading, store: Store, encoder: Encoder
+    question: Question, wanted: DocumentInfo, passages: ReadPassages, store: Store, encoder: Encoder
 ) -> tuple[Hit | None, int | None, Hit | None]:
     """The document's best passage, its rank, and the hit of another document that stands for it, if one does."""
-    for hit in reading.hits:
+    for hit in passages.hits:
         if hit.passage.document_id == wanted.id:
             return hit, hit.rank, None
         if any(copy.document_id == wanted.id for copy in hit.also_in):
@@ -110,7 +170,7 @@ def _find(
         if hit.passage.document_id == wanted.id:
             return hit, hit.rank, None
     # Not even a candidate: compared beside the first alone, where its parts are on the same scale.
-    ids = (wanted.id, *(hit.passage.document_id for hit in reading.hits[:1]))
+    ids = (wanted.id, *(hit.passage.document_id for hit in passages.hits[:1]))
     return (
         next((hit for hit in widely(filters=Filters(document_id=ids)) if hit.passage.document_id == wanted.id), None),
         None,
@@ -121,7 +181,7 @@ def _find(
 def _standing(question: Question, hit: Hit, rank: int | None, store: Store, wordings: Vectors) -> Standing:
     """A passage with its parts as if it were read for an answer, whether it was or not."""
     retrieved = replace(hit, score=hit.scores.total, scores=replace(hit.scores, reranker=None))
-    parts = explained(question, retrieved, read(question, [retrieved], store, wordings), store)
+    (parts,) = explained(question, [retrieved], rank_passages(question, [retrieved], store, wordings), store)
     passage = hit.passage
     return Standing(
         rank=rank,
@@ -141,12 +201,12 @@ def _standing(question: Question, hit: Hit, rank: int | None, store: Store, word
 
 
 def _reasons(
-    question: Question, first: Hit, found: Hit, ahead: Standing, behind: Standing, store: Store
+    question: Question, first: Hit, own: Hit, ahead: Standing, behind: Standing, store: Store
 ) -> Iterator[str]:
     if behind.rank is None:
         yield "Other passages are so much nearer to the question that it was not even a candidate."
-    mentioned = names_of(question, found.passage, store)
-    names = [name for name in names_of(question, first.passage, store) if name not in mentioned]
+    mentioned = _names(question, own, store)
+    names = [name for name in _names(question, first, store) if name not in mentioned]
     one, other = ahead.explain, behind.explain
     if one.reranker is not None:
         with_score = f"{one.reranker:.2f} against {other.reranker:.2f}" if other.reranker is not None else "it alone"

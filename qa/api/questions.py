@@ -9,8 +9,7 @@ from fastapi import APIRouter, Body, Query
 from fastapi.responses import Response
 
 from index.types import Filters
-from qa.answering.links import passage_link
-from qa.answering.responses import whole
+from qa.answering.responses import passage_link, whole
 from qa.api.models import AskParams, Examples, WhyNotRequest
 from qa.api.problems import Responses, documented
 from qa.api.sse import EVENTS_CONTENT, as_json, event_stream, patient_response

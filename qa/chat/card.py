@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from qa.answering.links import absolute, passage_link
+from qa.answering.responses import absolute, passage_link
 from qa.chat.phrases import CHINESE, ENGLISH, Phrases, phrases_for
 from qa.schemas import AskResponse, Citation, HitOut, Place
 

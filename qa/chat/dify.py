@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from index.errors import QueryError
 from index.types import DocumentInfo, Filters
-from qa.answering.links import passage_link
+from qa.answering.responses import passage_link
 from qa.api.problems import documented, problem
 from qa.api.startup import ENGINE_PROBLEMS, BaseUrl, Configured, ReadyEngine
 from qa.chat.errors import KNOWLEDGE_NOT_FOUND

@@ -26,7 +26,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from index.errors import CitedQAError, IndexMissingError, IndexUnusableError
-from qa.answering.links import server_url
+from qa.answering.responses import server_url
 from qa.api.startup import Startup
 from qa.chat import mcp_tools as tools
 from qa.configuration.config import Config

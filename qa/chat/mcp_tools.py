@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from index.errors import DocumentNotFoundError, QueryError
 from index.types import Document, DocumentInfo, Filters
-from qa.answering.links import absolute, passage_link
+from qa.answering.responses import absolute, passage_link
 from qa.chat.card import card_of, plain
 from qa.engine import Engine
 from qa.schemas import EXAMPLE_QUESTION, MAX_QUERY_CHARS, MAX_TURNS, Citation, HitOut, Reason

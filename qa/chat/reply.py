@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from qa.answering.links import absolute
-from qa.answering.responses import Part
+from qa.answering.responses import Part, absolute
 from qa.chat.card import MARKDOWN, beginning, card_of, ending, marked, written
 from qa.schemas import AskResponse, Citation, Sources
 

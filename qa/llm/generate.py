@@ -13,10 +13,18 @@ from itertools import chain
 from index.text.fold import fold, fold_text
 from index.types import Passage
 from qa.answering.answer import Answer, NoAnswer
+from qa.answering.clauses import fitting
 from qa.answering.lists import Quote
-from qa.answering.render import Source as Freshness
-from qa.answering.render import citations
-from qa.answering.responses import Asked, Part, quoted, quoted_sources, respond, rounded
+from qa.answering.responses import (
+    Freshness,
+    Part,
+    QueryContext,
+    citations,
+    quoted,
+    quoted_sources,
+    respond,
+    rounded,
+)
 from qa.llm.check import Checker, SourcePassage
 from qa.llm.figures import SourceFigures, figures
 from qa.llm.marks import CitationStream, Sentence, without_marks
@@ -47,7 +55,7 @@ class Writing:
     stop: threading.Event | None = None
 
 
-def generated(asked: Asked, how: Writing) -> Iterator[Part]:
+def generated(asked: QueryContext, how: Writing) -> Iterator[Part]:
     """The answer as the model writes it, a remark behind each sentence that its sources don't bear out.
 
     Where the passages hold no answer the model is not asked. Where it fails, the answer is quoted instead.
@@ -87,7 +95,7 @@ def generated(asked: Asked, how: Writing) -> Iterator[Part]:
 class _Draft:
     """An answer that is being written, and the numbered sources that it is written from."""
 
-    def __init__(self, asked: Asked, extract: Answer, passages: int) -> None:
+    def __init__(self, asked: QueryContext, extract: Answer, passages: int) -> None:
         self._asked, self._extract = asked, extract
         chosen = _chosen(asked, extract, passages)
         self.numbered = {
@@ -165,7 +173,7 @@ class _Draft:
         candidates = []
         for text in sure:
             folded = fold(text)
-            candidates += [text[slice(*folded.span(*span))] for span in question.fitting(folded.text)]
+            candidates += [text[slice(*folded.span(*span))] for span in fitting(question, folded.text)]
         if wanted is not None:
             asked = figures(fold_text(wanted))
             same = [text for text in candidates if not SourceFigures(fold_text(text)).missing(asked)]
@@ -175,9 +183,9 @@ class _Draft:
         return candidates[0] if candidates else None
 
 
-def _chosen(asked: Asked, extract: Answer, count: int) -> list[Passage]:
+def _chosen(asked: QueryContext, extract: Answer, count: int) -> list[Passage]:
     """The passages that the model is given: those of the extractive answer, then the best of the others."""
-    best = [*(passage for passage, _ in extract.quotes), *(hit.passage for hit in asked.reading.hits)]
+    best = [*(passage for passage, _ in extract.quotes), *(hit.passage for hit in asked.passages.hits)]
     return list({passage.row: passage for passage in best}.values())[:count]
 
 

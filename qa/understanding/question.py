@@ -3,17 +3,127 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from typing import Literal
 
-from index.text.fold import fold_kept, fold_text
-from index.text.names import PLACE_KIND, VAGUE_PLACE, organisations, people, places, spelled
-from index.text.quantities import COUNT_UNITS, Quantity, counts_in, quantities
+from index.text.fold import fold_text
+from index.text.names import PLACE_KIND, VAGUE_PLACE, spelled
+from index.text.quantities import COUNT_UNITS, quantities
 from index.text.segmenter import PLAIN, Segmenter, Synonyms
 from index.text.tokens import HAN, stem, words
-from index.types import Hit, Span
-from qa.understanding.kinds import CLASSIFIER, PEOPLE, Kind, kind_of
+
+Kind = Literal[
+    "count",
+    "money",
+    "share",
+    "date",
+    "time",
+    "duration",
+    "person",
+    "organisation",
+    "place",
+    "list",
+    "yesno",
+    "definition",
+    "reason",
+    "any",
+]
+
+PEOPLE = (
+    "人|学生|职工|工人|员工|孩子|子女|儿童|会员|农民工|教师|老师|干部|党员|劳模|青年|妇女|老人|居民|村民|代表|委员"
+    "|专家|学员"
+)
+CLASSIFIER = (
+    "人次|个|名|家|位|项|件|条|种|类|份|次|回|场|期|篇|所|座|间|户|起|天|年|岁|届|批|人|门|部|处|级|档|层|台|套|支"
+    "|张|句|样"
+)
+# What is counted in one of these is not money, whatever the verb: 收藏了多少册.
+_COUNTED_IN = "|".join(unit for unit in COUNT_UNITS.split("|") if unit not in ("万", "亿"))
+_MONEY_NOUN = "资金|经费|善款|款项|助学金|补助金|慰问金|奖金|费用|贷款|税"
+# Kinds of question and what gives them away in folded text. The first kind that fits decides.
+_KINDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
+    (
+        "share",
+        (
+            "多大比例|百分之几|占比|百分比|比例是多少|(?<![功频汇速])率(?:是|为|达到?)?多少|增长(?:了)?多少|多少个百分点",
+            "what (?:share|percent|proportion)|by how much",
+        ),
+    ),
+    (
+        "money",
+        (
+            "(?<![哪好])几(?:块|万?元|亿元)|多少(?:块?钱|资金|经费|款|元|万元|亿元|善款|奖金|助学金|补助|补贴|投资)",
+            "(?:花|筹|募|捐|投|拨|发|退|返|收|补贴?|资金|善款|金额|经费|总额|gdp|收入|奖)[^,，。?？]{0,12}"
+            f"多少(?:亿|万)?+(?!{_COUNTED_IN}|{CLASSIFIER})",
+            f"多少[^,，。?？]{{0,6}}(?:{_MONEY_NOUN})",
+            "how much (?:money|did|was|were|is|funding)",
+        ),
+    ),
+    (
+        "date",
+        (
+            "哪一?年|何年|(?:[公西]元|[在于是])几年|什么时候|甚么时候|啥时候?|何时|几月|几号|哪一?天|哪一?月|哪个月|什么日期|多会儿",
+            "(?:^|[,;:] )when (?!you|he|she|it|they|we|i )|wh(?:at|ich) (?:year|date|day|month)|since which",
+        ),
+    ),
+    ("time", ("几点|什么钟点|what time",)),
+    (
+        "duration",
+        (
+            "多久|多长时间|(?:多少|(?<![哪这那好近前])几)个?(?:半?年|月|天|小时|钟头|分钟|周|星期|工作日)(?![度级份])",
+            "how long (?:does|do|did|will|has|have)|how many (?:years|months|days|hours|minutes|weeks)",
+        ),
+    ),
+    (
+        "count",
+        (
+            "有?多(?:重|长|高|大|远|宽|深|厚)(?![的家])",
+            f"多少|(?<![哪这那好近前])几(?:{CLASSIFIER}|{COUNT_UNITS}|百|千|十)|第几|人数|次数|数量|数目|总数|人次|电话|号码",
+            "how (?:many|often|old|tall|far|deep|high|wide|heavy|fast|big|large)|what number|number of",
+        ),
+    ),
+    (
+        "person",
+        (
+            "谁|哪(?:一)?位|哪一?个人(?![口数员])|何人|哪几位|哪些人|姓名",
+            "(?:书记|主席|主任|长|人|同志|先生|女士|记者|作者|教授|代表|经理)(?:叫|的名字|姓|名叫)",
+            "(?:^| )who |whose |whom ",
+        ),
+    ),
+    (
+        "organisation",
+        (
+            "哪(?:一)?[家个](?:单位|公司|企业|部门|机构|组织|集团|学校|医院|银行|协会|镇|县|市|省|区)|哪家",
+            "(?:哪些|什么)(?:单位|公司|企业|部门|机构|组织)",
+            "which (?:company|organi[sz]ation|union|department|agency|firm)",
+        ),
+    ),
+    ("place", ("哪里|哪儿|何处|在哪$|什么地方|哪一?个(?:地方|国家|城市|省|市|县|区)|哪国", "(?:^| )where ")),
+    (
+        "yesno",
+        (
+            "吗$|是不是|有没有|是否|能不能|会不会|可不可以|了没有?$|没有$",
+            "^(?:is|are|was|were|does|do|did|has|have|can) ",
+        ),
+    ),
+    ("reason", ("为什么|为何|为啥|怎么|怎样|如何|凭什么|原因|理由", "why |how ")),
+    ("list", (f"哪些|哪[几二两三四五六七八九十](?:{CLASSIFIER})?|有什么|都有|包括", "which |what are")),
+    ("definition", ("是什么|什么是|什么意思|指什么|是指|含义|定义", "what is|what does")),
+)
+# Folded to Simplified characters, as all text is: 何時 is 何时, 誰 is 谁.
+_JAPANESE_KINDS: tuple[tuple[Kind, str], ...] = (
+    ("time", "何时[にからまでご]|何时まで"),
+    ("date", "いつ|何年|何月|何日|何曜"),
+    ("money", "いくら|何円"),
+    ("duration", "何(?:年|か月|ヶ月|周|日|时)间|どのくらいの期间"),
+    ("count", "何[人名册本枚个件回台头校社点]|いくつ|どれだけ|どのくらい"),
+    ("person", "谁|だれ|どなた"),
+    ("place", "どこ|どちら"),
+    ("reason", "なぜ|どうして|どのように"),
+    ("definition", "とは|何ですか"),
+)
+_KANA = re.compile("[\u3040-\u30ff]")
 
 _ASKING = re.compile(
     "请问|我想知道|想问一下|告诉我|多少|几(?=[个名家位项件条种份次回场期篇户起天年岁届批人])|什么时候|甚么|什么"
@@ -70,6 +180,11 @@ class Question:
         return " ".join(_ASKING.sub(" ", self.wanted).split())
 
     @cached_property
+    def subject(self) -> str:
+        """What a definition is asked of."""
+        return re.sub("^是|的?是?$", "", self.topic)
+
+    @cached_property
     def terms(self) -> list[str]:
         """The topic's words of two characters or more, distinct, in order; a word that has synonyms is not cut up."""
         found: list[str] = []
@@ -79,6 +194,11 @@ class Question:
             position = end
         found.extend(words(self.topic[position:], self.segmenter))
         return list(dict.fromkeys(word for word in found if len(word) > 1))
+
+    @cached_property
+    def ways(self) -> set[str]:
+        """All ways to say any of the terms."""
+        return {way for term in self.terms for way in self.synonyms.ways(term)}
 
     @cached_property
     def concepts(self) -> list[tuple[str, ...]]:
@@ -135,7 +255,7 @@ class Question:
             return "名"
         return "次" if "次数" in self.wanted else ""
 
-    @property
+    @cached_property
     def asks_quantity(self) -> bool:
         """Whether only a number, sum, share or date answers."""
         return self.kind in ("count", "money", "share", "date", "time", "duration")
@@ -165,74 +285,14 @@ class Question:
         is_one = re.search(f"哪一?(?:{CLASSIFIER}|里|国)", self.wanted)
         return self.kind in ("definition", "any") and not is_one and bool(_COUNTED.search(self.wanted))
 
-    def holds_list(self, folded: str) -> bool:
-        """Whether an enumeration in a folded text has as many items as asked for, or three where that isn't said."""
-        items = folded.count("、") + 1
-        return items == self.how_many if self.how_many else items >= _PLAIN_LIST_ITEMS
-
-    def fitting(self, folded: str) -> list[Span]:
-        """Spans of what could be the short answer in a folded text: quantities, people, organisations or lists."""
-        if self.asks_quantity:
-            # Where words are spaced, what a number counts stands after it as a word that can't be compared.
-            is_spaced = not _HAN.search(folded)
-            return [
-                quantity.span
-                for quantity in quantities(folded)
-                if self.accepts(quantity) or (is_spaced and self.kind == quantity.kind == "count" and not quantity.unit)
-            ]
-        if self.asks_list:
-            return [match.span() for match in _ITEMS.finditer(folded) if self.holds_list(match.group())]
-        if self.kind == "place":
-            found = places(folded, self.segmenter)
-            return [span for span in found if folded[slice(*span)] not in self.wanted]
-        if not self.asks_name:
-            return []
-        find = people if self.kind == "person" else organisations
-        found = find(folded, self.segmenter)
-        return [span for span in found if folded[slice(*span)] not in self.wanted]
-
-    def defines(self, folded: str) -> bool:
-        """Whether a text says what the thing is that a definition is asked of: it opens with it."""
-        subject = self._subject
-        return self.kind == "definition" and len(subject) > 1 and folded.lstrip('“"「《').startswith(subject)
-
     @cached_property
-    def _subject(self) -> str:
-        return re.sub("^是|的?是?$", "", self.topic)
-
-    def lacks(self, folded: str, fitting: Sequence[Span]) -> bool:
-        """Whether a text can't answer because it holds nothing of the kind asked for.
-
-        Names are told only in Chinese text; in another script their absence says nothing.
-        """
-        return not fitting and (
-            self.asks_quantity or ((self.asks_name or self.kind == "place") and bool(_HAN.search(folded)))
-        )
-
-    @property
     def asks_name(self) -> bool:
         """Whether only a name answers."""
         return self.kind in ("person", "organisation")
 
-    def accepts(self, quantity: Quantity) -> bool:
-        """Whether a quantity is of the kind, and counted in the unit, that the question asks for."""
-        if self.kind in ("money", "share", "date", "time", "duration"):
-            is_counted_so = not self.unit or quantity.unit in (
-                self.unit,
-                f"个{self.unit}",
-                "日" if self.unit == "天" else "",
-            )
-            return quantity.kind == self.kind and quantity.text not in self.mentioned and is_counted_so
-        if self.kind != "count" or quantity.text in self.mentioned:
-            return False
-        if quantity.kind in ("share", "money"):
-            return self.is_open or self.unit == quantity.unit == "块"
-        if quantity.kind == "ordinal":
-            return self._asks_ordinal
-        return quantity.kind == "count" and (not self.unit or counts_in(self.unit, quantity.unit))
-
     @cached_property
-    def _asks_ordinal(self) -> bool:
+    def asks_ordinal(self) -> bool:
+        """Whether a rank or an ordinal answers."""
         return bool(re.search("第几|前(?:多少|几)", self.wanted))
 
     @cached_property
@@ -245,30 +305,6 @@ class Question:
         """The quantities that the question itself mentions."""
         return {quantity.text for quantity in quantities(self.wanted)}
 
-    def highlights(self, hit: Hit) -> list[Span]:
-        """Spans of the document's text where the topic's words stand in the hit, joined where they touch."""
-        folded = fold_kept(hit.passage.text)
-        spans = [
-            folded.span(start, start + len(word))
-            for word in {way for term in self.terms for way in self.synonyms.ways(term)}
-            for start in _occurrences(word, folded.text)
-        ]
-        merged: list[Span] = []
-        for start, end in sorted(spans):
-            if merged and start <= merged[-1][1]:
-                merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-            else:
-                merged.append((start, end))
-        return [(hit.passage.start + start, hit.passage.start + end) for start, end in merged]
-
-
-def _occurrences(word: str, text: str) -> Iterator[int]:
-    """Where a word stands in a text, as far as it doesn't overlap itself."""
-    at = text.find(word)
-    while at >= 0:
-        yield at
-        at = text.find(word, at + len(word))
-
 
 def _split_exclusion(folded: str, segmenter: Segmenter) -> tuple[str, tuple[str, ...]]:
     """The parts of a question that ask, and the names in the parts that exclude."""
@@ -279,3 +315,17 @@ def _split_exclusion(folded: str, segmenter: Segmenter) -> tuple[str, tuple[str,
         return folded, ()
     names = [word for part in excluding for word, tag in segmenter.tag(part) if tag in _NAME_TAGS and len(word) > 1]
     return "".join(asking).strip(" ,，"), tuple(dict.fromkeys(names))
+
+
+def kind_of(folded: str) -> Kind:
+    """The kind of a folded question; `any` where nothing tells."""
+    bare = folded.rstrip("?？。.!！ ")
+    if _KANA.search(bare):
+        return next((kind for kind, pattern in _JAPANESE_KINDS if re.search(pattern, bare)), "any")
+    return next((kind for kind, patterns in _KINDS if _pattern(patterns).search(bare)), "any")
+
+
+@cache
+def _pattern(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    # Kept here: Python keeps few, and lets go of them when others compile theirs.
+    return re.compile("|".join(patterns))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from index.types import DocumentInfo
-from qa.answering.render import has_changed
+from qa.answering.responses import has_changed
 from qa.configuration.config import load_config
 from qa.engine import Engine
 from tests.qa.commands import run_qa

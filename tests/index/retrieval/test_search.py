@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from index.indexing.build import sync
-from index.retrieval.search import Weights, search
+from index.retrieval.scoring import Weights
+from index.retrieval.search import search
 from index.store import Store
 from index.types import Filters
 from tests.conftest import BigramEncoder
@@ -19,7 +20,7 @@ def store_of(tmp_path: Path, **texts: str) -> Store:
     return sync({"docs": folder}, tmp_path / "data", BigramEncoder(), base=tmp_path)[0]
 
 
-def names(store: Store, query: str, top_k: int = 5, weights: Weights = Weights()) -> list[str]:  # noqa: B008
+def names(store: Store, query: str, top_k: int = 5, weights: Weights | None = None) -> list[str]:
     hits = search(store, BigramEncoder(), query, top_k=top_k, weights=weights)
     return [Path(hit.passage.path).stem for hit in hits]
 
@@ -37,7 +38,7 @@ def test_ranks_scores_and_parts(tmp_path: Path) -> None:
 
 def test_nothing_in_common_finds_nothing(tmp_path: Path) -> None:
     store = store_of(tmp_path, a="苹果很甜。")
-    hits = search(store, BigramEncoder(), "zzzz", weights=Weights(dense=0))
+    hits = search(store, BigramEncoder(), "zzzz", weights={"words": 1.0, "article": 1.0})
     assert all(hit.scores.lexical == 0 for hit in hits)
 
 
