@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from index.retrieval.search import Weights, search
+from index.retrieval.scoring import Weights, weights
+from index.retrieval.search import search
 from qa.configuration.config import load_config
 from qa.engine import Engine
 from qa.evaluation.evaluate import EvalQuestion, load_questions, squeeze
@@ -28,23 +29,23 @@ Ranker = Callable[[str], Sequence[str]]  # a question to the texts of its passag
 def rankers(engine: Engine) -> dict[str, Ranker]:
     """Each step with all before it."""
 
-    def by(weights: Weights, *, named: bool = False) -> Ranker:
+    def by(of: Weights, *, named: bool = False) -> Ranker:
         def rank(text: str) -> list[str]:
             question = Question.of(text)
             names = question.names if named else ()
-            hits = search(engine.store, engine.encoder, question.wanted, top_k=POOL, weights=weights, names=names)
+            hits = search(engine.store, engine.encoder, question.wanted, top_k=POOL, weights=of, names=names)
             return [hit.passage.text for hit in hits]
 
         return rank
 
-    full = Weights()
+    full = weights("retrieval")
     return {
-        "BM25 of the passage, title and headings": by(Weights(full.lexical, 0.0, 0.0)),
-        "+ BM25 of the article": by(Weights(full.lexical, full.article, 0.0)),
+        "BM25 of the passage, title and headings": by({"words": full["words"]}),
+        "+ BM25 of the article": by({"words": full["words"], "article": full["article"]}),
         "+ nearest clause in meaning": by(full),
         "+ names weigh more in the article": by(full, named=True),
         "+ the clause that answers": lambda text: [hit.text for hit in engine.ask(text, top_k=POOL).hits],
-        "dense alone": by(Weights(0.0, 0.0, 1.0)),
+        "dense alone": by({"meaning": 1.0}),
     }
 
 

@@ -1,11 +1,11 @@
-"""Fit the confidence of answers (qa/answering/confidence.py) and show what it is worth.
+"""Fit the confidence of answers (index/retrieval/weights.json) and show what it is worth.
 
-    python benchmarks/calibrate.py ../shared/data/eval/drcd_dev.json ../shared/data/eval/cmrc_trial.json
+    python benchmarks/calibrate.py [--write] ../shared/data/eval/drcd_dev.json ../shared/data/eval/cmrc_trial.json
 
 Of each SQuAD-style file every second context is indexed; questions on the others have no answer there. The shipped
 union questions join them, and each set is also asked of the other's documents, which know nothing of it. An answer
-counts as right when its clause holds an accepted answer. Prints the coefficients, what each threshold refuses, and a
-reliability table by tenths, weighted as the fit is, the last two for five-fold held-out predictions.
+counts as right when its clause holds an accepted answer. Prints the weights, which --write keeps, what each threshold
+refuses, and a reliability table by tenths, weighted as the fit is, the last two for five-fold held-out predictions.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from index.encoder import Encoder, load_encoder
+from index.retrieval import scoring
 from index.retrieval.search import encode_wordings, search
 from index.store.local import LocalStore
-from qa.answering.answer import read
-from qa.answering.confidence import FEATURES, features
+from qa.answering.ranking import confidence_features, rank_passages
 from qa.evaluation.evaluate import load_questions, squeeze
 from qa.understanding.question import Question
 
 ROOT = Path(__file__).parent.parent
 PER_FILE = 600
 UNION_SHARE = 0.5
+FEATURES = [name for name in scoring.weights("confidence") if name != "one"]
 Row = tuple[list[float], bool, bool]  # features, right, answerable
 Asked = tuple[str, list[str]]  # question, accepted answers
 
@@ -42,11 +43,12 @@ def rows(store: LocalStore, encoder: Encoder, asked: Sequence[Asked]) -> Iterato
         question = Question.of(text)
         wordings = encode_wordings(encoder, question.wordings)
         hits = search(store, encoder, question.wanted, top_k=30, names=question.names, wordings=wordings)
-        reading = read(question, hits, store, wordings)
-        if reading.clauses and not reading.missing:
-            said = squeeze(reading.clauses[0].folded.text)
+        passages = rank_passages(question, hits, store, wordings)
+        if passages.clauses and not passages.missing:
+            said = squeeze(passages.clauses[0].folded.text)
+            features = confidence_features(question, passages)
             is_right = any(squeeze(answer) in said for answer in answers)
-            yield features(question, reading.clauses, reading.named), is_right, bool(answers)
+            yield [features[name] for name in FEATURES], is_right, bool(answers)
 
 
 def asked_in(file: Path, kept: set[str]) -> list[Asked]:
@@ -92,6 +94,7 @@ def main() -> None:
     """Fit on everything, report on held-out folds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--write", action="store_true", help="Put what was fitted in the place of what is there")
     arguments = parser.parse_args()
     encoder = load_encoder()
     groups = collect(arguments.files, encoder)
@@ -106,8 +109,11 @@ def main() -> None:
         :, 1
     ]
     model.fit(x, right, sample_weight=weight)
-    print("INTERCEPT =", round(float(model.intercept_[0]), 3))
-    print("COEFFICIENTS =", tuple(round(float(value), 3) for value in model.coef_[0]), FEATURES)
+    values = [*model.intercept_, *model.coef_[0]]
+    fitted = {name: round(float(value), 3) for name, value in zip(["one", *FEATURES], values, strict=True)}
+    print(json.dumps(fitted, indent=1))
+    if arguments.write:
+        scoring.write("confidence", fitted)
     for threshold in (0.1, 0.15, 0.2, 0.25, 0.3):
         print(f"threshold {threshold}")
         start = 0

@@ -21,10 +21,11 @@ from statistics import fmean
 
 from index.encoder import Encoder, load_encoder
 from index.indexing.build import sync
-from index.retrieval.search import Weights, encode_wordings, search
+from index.retrieval.scoring import Weights, weights
+from index.retrieval.search import encode_wordings, search
 from index.store.local import LocalStore
 from index.types import Hit
-from qa.answering.answer import read
+from qa.answering.ranking import rank_passages
 from qa.understanding.question import Question
 
 RESULTS = Path(__file__).parent / "results" / "quality.json"
@@ -65,9 +66,9 @@ def build(texts: Sequence[str], encoder: Encoder, folder: Path) -> LocalStore:
     return sync({"documents": documents}, folder / "data", encoder, base=folder)[0]
 
 
-def by(weights: Weights) -> Ranker:
+def by(of: Weights) -> Ranker:
     """Search with these weights alone."""
-    return lambda store, encoder, text: search(store, encoder, text, top_k=POOL, weights=weights)
+    return lambda store, encoder, text: search(store, encoder, text, top_k=POOL, weights=of)
 
 
 def ranked(store: LocalStore, encoder: Encoder, text: str) -> Sequence[Hit]:
@@ -75,13 +76,13 @@ def ranked(store: LocalStore, encoder: Encoder, text: str) -> Sequence[Hit]:
     question = Question.of(text)
     wordings = encode_wordings(encoder, question.wordings)
     hits = search(store, encoder, question.wanted, top_k=POOL, names=question.names, wordings=wordings)
-    return read(question, hits, store, wordings).hits
+    return rank_passages(question, hits, store, wordings).hits
 
 
 RANKERS = {
-    "BM25": by(Weights(lexical=1.0, article=0.0, dense=0.0)),
-    "dense": by(Weights(lexical=0.0, article=0.0, dense=1.0)),
-    "fused": by(Weights()),
+    "BM25": by({"words": 1.0}),
+    "dense": by({"meaning": 1.0}),
+    "fused": by(weights("retrieval")),
     "ranked": ranked,
 }
 

@@ -100,7 +100,7 @@ class ScoreParts(BaseModel):
     missing: list[str] = []
 
 
-class Place(BaseModel):
+class TextPlace(BaseModel):
     """A stretch of a document: `text[start:end]` of the document's text, in code points.
 
     `read_at` is when the file was last read; `stale` says that it has been changed or removed since.
@@ -129,7 +129,7 @@ class Copy(BaseModel):
     end: int
 
 
-class HitOut(Place):
+class HitOut(TextPlace):
     """A ranked passage. `highlights` are spans of the document's text, like `start` and `end`."""
 
     rank: int
@@ -145,7 +145,7 @@ class HitOut(Place):
     explain: ScoreParts | None = None
 
 
-class Citation(Place):
+class Citation(TextPlace):
     """Where a part of the answer stands; `quote` is exactly the document's `text[start:end]`."""
 
     n: int
@@ -188,9 +188,9 @@ class AnswerOut(BaseModel):
     value: str | None
     confidence: float = Field(description="Chance, 0 to 1, that the best passage answers the question")
     unsupported: list[Unsupported] = Field(
-        default=[], exclude_if=lambda found: not found, description="Absent where there is none"
+        default=[], exclude_if=lambda sentences: not sentences, description="Absent where there is none"
     )
-    fallback: Fallback | None = Field(default=None, exclude_if=lambda found: found is None)
+    fallback: Fallback | None = Field(default=None, exclude_if=lambda fallback: fallback is None)
 
 
 class IndexOut(BaseModel):
@@ -248,7 +248,7 @@ class Delta(BaseModel):
     replace: bool = False
 
 
-class Standing(Place):
+class Standing(TextPlace):
     """A passage compared with another. `score` is what it would have if it were read for an answer."""
 
     rank: int | None

@@ -57,5 +57,10 @@ def write(section: str, fitted: Weights) -> None:
     sections = {**_sections(), section: dict(fitted)}
     lines = (f"  {json.dumps(name)}: {json.dumps(held)}" for name, held in sections.items())
     FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    forget()
+
+
+def forget() -> None:
+    """Read the file again when the next weights are asked for."""
     weights.cache_clear()
     _sections.cache_clear()

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from qa.answering.responses import absolute, passage_link
 from qa.chat.phrases import CHINESE, ENGLISH, Phrases, phrases_for
-from qa.schemas import AskResponse, Citation, HitOut, Place
+from qa.schemas import AskResponse, Citation, HitOut, TextPlace
 
 # What a reader is shown where there is no answer.
 _NEAREST = 3
@@ -181,7 +181,7 @@ def marked(text: str, citations: Sequence[Citation]) -> Iterator[str | int]:
     yield text[start:]
 
 
-def _source(n: int, place: Place, text: str, url: str, phrases: Phrases, notes: tuple[str, ...] = ()) -> CardSource:
+def _source(n: int, place: TextPlace, text: str, url: str, phrases: Phrases, notes: tuple[str, ...] = ()) -> CardSource:
     where = [phrases.page.format(place.page)] if place.page is not None else []
     where.append(phrases.paragraph.format(place.paragraph))
     stale = (phrases.stale,) if place.stale else ()

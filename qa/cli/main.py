@@ -143,7 +143,7 @@ def evaluate(
     """Measure quality on questions of your own. Exit code 1 when a bound is missed."""
     from qa.evaluation.datasets import document_names, engine_over, load_dataset
     from qa.evaluation.evaluate import evaluate as run
-    from qa.evaluation.gate import judge, load_evaluation, make_gate
+    from qa.evaluation.report import judge, load_evaluation, make_gate
 
     engine = open_engine(config)
     bounds = make_gate(gate, at_least or (), at_most or ())
@@ -160,7 +160,7 @@ def evaluate(
     if as_json:
         print_json(judged.model_dump_json())
     else:
-        from qa.evaluation.tables import print_evaluation
+        from qa.evaluation.report import print_evaluation
 
         print_evaluation(judged)
     for line in judged.missed:

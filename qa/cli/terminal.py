@@ -11,7 +11,7 @@ from rich.text import Text
 
 from index.indexing.report import IndexReport, Remark, count_kinds
 from qa.answering.responses import Part, whole
-from qa.schemas import AnswerOut, AskResponse, Citation, Delta, HitOut, Place, ScoreParts, SpanPair, WhyNotResponse
+from qa.schemas import AnswerOut, AskResponse, Citation, Delta, HitOut, ScoreParts, SpanPair, TextPlace, WhyNotResponse
 
 _REASONS = {
     "no_hits": "no passage shares a word or a meaning with the question",
@@ -120,7 +120,7 @@ def _explanation(parts: ScoreParts) -> Iterator[str]:
             yield f"{name}: {'、'.join(terms)}"
 
 
-def _freshness(place: Place) -> list[tuple[str, str]]:
+def _freshness(place: TextPlace) -> list[tuple[str, str]]:
     """When the file was read, and a warning where that is no longer what it says."""
     read = [(f" · read {place.read_at[:16].replace('T', ' ')} UTC", "dim")] if place.read_at else []
     return [*read, (" · changed or removed since; run: qa index", "yellow")] if place.stale else read
@@ -179,7 +179,7 @@ def one_line(path: str) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in path)
 
 
-def _place(place: Place) -> str:
+def _place(place: TextPlace) -> str:
     page = "" if place.page is None else f"page {place.page} · "
     return f"{one_line(place.path)} · {place.title} · {page}paragraph {place.paragraph}"
 

@@ -115,13 +115,13 @@ def _beir(path: Path) -> Dataset:
     folder = path if path.is_dir() else path.parent.parent
     qrels = _qrels(path if path.suffix == ".tsv" else _split(folder))
     documents = {
-        found["_id"]: "\n\n".join(part for part in (found.get("title", ""), found["text"]) if part)
-        for found in _json_lines(folder / "corpus.jsonl", "_id", "text")
+        document["_id"]: "\n\n".join(part for part in (document.get("title", ""), document["text"]) if part)
+        for document in _json_lines(folder / "corpus.jsonl", "_id", "text")
     }
     questions = [
-        EvalQuestion(question=found["text"], relevant=qrels[found["_id"]], itself=found["_id"])
-        for found in _json_lines(folder / "queries.jsonl", "_id", "text")
-        if found["_id"] in qrels
+        EvalQuestion(question=query["text"], relevant=qrels[query["_id"]], itself=query["_id"])
+        for query in _json_lines(folder / "queries.jsonl", "_id", "text")
+        if query["_id"] in qrels
     ]
     if not questions:
         raise QueryError(f"{path}: no question of queries.jsonl is judged in the qrels")
@@ -130,10 +130,10 @@ def _beir(path: Path) -> Dataset:
 
 def _split(folder: Path) -> Path:
     """The qrels to use: those called test, or else the first."""
-    found = sorted((folder / "qrels").glob("*.tsv"), key=lambda file: (file.stem != "test", file.name))
-    if not found:
+    files = sorted((folder / "qrels").glob("*.tsv"), key=lambda file: (file.stem != "test", file.name))
+    if not files:
         raise QueryError(f"{folder}: holds no qrels/*.tsv; give a BEIR folder with corpus.jsonl and queries.jsonl")
-    return found[0]
+    return files[0]
 
 
 def _qrels(file: Path) -> dict[str, dict[str, int]]:
@@ -159,14 +159,14 @@ def _json_lines(file: Path, *needed: str) -> Iterator[dict[str, str]]:
         if not line.strip():
             continue
         try:
-            found = reader.validate_json(line)
+            fields = reader.validate_json(line)
         except ValidationError as exc:
             raise QueryError(f"{file}:{number}: {_problem(exc)}") from exc
-        if wrong := [name for name in (*needed, "title") if not isinstance(found.get(name, ""), str)]:
+        if wrong := [name for name in (*needed, "title") if not isinstance(fields.get(name, ""), str)]:
             raise QueryError(f"{file}:{number}: {wrong[0]}: must be a string")
-        if missing := [name for name in needed if name not in found]:
+        if missing := [name for name in needed if name not in fields]:
             raise QueryError(f"{file}:{number}: {missing[0]}: is missing")
-        yield found
+        yield fields
 
 
 def _read(file: Path) -> str:

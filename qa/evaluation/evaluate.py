@@ -45,7 +45,7 @@ class EvalQuestion(BaseModel):
         return bool(self.evidence or self.relevant or self.answers)
 
 
-class Figures(BaseModel):
+class KindFigures(BaseModel):
     """Means over questions of one kind, 0 to 1; None where the kind has no such questions."""
 
     kind: str
@@ -61,7 +61,7 @@ class Figures(BaseModel):
     refused_wrong: float | None
 
 
-class Outcome(BaseModel):
+class AskedQuestion(BaseModel):
     """What became of one question.
 
     `rank` is of the first passage that holds the evidence, or of the first relevant document; None beyond the tenth.
@@ -92,21 +92,21 @@ class Tenth(BaseModel):
 
 
 class Evaluation(BaseModel):
-    """Figures by kind and over all, and every single outcome.
+    """KindFigures by kind and over all, and every single outcome.
 
     `calibration_error` is the mean distance of what the confidence said from what was, weighted by answers (ECE).
     """
 
     questions: int
-    kinds: list[Figures]
-    total: Figures
+    kinds: list[KindFigures]
+    total: KindFigures
     citations: int
     citations_exact: int
     latency_ms_p50: float
     latency_ms_p99: float
     reliability: list[Tenth] = []
     calibration_error: float | None = None
-    outcomes: list[Outcome]
+    outcomes: list[AskedQuestion]
 
 
 def load_questions(file: Path) -> list[EvalQuestion]:
@@ -141,7 +141,7 @@ def evaluate(
     names: Mapping[str, str] | None = None,
 ) -> Evaluation:
     """Ask every question and compare. `names` are those of documents by file stem; without it they are their paths."""
-    outcomes: list[Outcome] = []
+    outcomes: list[AskedQuestion] = []
     latencies: list[float] = []
     exact: list[bool] = []
     texts: dict[str, str] = {}
@@ -186,7 +186,7 @@ def squeeze(text: str) -> str:
     return "".join(fold_text(text).split())
 
 
-def _outcome(question: EvalQuestion, response: AskResponse, names: Mapping[str, str] | None) -> Outcome:
+def _outcome(question: EvalQuestion, response: AskResponse, names: Mapping[str, str] | None) -> AskedQuestion:
     if question.relevant:
         grades = _document_grades(question, response.hits, names)
         ideal: Sequence[int] = list(question.relevant.values())
@@ -197,13 +197,13 @@ def _outcome(question: EvalQuestion, response: AskResponse, names: Mapping[str, 
         ideal = [1] * max(1, sum(grades))
     answer = response.answer
     accepted = [squeeze(part) for part in question.answers]
-    found = [rank for rank, grade in enumerate(grades, start=1) if grade]
-    return Outcome(
+    ranks = [rank for rank, grade in enumerate(grades, start=1) if grade]
+    return AskedQuestion(
         question=question.question,
         kind=question.kind,
-        rank=found[0] if found else None,
+        rank=ranks[0] if ranks else None,
         ndcg=_ndcg(grades, ideal),
-        recall=min(1.0, len(found) / len(ideal)),
+        recall=min(1.0, len(ranks) / len(ideal)),
         status=response.status,
         reason=response.reason,
         confidence=answer.confidence if answer else None,
@@ -220,8 +220,8 @@ def _outcome(question: EvalQuestion, response: AskResponse, names: Mapping[str, 
 def _document_grades(question: EvalQuestion, hits: Sequence[HitOut], names: Mapping[str, str] | None) -> list[int]:
     """Grades of the first ten documents, each at its best passage; one that a passage stands for comes with it."""
     paths = (path for hit in hits for path in (hit.path, *(copy.path for copy in hit.also_in)))
-    found = dict.fromkeys(names[Path(path).stem] if names else path for path in paths)
-    ranked = [name for name in found if name != question.itself]
+    documents = dict.fromkeys(names[Path(path).stem] if names else path for path in paths)
+    ranked = [name for name in documents if name != question.itself]
     return [question.relevant.get(name, 0) for name in ranked[:POOL]]
 
 
@@ -231,8 +231,8 @@ def _holds(hit: HitOut, evidence: Sequence[str]) -> bool:
 
 
 def _accepts(accepted: Sequence[str], text: str, mode: str) -> bool:
-    found = [part in squeeze(text) for part in accepted]
-    return all(found) if mode == "all" else any(found)
+    held = [part in squeeze(text) for part in accepted]
+    return all(held) if mode == "all" else any(held)
 
 
 def _ndcg(grades: Sequence[int], ideal: Sequence[int]) -> float:
@@ -244,12 +244,12 @@ def _gain(grades: Sequence[int]) -> float:
     return sum(grade / math.log2(rank + 1) for rank, grade in enumerate(grades[:POOL], start=1))
 
 
-def _reliability(outcomes: Iterable[Outcome]) -> Iterator[Tenth]:
+def _reliability(outcomes: Iterable[AskedQuestion]) -> Iterator[Tenth]:
     """What the confidence of answers said and what was, by tenths; an answer to an unanswerable question is wrong."""
     known = [
-        (found.confidence, bool(found.answer_right))
-        for found in outcomes
-        if found.confidence is not None and (found.answer_right is not None or not found.is_answerable)
+        (asked.confidence, bool(asked.answer_right))
+        for asked in outcomes
+        if asked.confidence is not None and (asked.answer_right is not None or not asked.is_answerable)
     ]
     for tenth in range(TENTHS):
         within = [pair for pair in known if min(TENTHS - 1, int(pair[0] * TENTHS)) == tenth]
@@ -258,12 +258,12 @@ def _reliability(outcomes: Iterable[Outcome]) -> Iterator[Tenth]:
             yield Tenth(low=tenth / TENTHS, n=len(within), said=said, was=was)
 
 
-def _figures(kind: str, pairs: Iterable[tuple[EvalQuestion, Outcome]]) -> Figures:
+def _figures(kind: str, pairs: Iterable[tuple[EvalQuestion, AskedQuestion]]) -> KindFigures:
     every = list(pairs)
     answerable = [outcome for question, outcome in every if question.is_answerable]
     findable = [outcome for question, outcome in every if question.evidence or question.relevant]
     unanswerable = [outcome for question, outcome in every if not question.is_answerable]
-    return Figures(
+    return KindFigures(
         kind=kind,
         n=len(every),
         hit_at_1=_mean(outcome.rank == 1 for outcome in findable),
@@ -279,5 +279,5 @@ def _figures(kind: str, pairs: Iterable[tuple[EvalQuestion, Outcome]]) -> Figure
 
 
 def _mean(values: Iterable[float | bool]) -> float | None:
-    found = [float(value) for value in values]
-    return fmean(found) if found else None
+    numbers = [float(value) for value in values]
+    return fmean(numbers) if numbers else None

@@ -86,17 +86,17 @@ class Utterance:
 
     def runs(self) -> list[Phrase]:
         """The longest phrases of names and nouns, with what verbs stand between them (帮扶中心), and dates."""
-        found: list[list[Word]] = []
+        runs: list[list[Word]] = []
         inside = False
         for number, word in enumerate(self.words):
             nominal = word.kind in ("name", "noun") or (inside and self._is_between(number))
             if word.kind == "date" or (nominal and not inside):
-                found.append([word])
+                runs.append([word])
             elif nominal:
-                found[-1].append(word)
+                runs[-1].append(word)
             inside = nominal or (inside and word.text == " ")
-        found = [self._without_verb(words) for words in found]
-        return [Phrase(tuple(words), self.folded.text[words[0].start : words[-1].end]) for words in found]
+        runs = [self._without_verb(words) for words in runs]
+        return [Phrase(tuple(words), self.folded.text[words[0].start : words[-1].end]) for words in runs]
 
     def phrases(self) -> Iterator[Phrase]:
         """Every part of `runs` that begins and ends with a name, noun or date."""
@@ -125,14 +125,14 @@ class Utterance:
     def asked_for(self) -> set[int]:
         """Where a phrase begins or ends that is asked for: behind 多少 (多少学生), before 是多少 (收入是多少)."""
         words = [word for word in self.words if word.text.strip() and word.tag != "q"]
-        found = set()
+        places = set()
         for number, word in enumerate(words):
             if word.kind == "asking":
                 behind = number + 1 + (words[number + 1 : number + 2] != [] and words[number + 1].text in _COPULAS)
                 copula = number > 0 and words[number - 1].text in _COPULAS
-                found |= {after.start for after in words[behind : behind + 1]}
-                found |= {before.end for before in words[: number - copula][-1:]}
-        return found
+                places |= {after.start for after in words[behind : behind + 1]}
+                places |= {before.end for before in words[: number - copula][-1:]}
+        return places
 
     def described(self) -> Phrase | None:
         """All that describes what is asked for before 是谁 or behind 谁是: 红旗小学的校长."""
@@ -150,11 +150,11 @@ class Utterance:
         asked = {word.end for word in self.words if word.kind == "asking"}
         named = (run for run in runs if any(word.kind == "name" for word in run.words))
         plain = (run for run in runs if run.span[0] not in asked)
-        found = next(named, None) or next(plain, None)
-        names = [number for number, word in enumerate(found.words) if word.kind == "name"] if found else []
-        if found and names and found.text.isascii():
-            return Phrase(found.words[names[0] : names[-1] + 1], "")
-        return found
+        subject = next(named, None) or next(plain, None)
+        names = [number for number, word in enumerate(subject.words) if word.kind == "name"] if subject else []
+        if subject and names and subject.text.isascii():
+            return Phrase(subject.words[names[0] : names[-1] + 1], "")
+        return subject
 
     def _without_verb(self, words: list[Word]) -> list[Word]:
         """A run of English words without the verb that ends the question, as in `when does the museum open`."""

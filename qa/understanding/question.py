@@ -187,13 +187,13 @@ class Question:
     @cached_property
     def terms(self) -> list[str]:
         """The topic's words of two characters or more, distinct, in order; a word that has synonyms is not cut up."""
-        found: list[str] = []
+        terms: list[str] = []
         position = 0
         for start, end in self.synonyms.find(self.topic):
-            found.extend([*words(self.topic[position:start], self.segmenter), self.topic[start:end]])
+            terms.extend([*words(self.topic[position:start], self.segmenter), self.topic[start:end]])
             position = end
-        found.extend(words(self.topic[position:], self.segmenter))
-        return list(dict.fromkeys(word for word in found if len(word) > 1))
+        terms.extend(words(self.topic[position:], self.segmenter))
+        return list(dict.fromkeys(word for word in terms if len(word) > 1))
 
     @cached_property
     def ways(self) -> set[str]:
@@ -213,13 +213,13 @@ class Question:
     @cached_property
     def places(self) -> list[str]:
         """Places, organisations, years and codes that are surely meant: an answer's article must mention them."""
-        found = [
+        known = [
             PLACE_KIND.sub("", word)
             for word, tag in self._tagged
             if tag in _PLACE_TAGS and len(word) > 1 and not VAGUE_PLACE.fullmatch(word) and self.segmenter.knows(word)
         ]
         codes = [match[1] or match[2] for match in _CODE.finditer(self.wanted)]
-        return list(dict.fromkeys([*found, *codes]))
+        return list(dict.fromkeys([*known, *codes]))
 
     @cached_property
     def names(self) -> list[str]:
@@ -270,12 +270,12 @@ class Question:
     def counted(self) -> str:
         """The word that `how_many` counts, without what asks; empty where it isn't told."""
         match = _COUNTED.search(self.wanted)
-        found = (
+        counted = (
             [word for word in words(_ASKING.sub(" ", match["counted"]), self.segmenter) if len(word) > 1]
             if match
             else []
         )
-        return found[0] if found else ""
+        return counted[0] if counted else ""
 
     @cached_property
     def asks_list(self) -> bool:

@@ -8,8 +8,8 @@ import pytest
 from index.errors import QueryError
 from qa.configuration.config import Config, load_config
 from qa.engine import Engine
-from qa.evaluation.evaluate import EvalQuestion, Evaluation, Figures, evaluate, load_questions
-from qa.evaluation.gate import make_gate
+from qa.evaluation.evaluate import EvalQuestion, Evaluation, KindFigures, evaluate, load_questions
+from qa.evaluation.report import make_gate
 from tests.conftest import CANONICAL, ROOT
 
 UNION = ROOT / "benchmarks" / "union_questions.jsonl"
@@ -101,7 +101,7 @@ def test_figures_are_those_worked_out_by_hand(engine):
     assert [outcome.value for outcome in found.outcomes] == ["52万册", "1997年", "12亿元", "30万人次", None]
     assert [outcome.answer_right for outcome in found.outcomes] == [True, False, True, True, None]
     assert [outcome.value_right for outcome in found.outcomes] == [True, False, True, True, None]
-    assert found.total == Figures(
+    assert found.total == KindFigures(
         kind="all",
         n=5,
         hit_at_1=0.75,

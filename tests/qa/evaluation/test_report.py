@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from index.errors import QueryError
-from qa.evaluation.evaluate import Evaluation, Figures, Outcome, Tenth
-from qa.evaluation.gate import compare, judge, load_evaluation, make_gate
+from qa.evaluation.evaluate import AskedQuestion, Evaluation, KindFigures, Tenth
+from qa.evaluation.report import compare, judge, load_evaluation, make_gate
 from tests.conftest import ROOT
 from tests.qa.commands import assert_fails, run_qa
 from tests.qa.servers import make_corpus
 
 
-def figures(kind: str, **values: float | None) -> Figures:
+def figures(kind: str, **values: float | None) -> KindFigures:
     names = (
         "hit_at_1",
         "hit_at_5",
@@ -26,12 +26,14 @@ def figures(kind: str, **values: float | None) -> Figures:
         "refused_right",
         "refused_wrong",
     )
-    return Figures(kind=kind, n=1, **{name: values.get(name) for name in names})
+    return KindFigures(kind=kind, n=1, **{name: values.get(name) for name in names})
 
 
-def outcome(question: str, *, rank: int | None = 1, right: bool | None = True, answerable: bool = True) -> Outcome:
+def outcome(
+    question: str, *, rank: int | None = 1, right: bool | None = True, answerable: bool = True
+) -> AskedQuestion:
     status = "answered" if right is not None else "no_answer"
-    return Outcome(
+    return AskedQuestion(
         question=question,
         kind="a",
         rank=rank,
@@ -47,7 +49,7 @@ def outcome(question: str, *, rank: int | None = 1, right: bool | None = True, a
     )
 
 
-def evaluation(*outcomes: Outcome, hit: float = 0.8, wrongly: float = 0.1) -> Evaluation:
+def evaluation(*outcomes: AskedQuestion, hit: float = 0.8, wrongly: float = 0.1) -> Evaluation:
     return Evaluation(
         questions=len(outcomes),
         kinds=[figures("a", hit_at_1=hit), figures("b", value_accuracy=0.5)],

@@ -1,4 +1,4 @@
-"""Whether an evaluation is good enough, and what changed since an earlier one."""
+"""What an evaluation says: whether it is good enough, what changed since an earlier one, and all that on a terminal."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from pathlib import Path
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from index.errors import QueryError
-from qa.evaluation.evaluate import Evaluation, Figures, Outcome
+from qa.evaluation.evaluate import AskedQuestion, Evaluation, KindFigures, Tenth
 
 # The names of figures, as the table calls them.
 FIGURES = {
@@ -26,17 +30,21 @@ FIGURES = {
     "wrongly": "refused_wrong",
 }
 _OF_ALL: Mapping[str, Callable[[Evaluation], float | None]] = {
-    "citations": lambda found: found.citations_exact / found.citations if found.citations else None,
-    "calibration": lambda found: found.calibration_error,
-    "p50_ms": lambda found: found.latency_ms_p50,
-    "p99_ms": lambda found: found.latency_ms_p99,
+    "citations": lambda evaluation: evaluation.citations_exact / evaluation.citations if evaluation.citations else None,
+    "calibration": lambda evaluation: evaluation.calibration_error,
+    "p50_ms": lambda evaluation: evaluation.latency_ms_p50,
+    "p99_ms": lambda evaluation: evaluation.latency_ms_p99,
 }
+# Elsewhere than on a terminal the width is a guess, and cutting figures off helps nobody.
+_LEAST_WIDTH = 100
+_HEADERS = {"mrr@10": "MRR", "ndcg@10": "nDCG", "recall@10": "recall"}
+_console = Console(highlight=False, soft_wrap=True)
 # What can be won or lost on a question.
-_MEASURES: Mapping[str, Callable[[Outcome], bool | None]] = {
-    "hit@1": lambda found: found.rank == 1 if found.is_answerable else None,
-    "answer": lambda found: found.answer_right,
-    "value": lambda found: found.value_right,
-    "refusal": lambda found: (found.status == "no_answer") != found.is_answerable,
+_MEASURES: Mapping[str, Callable[[AskedQuestion], bool | None]] = {
+    "hit@1": lambda asked: asked.rank == 1 if asked.is_answerable else None,
+    "answer": lambda asked: asked.answer_right,
+    "value": lambda asked: asked.value_right,
+    "refusal": lambda asked: (asked.status == "no_answer") != asked.is_answerable,
 }
 
 
@@ -47,22 +55,22 @@ class _File(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class QualityGate:
     """Bounds by figure: a name of `FIGURES`, or `KIND:NAME` for one kind of question."""
 
     at_least: dict[str, float] = field(default_factory=dict)
     at_most: dict[str, float] = field(default_factory=dict)
 
-    def missed(self, found: Evaluation) -> list[str]:
+    def missed(self, evaluation: Evaluation) -> list[str]:
         """One line a bound that is not kept.
 
         Raises:
             QueryError: a bound names a kind of question that is not there.
         """
-        return [*_missed(found, self.at_least, "at least"), *_missed(found, self.at_most, "at most")]
+        return [*_missed(evaluation, self.at_least, "at least"), *_missed(evaluation, self.at_most, "at most")]
 
 
-class Change(BaseModel):
+class WonAndLost(BaseModel):
     """Questions that one measure now holds right and did not before (`won`), and the reverse."""
 
     measure: str
@@ -83,7 +91,7 @@ class Comparison(BaseModel):
     """What changed since an earlier evaluation, over the questions that both asked."""
 
     questions: int
-    changes: list[Change]
+    changes: list[WonAndLost]
     differences: list[Difference]
 
 
@@ -94,13 +102,15 @@ class JudgedEvaluation(Evaluation):
     comparison: Comparison | None = None
 
 
-def judge(found: Evaluation, gate: Gate, old: Evaluation | None = None) -> JudgedEvaluation:
-    """Hold an evaluation against a gate, and against an earlier one; see `Gate.missed` for errors."""
-    comparison = compare(old, found) if old else None
-    return JudgedEvaluation.model_validate({**dict(found), "missed": gate.missed(found), "comparison": comparison})
+def judge(evaluation: Evaluation, gate: QualityGate, old: Evaluation | None = None) -> JudgedEvaluation:
+    """Hold an evaluation against a gate, and against an earlier one; see `QualityGate.missed` for errors."""
+    comparison = compare(old, evaluation) if old else None
+    return JudgedEvaluation.model_validate(
+        {**dict(evaluation), "missed": gate.missed(evaluation), "comparison": comparison}
+    )
 
 
-def make_gate(file: Path | None, at_least: Sequence[str], at_most: Sequence[str]) -> Gate:
+def make_gate(file: Path | None, at_least: Sequence[str], at_most: Sequence[str]) -> QualityGate:
     """The bounds of a YAML or JSON file (`min`, `max`) with those of FIGURE=NUMBER texts over them.
 
     Raises:
@@ -110,7 +120,7 @@ def make_gate(file: Path | None, at_least: Sequence[str], at_most: Sequence[str]
     for bounds in (written.min, written.max):
         for name in bounds:
             _check(name, str(file))
-    return Gate(
+    return QualityGate(
         {**written.min, **dict(_bound(text, "--min") for text in at_least)},
         {**written.max, **dict(_bound(text, "--max") for text in at_most)},
     )
@@ -128,14 +138,14 @@ def load_evaluation(file: Path) -> Evaluation:
 
 def compare(old: Evaluation, new: Evaluation) -> Comparison:
     """Questions won and lost, and figures by kind that differ."""
-    before = {(found.question, found.kind): found for found in old.outcomes}
+    before = {(asked.question, asked.kind): asked for asked in old.outcomes}
     pairs = [
-        (before[key].model_copy(update={"is_answerable": found.is_answerable}), found)
-        for found in new.outcomes
-        if (key := (found.question, found.kind)) in before
+        (before[key].model_copy(update={"is_answerable": asked.is_answerable}), asked)
+        for asked in new.outcomes
+        if (key := (asked.question, asked.kind)) in before
     ]
     changes = [
-        Change(
+        WonAndLost(
             measure=measure,
             won=[now.question for was, now in pairs if is_right(now) and not is_right(was)],
             lost=[now.question for was, now in pairs if is_right(was) and not is_right(now)],
@@ -154,20 +164,20 @@ def _differences(old: Evaluation, new: Evaluation) -> Iterator[Difference]:
                 yield Difference(kind=figures.kind, figure=name, old=was, new=now)
 
 
-def _missed(found: Evaluation, bounds: Mapping[str, float], word: str) -> Iterator[str]:
+def _missed(evaluation: Evaluation, bounds: Mapping[str, float], word: str) -> Iterator[str]:
     for name, bound in bounds.items():
-        value = _figure(found, name)
+        value = _figure(evaluation, name)
         if value is None:
             yield f"{name}: no question measures it, so it can't be {word} {bound:g}"
         elif value < bound if word == "at least" else value > bound:
             yield f"{name}: is {value:.4g}, must be {word} {bound:g}"
 
 
-def _figure(found: Evaluation, name: str) -> float | None:
+def _figure(evaluation: Evaluation, name: str) -> float | None:
     kind, _, figure = name.rpartition(":")
     if not kind and figure in _OF_ALL:
-        return _OF_ALL[figure](found)
-    groups: dict[str, Figures] = {figures.kind: figures for figures in found.kinds} | {"": found.total}
+        return _OF_ALL[figure](evaluation)
+    groups: dict[str, KindFigures] = {figures.kind: figures for figures in evaluation.kinds} | {"": evaluation.total}
     if kind not in groups:
         raise QueryError(f"{name}: no question is of the kind {kind!r}; there are {', '.join(filter(None, groups))}")
     value: float | None = getattr(groups[kind], FIGURES[figure])
@@ -209,3 +219,61 @@ def _check(name: str, source: str) -> None:
         near = difflib.get_close_matches(figure, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"figures are {', '.join(known)}"
         raise QueryError(f"{source}: {name}: is no figure; {hint}")
+
+
+def print_evaluation(result: JudgedEvaluation, console: Console = _console) -> None:
+    """KindFigures by kind of question and over all, how far the confidence can be believed, and what changed."""
+    if not console.is_terminal:
+        console.width = max(console.width, _LEAST_WIDTH)
+    console.print(_figure_table(result))
+    console.print(
+        "MRR, nDCG and recall at 10. refused: unanswerable questions refused; wrongly: answerable ones refused.\n"
+        f"citations exact: {result.citations_exact} of {result.citations}   "
+        f"latency p50 {result.latency_ms_p50:.1f} ms, p99 {result.latency_ms_p99:.1f} ms"
+    )
+    if result.reliability:
+        console.print()
+        console.print(_reliability_table(result.reliability))
+        console.print(f"mean distance of what was said from what was: {result.calibration_error:.3f}")
+    if result.comparison:
+        console.print()
+        _print_comparison(result.comparison, console)
+
+
+def _figure_table(result: Evaluation) -> Table:
+    table = _table(f"{result.questions} questions", "kind", "n", *(_HEADERS.get(name, name) for name in FIGURES))
+    for group in [*result.kinds, result.total]:
+        figures = (getattr(group, attribute) for attribute in FIGURES.values())
+        style = "bold" if group is result.total else None
+        table.add_row(group.kind, str(group.n), *("–" if x is None else f"{x:.3f}" for x in figures), style=style)
+    return table
+
+
+def _reliability_table(tenths: list[Tenth]) -> Table:
+    table = _table("confidence of the answers given", "tenth", "answers", "said", "was right")
+    for tenth in tenths:
+        table.add_row(f"{tenth.low:.1f}-{tenth.low + 0.1:.1f}", str(tenth.n), f"{tenth.said:.3f}", f"{tenth.was:.3f}")
+    return table
+
+
+def _print_comparison(comparison: Comparison, console: Console) -> None:
+    console.print(f"compared over {comparison.questions} questions")
+    for change in comparison.changes:
+        console.print(Text(f"{change.measure}: {len(change.won)} won, {len(change.lost)} lost", "bold"))
+        for sign, style, questions in (("+", "green", change.won), ("-", "red", change.lost)):
+            for question in questions:
+                console.print(Text(f"  {sign} {question}", style))
+    if comparison.differences:
+        table = _table("figures that differ", "kind", "figure", "before", "now", "change")
+        for difference in comparison.differences:
+            was, now = difference.old, difference.new
+            table.add_row(difference.kind, difference.figure, f"{was:.3f}", f"{now:.3f}", f"{now - was:+.3f}")
+        console.print()
+        console.print(table)
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("kind", "figure") else "right", no_wrap=True)
+    return table
