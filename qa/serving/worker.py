@@ -20,7 +20,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from index.errors import CitedQAError
-from qa.answering.links import address
+from qa.answering.responses import address
 from qa.api import logs
 from qa.api.addresses import BACKLOG
 from qa.configuration.config import Config
