@@ -270,7 +270,7 @@ class Intake:
             member = content.member
             place = f"{file.shown}/{member}" if member else file.shown
             id = document_id(file.collection, f"{file.relative}/{member}") if member else file.id
-            if id in present:
+            if id in present and isinstance(content, ReadText):
                 content = Unread("is the second file of this name in its archive; rename one", member)
             if isinstance(content, Unread):
                 staying = {id} & before.keys() if member else before.keys()

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from index.errors import ReadError
 from index.parsing.archive import MAX_FILE_BYTES, ArchiveError, Budget, Member, check_package, members
-from index.parsing.draft import MAX_TEXT_CHARS
+from index.parsing.draft import MAX_TEXT_CHARS, TOO_LONG
 from index.parsing.formats import PACKAGES, SUFFIXES, is_text, kind_named, kind_of
 from index.parsing.text import read_text
 from index.types import Notice, ReadText, Unread
@@ -115,7 +115,7 @@ def _checked(read: ReadText) -> ReadText:
     if not read.text.strip():
         raise ValueError("the file holds no text")
     if len(read.text) > MAX_TEXT_CHARS:
-        raise ValueError(f"holds more than {MAX_TEXT_CHARS // 1_000_000} million characters; split it")
+        raise ValueError(TOO_LONG)
     return read
 
 

@@ -35,7 +35,7 @@ def read_epub(data: bytes) -> ReadText:
         title = next((element.text for element in package.iter("{*}title") if element.text), None)
         if title:
             draft.heading(1, title)
-        for path in _spine(package, posixpath.dirname(package_path)):
+        for path in dict.fromkeys(_spine(package, posixpath.dirname(package_path))):
             if path in book.NameToInfo:
                 write_html(decode_html(book.read(path))[0], draft)
     return draft.finish()

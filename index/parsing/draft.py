@@ -7,15 +7,19 @@ alone, every value with the name of its column.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
 from index.types import Caption, Notice, ReadText, Span
 
+# Paragraphs, cells and shapes, also empty ones, which take time and memory and leave nothing in the text: those of a
+# sheet of 200,000 rows and 50 columns.
+MAX_PARTS = 10_000_000
 # A text longer than this is no document but a dump; its passages alone would take gigabytes. The longest Chinese
 # classics have three million characters.
 MAX_TEXT_CHARS = 5_000_000
+TOO_LONG = f"holds more than {MAX_TEXT_CHARS // 1_000_000} million characters; split it"
 _UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u200b\ufeff\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SPACE = re.compile("[^\\S\u3000]+")
@@ -43,7 +47,7 @@ class Draft:
         self._blocks: list[_Block] = []
         self._page_starts: list[int] = []
         self._notices: list[Notice] = []
-        self._chars = 0
+        self._chars = self._parts = 0
 
     def heading(self, level: int, text: str) -> None:
         """A heading; level 1 is outermost."""
@@ -60,14 +64,35 @@ class Draft:
         """A line that belongs to the one above it: an item of a list, a line of verse or address."""
         self._add(_Block(text, gap=0))
 
-    def table(self, rows: Sequence[Sequence[str]], caption: str = "", header_rows: int | None = None) -> None:
+    def table(self, rows: Iterable[Sequence[str]], caption: str = "", header_rows: int | None = None) -> None:
         """A table's rows, each with its column names. `caption` is text that was already written or never will be."""
-        table = as_lines([[tidy(cell) for cell in row] for row in rows], header_rows)
+        table = as_lines(self._cells(rows), header_rows)
         for text in table.captions:
             self._add(_Block(text))
         context = " ".join(part for part in (tidy(caption), *table.captions) if part)
         for number, text in enumerate(table.lines):
             self._add(_Block(text, gap=0 if number or table.captions else 1, caption=context))
+
+    def _cells(self, rows: Iterable[Sequence[str]]) -> Iterator[list[str]]:
+        chars = 0
+        for row in rows:
+            self.unfold(len(row))
+            cells = [tidy(cell) if cell else "" for cell in row]
+            chars += sum(map(len, cells))
+            if chars > MAX_TEXT_CHARS:
+                raise ValueError(TOO_LONG)
+            if any(cells):
+                yield cells
+
+    def unfold(self, parts: int = 1) -> None:
+        """Note that a document unfolds to so many more paragraphs, cells or shapes.
+
+        Raises:
+            ValueError: those are more than any document has.
+        """
+        self._parts += parts
+        if self._parts > MAX_PARTS:
+            raise ValueError(f"unfolds to more than {MAX_PARTS // 1_000_000} million paragraphs or cells; split it")
 
     def page(self) -> None:
         """What follows is on a new page."""
@@ -83,12 +108,13 @@ class Draft:
         return len(self._blocks)
 
     def _add(self, block: _Block) -> None:
+        self.unfold()
         block.text = tidy(block.text)
         if not block.text:
             return
         self._chars += len(block.text)
         if self._chars > MAX_TEXT_CHARS:
-            raise ValueError(f"holds more than {MAX_TEXT_CHARS // 1_000_000} million characters; split it")
+            raise ValueError(TOO_LONG)
         self._blocks.append(block)
 
     def finish(self, encoding: str | None = None) -> ReadText:
@@ -137,10 +163,10 @@ class TableLines:
     """`captions` are what stands above the columns, `lines` one for each row below the header."""
 
     captions: list[str]
-    lines: list[str]
+    lines: Iterator[str]
 
 
-def as_lines(rows: Sequence[Sequence[str]], header_rows: int | None = None) -> TableLines:
+def as_lines(rows: Iterable[Sequence[str]], header_rows: int | None = None) -> TableLines:
     """Rows as lines. `header_rows` is how many rows the format marks as header; None where it does not say."""
     filled = [list(row) for row in rows if any(row)]
     captions = [] if header_rows else [_sole(row) for row in takewhile(_sole, filled[:-1])]
@@ -149,7 +175,8 @@ def as_lines(rows: Sequence[Sequence[str]], header_rows: int | None = None) -> T
     if marked <= 0 and _opens_with_header(body):
         marked = 1
     header = _merged(body[:marked])
-    return TableLines(captions, [_line(header, row) for row in body[marked:]])
+    # One by one: a long header stands in each of them.
+    return TableLines(captions, (_line(header, row) for row in body[marked:]))
 
 
 def _sole(row: Sequence[str]) -> str:

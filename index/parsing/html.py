@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from index.parsing.archive import MAX_TAGS
 from index.parsing.draft import Draft, tidy
-from index.parsing.text import decode
+from index.parsing.text import can_be_declared, decode
 from index.types import ReadText
 
 if TYPE_CHECKING:
@@ -109,9 +110,11 @@ def decode_html(data: bytes) -> tuple[str, str]:
     declared = _CHARSET.search(data[:_CHARSET_WITHIN])
     if declared and not data.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         name = declared[1].decode("ascii").lower()
+        name = _ALIASES.get(name, name)
         try:
-            encoding = codecs.lookup(_ALIASES.get(name, name)).name
-            return data.decode(encoding), encoding
+            if can_be_declared(name):
+                encoding = codecs.lookup(name).name
+                return data.decode(encoding), encoding
         except (LookupError, UnicodeDecodeError):
             pass
     try:
@@ -127,6 +130,8 @@ def write_html(text: str, draft: Draft) -> None:
     from lxml import html
     from lxml.etree import ParserError
 
+    if text.count("<") > MAX_TAGS:
+        raise ValueError(f"unfolds to more than {MAX_TAGS // 1_000_000} million elements; split it")
     parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
     try:
         page = html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
@@ -159,15 +164,15 @@ def _main(page: HtmlElement) -> HtmlElement:
     """The element that holds the article, where the page marks one that holds much of its text."""
     body = next(page.iter("body"), page)
     whole = len(body.text_content())
-    marked = [element for element in body.iter("main", "article") if len(element.text_content()) >= _MAIN_SHARE * whole]
-    return marked[0] if marked else body
+    marked = body.iter("main", "article")
+    return next((element for element in marked if len(element.text_content()) >= _MAIN_SHARE * whole), body)
 
 
 def _link_lists(root: HtmlElement) -> set[HtmlElement]:
     """Blocks that are nearly all links: menus, related articles, rows of tags."""
     from lxml.etree import iterwalk
 
-    found: set[HtmlElement] = set()
+    lists: set[HtmlElement] = set()
     # For each open element: characters, characters in links, links.
     open_counts = [[0, 0, 0]]
     links = 0
@@ -180,11 +185,11 @@ def _link_lists(root: HtmlElement) -> set[HtmlElement]:
         chars, linked, count = open_counts.pop()
         links -= element.tag == "a"
         if element.tag in _LINK_LISTS and count >= _MIN_LINKS and linked >= _LINK_SHARE * chars and element is not root:
-            found.add(element)
+            lists.add(element)
         tail = len((element.tail or "").strip())
         for place, number in enumerate((chars + tail, linked + (tail if links else 0), count)):
             open_counts[-1][place] += number
-    return found
+    return lists
 
 
 def _is_furniture(element: HtmlElement, root: HtmlElement) -> bool:
@@ -255,8 +260,10 @@ def _write(root: HtmlElement, draft: Draft, furniture: set[HtmlElement]) -> None
 
 def _is_data(table: HtmlElement) -> bool:
     """Whether a table holds data; many pages use tables to lay text out."""
+    if next(table.iterdescendants("table"), None) is not None:
+        return False
     rows = list(_rows(table))
-    if len(rows) < 2 or max(len(row) for row in rows) < 2 or next(table.iterdescendants("table"), None) is not None:
+    if len(rows) < 2 or max(len(row) for row in rows) < 2:
         return False
     return all(len(cell) <= _MAX_CELL_CHARS for row in rows for cell in row)
 
@@ -267,9 +274,9 @@ def _rows(table: HtmlElement) -> Iterator[list[str]]:
         for cell in row.iterchildren("td", "th"):
             span = cell.get("colspan", "1")
             times = min(int(span), 50) if span.isascii() and span.isdigit() else 1
-            cells.extend([" ".join(cell.itertext())] * max(1, times))
+            cells.extend([tidy(" ".join(cell.itertext()))] * max(1, times))
         if cells:
-            yield [tidy(cell) for cell in cells]
+            yield cells
 
 
 def _write_table(table: HtmlElement, draft: Draft) -> None:

@@ -16,10 +16,12 @@ _RUNNING_SHARE = 0.5
 _PAGE_NUMBER = re.compile(
     "[-—–·•]\\s*[0-9]{1,4}\\s*[-—–·•]|第\\s*[0-9]{1,4}\\s*[页頁]|(?:page|p\\.)\\s*[0-9]{1,4}", re.IGNORECASE
 )
-_PAGE_OF = re.compile("第?\\s*[0-9]+\\s*[页頁]?\\s*(?:/|of|[,，]?\\s*共)\\s*[0-9]+\\s*[页頁]?", re.IGNORECASE)
+_PAGE_OF = re.compile("第?\\s*+[0-9]++\\s*+[页頁]?\\s*+(?:/|of|[,，]?\\s*+共)\\s*+[0-9]++\\s*+[页頁]?", re.IGNORECASE)
 _HEADING_SCALE = 1.2
 _MAX_HEADING_CHARS = 60
 _PARAGRAPH_GAP = 1.5
+# So many lines above and below show where a line's column ends; a printed page has fewer.
+_AROUND = 200
 _HAN = re.compile("[\u2e80-\u9fff\uf900-\uffef]")
 _HANGING = re.compile("[，。、；：？！”’）》」』,.;:?!)]$")
 _SENTENCE_END = re.compile("[。！？!?.；;：:][”’」』》）)]*$")
@@ -101,15 +103,16 @@ def _runs_on(above: Sequence[Line], lines: Sequence[Line]) -> bool:
     line, following = above[-1], lines[0]
     if _SENTENCE_END.search(line.text) or following.left > min(other.left for other in lines) + following.char_width:
         return False
-    return not _ends(line, following, _margin(line, above), usual_step=0)
+    return not _ends(line, following, _margin(line, above[-_AROUND:]), usual_step=0)
 
 
 def _paragraphs(lines: Sequence[Line]) -> Iterator[list[Line]]:
     steps = [above.bottom - line.bottom for above, line in zip(lines, lines[1:], strict=False)]
     usual_step = median([step for step in steps if step > 0] or [0])
     paragraph: list[Line] = []
-    for line in lines:
-        if paragraph and _ends(paragraph[-1], line, _margin(paragraph[-1], lines), usual_step):
+    for number, line in enumerate(lines):
+        around = lines[max(0, number - _AROUND) : number + _AROUND]
+        if paragraph and _ends(paragraph[-1], line, _margin(paragraph[-1], around), usual_step):
             yield paragraph
             paragraph = []
         paragraph.append(line)
@@ -142,13 +145,15 @@ def _ends(line: Line, following: Line, margin: float, usual_step: float) -> bool
 
 
 def _joined(lines: Sequence[Line]) -> str:
-    text = lines[0].text
+    parts = [lines[0].text]
     for line in lines[1:]:
-        if text.endswith(("-", "\ufffe", "\u00ad")) and text[-2:-1].isalpha() and line.text[0].islower():
-            text = text[:-1] + line.text
+        above = parts[-1]
+        if above.endswith(("-", "\ufffe", "\u00ad")) and above[-2:-1].isalpha() and line.text[0].islower():
+            parts[-1] = above[:-1]
+            parts.append(line.text)
         else:
-            text += line.text if _is_han(text, line.text) else f" {line.text}"
-    return text
+            parts.append(line.text if _is_han(above, line.text) else f" {line.text}")
+    return "".join(parts)
 
 
 def _is_han(text: str, following: str) -> bool:

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from email import message_from_bytes, policy
+from email import message_from_bytes
 from email.message import EmailMessage, MIMEPart
+from email.policy import EmailPolicy
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from index.parsing.archive import Member
 from index.parsing.draft import Draft
 from index.parsing.html import decode_html, write_html
-from index.parsing.text import decode
+from index.parsing.text import can_be_declared, decode
 from index.types import ReadText
 
+_MAX_ATTACHMENTS = 1_000
+if TYPE_CHECKING:
+    _Policy = EmailPolicy[EmailMessage]
+else:
+    _Policy = EmailPolicy  # which takes no parameters when it runs
+
+# Python reads a header in time quadratic in its length. Addresses of five hundred people, a name of three hundred.
+_MAX_HEADER_CHARS = 20_000
+_MAX_CONTENT_HEADER_CHARS = 4_000
 _HEADERS = ("From", "To", "Cc", "Date")
 
 
 def read_eml(data: bytes) -> ReadText:
     """The text of a message."""
-    message = message_from_bytes(data, policy=policy.default)
+    message = _message(data)
     draft = Draft()
     draft.heading(1, _header(message, "Subject"))
     for name in _HEADERS:
@@ -33,12 +45,27 @@ def read_eml(data: bytes) -> ReadText:
 
 def attachments(data: bytes) -> Iterator[Member]:
     """The files that came with a message."""
-    message = message_from_bytes(data, policy=policy.default)
-    for number, part in enumerate(message.iter_attachments(), start=1):
+    for number, part in enumerate(_message(data).iter_attachments(), start=1):
+        if number > _MAX_ATTACHMENTS:
+            raise ValueError(f"has more than {_MAX_ATTACHMENTS} attachments; save those that count as files")
         payload = part.get_payload(decode=True)
         name = (part.get_filename() or f"attachment-{number}").replace("/", "_")
         if isinstance(payload, bytes) and payload:
             yield Member(name, payload)
+
+
+class _Bounded(_Policy):
+    """The default policy, for headers of bounded length."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        limit = _MAX_CONTENT_HEADER_CHARS if name.lower().startswith("content-") else _MAX_HEADER_CHARS
+        return name, value[:limit]
+
+
+@lru_cache(maxsize=1)
+def _message(data: bytes) -> EmailMessage:
+    return message_from_bytes(data, policy=_Bounded())
 
 
 def _header(message: EmailMessage, name: str) -> str:
@@ -53,6 +80,8 @@ def _write(body: MIMEPart, draft: Draft) -> None:
         write_html(decode_html(payload)[0], draft)
         return
     charset = body.get_content_charset() or "utf-8"
+    if not can_be_declared(charset):
+        charset = "utf-8"
     try:
         text = payload.decode({"gb2312": "gb18030", "gbk": "gb18030"}.get(charset, charset))
     except (LookupError, UnicodeDecodeError):

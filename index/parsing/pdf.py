@@ -9,15 +9,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from index.parsing import layout, ocr
-from index.parsing.draft import Draft
+from index.parsing.draft import MAX_TEXT_CHARS, TOO_LONG, Draft
 from index.parsing.layout import Line
 from index.types import ReadText
 
 if TYPE_CHECKING:
-    from pypdfium2 import PdfPage, PdfTextPage
+    from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
 
 _OCR_DPI = 200
 _POINTS_PER_INCH = 72
+_MAX_PAGES = 20_000
+# On all pages. A printed page has some hundreds; a million take PDFium five seconds and half a gigabyte.
+_MAX_OBJECTS = 1_000_000
 _NO_WIDTH = 0.01
 # The usual distance of two lines, as a multiple of the size of type.
 _LEADING = 1.5
@@ -33,8 +36,9 @@ def read_pdf(data: bytes) -> ReadText:
 
     try:
         document = pypdfium2.PdfDocument(data)
-        pages = [_lines(page.get_textpage()) for page in document]
-        lossy = [number for number, page in enumerate(document) if _loses_text(page)]
+        if len(document) > _MAX_PAGES:
+            raise ValueError(f"has more than {_MAX_PAGES} pages; split it")
+        pages, lossy = _pages(document)
     except pypdfium2.PdfiumError as exc:
         if "password" in str(exc).lower():
             raise ValueError("is protected by a password; save a copy without it") from exc
@@ -58,11 +62,32 @@ def read_pdf(data: bytes) -> ReadText:
     return draft.finish()
 
 
+def _pages(document: PdfDocument) -> tuple[list[list[Line]], list[int]]:
+    """The lines of each page, and the numbers of those, from 0, of which PDFium passes over some text."""
+    from pypdfium2 import raw
+
+    pages: list[list[Line]] = []
+    lossy: list[int] = []
+    objects = chars = 0
+    for number, page in enumerate(document):
+        objects += raw.FPDFPage_CountObjects(page.raw)
+        if objects > _MAX_OBJECTS:
+            raise ValueError(f"unfolds to more than {_MAX_OBJECTS // 1_000_000} million pieces of text; split it")
+        text = page.get_textpage()
+        chars += text.count_chars()
+        if chars > MAX_TEXT_CHARS:
+            raise ValueError(TOO_LONG)
+        pages.append(_lines(text))
+        if _loses_text(page):
+            lossy.append(number)
+    return pages, lossy
+
+
 def _lines(page: PdfTextPage) -> list[Line]:
     text = page.get_text_range()
     # Beyond the basic plane one character is two to PDFium, and places would be off.
     is_exact = len(text) == page.count_chars()
-    found: list[Line] = []
+    lines: list[Line] = []
     position = 0
     for raw in re.split("(\r\n|\r|\n)", text):
         start, position = position, position + len(raw)
@@ -70,13 +95,13 @@ def _lines(page: PdfTextPage) -> list[Line]:
         if not words:
             continue
         if not is_exact:
-            found.append(Line(words, 0, 0, 0, 0))
+            lines.append(Line(words, 0, 0, 0, 0))
             continue
         first = start + len(raw) - len(raw.lstrip())
         left, bottom, _, _ = page.get_charbox(first, loose=True)
         _, _, right, _ = page.get_charbox(first + len(words) - 1, loose=True)
-        found.append(Line(words, left, max(left, right), bottom, _font_size(page, first)))
-    return found
+        lines.append(Line(words, left, max(left, right), bottom, _font_size(page, first)))
+    return lines
 
 
 def _loses_text(page: PdfPage) -> bool:
@@ -110,15 +135,15 @@ def _completed(lines: Sequence[Line], others: Sequence[str]) -> list[Line]:
     if sum(map(len, others)) <= sum(len(line.text) for line in lines):
         return list(lines)
     known = {"".join(line.text.split()): line for line in lines}
-    found: list[Line] = []
+    completed: list[Line] = []
     for text in others:
         line = known.get("".join(text.split()))
-        if line is None and found:
-            above = found[-1]
+        if line is None and completed:
+            above = completed[-1]
             width = above.char_width * len(text)
             line = replace(above, text=text, right=above.left + width, bottom=above.bottom - _LEADING * above.size)
-        found.append(line or Line(text, 0, 0, 0, 0))
-    return found
+        completed.append(line or Line(text, 0, 0, 0, 0))
+    return completed
 
 
 def _font_size(page: PdfTextPage, char: int) -> float:

@@ -6,17 +6,26 @@ import csv
 import datetime
 import io
 import re
+from collections.abc import Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from index.parsing.draft import Draft
 from index.parsing.text import decode
 from index.types import ReadText
 
+if TYPE_CHECKING:
+    from openpyxl.worksheet._read_only import ReadOnlyWorksheet
+
 _SNIFFED_CHARS = 20_000
 _DELIMITERS = ",\t;|"
+# A sheet's rows have no end: one cell in them is a caption, two are no form with the name of each field at its left.
+_MIN_COLUMNS = 3
 # Beyond these a sheet is a database; every cell costs memory, empty ones too.
 _MAX_COLUMNS = 500
 _MAX_ROWS = 200_000
+# A sheet has no more, whatever a file says.
+_LAST_ROW = 1 << 20
 _UNNAMED_SHEET = re.compile("(?:Sheet|工作表|Tabelle|Feuil)\\s?[0-9]*")
 _PERCENT = re.compile("0(?:\\.(0+))?%")
 
@@ -30,11 +39,10 @@ def read_xlsx(data: bytes) -> ReadText:
     for sheet in workbook.worksheets:
         # What a file says of its own size is often wrong.
         sheet.reset_dimensions()
-        cells = sheet.iter_rows(max_col=_MAX_COLUMNS)
-        rows = [[_shown(cell.value, cell.number_format) for cell in row] for row in islice(cells, _MAX_ROWS)]
+        cells = _filled_rows(sheet, draft)
+        rows = list(islice(cells, _MAX_ROWS))
         if next(cells, None) is not None:
             draft.notice("truncated", f"sheet {sheet.title}: only the first {_MAX_ROWS} rows were read")
-        rows = [row for row in rows if any(row)]
         if not rows:
             continue
         if not _UNNAMED_SHEET.fullmatch(sheet.title):
@@ -43,9 +51,18 @@ def read_xlsx(data: bytes) -> ReadText:
     return draft.finish()
 
 
+def _filled_rows(sheet: ReadOnlyWorksheet, draft: Draft) -> Iterator[list[str]]:
+    """The rows that are not empty, each as far as its last cell."""
+    for row in islice(sheet.iter_rows(), _LAST_ROW):
+        draft.unfold(1 + len(row))
+        cells = row[:_MAX_COLUMNS]
+        if any(cell.value is not None for cell in cells):
+            shown = [_shown(cell.value, cell.number_format) if cell.value is not None else "" for cell in cells]
+            if any(shown):
+                yield shown + [""] * (_MIN_COLUMNS - len(shown))
+
+
 def _shown(value: object, number_format: str | None) -> str:
-    if value is None:
-        return ""
     if isinstance(value, datetime.datetime):
         return value.date().isoformat() if value.time() == datetime.time() else value.isoformat(" ")
     if isinstance(value, float):
@@ -68,9 +85,10 @@ def read_csv(data: bytes) -> ReadText:
     return draft.finish(encoding)
 
 
-def _rows(text: str, dialect: type[csv.Dialect]) -> list[list[str]]:
+def _rows(text: str, dialect: type[csv.Dialect]) -> Iterator[list[str]]:
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     try:
-        return [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text, newline=""), dialect)]
+        for row in csv.reader(io.StringIO(text, newline=""), dialect):
+            yield [cell.strip() for cell in row]
     except csv.Error as exc:
         raise ValueError(f"is not a table of separated values ({exc}); save it again as CSV") from exc

@@ -9,18 +9,25 @@ from typing import Any
 from index.parsing.draft import Draft
 from index.types import ReadText
 
+# A presentation may name one slide again and again.
+_MAX_SLIDES = 5_000
+
 
 def read_pptx(data: bytes) -> ReadText:
     """The text of a presentation."""
     from pptx import Presentation
 
     draft = Draft()
-    for slide in Presentation(io.BytesIO(data)).slides:
+    slides = Presentation(io.BytesIO(data)).slides
+    if len(slides) > _MAX_SLIDES:
+        raise ValueError(f"has more than {_MAX_SLIDES} slides; split it")
+    for slide in slides:
         draft.page()
         title = slide.shapes.title
         if title is not None:
             draft.heading(2, title.text_frame.text)
         for shape in _shapes(slide.shapes):
+            draft.unfold()
             if title is not None and shape.shape_id == title.shape_id:
                 continue
             _write(shape, draft)

@@ -30,6 +30,14 @@ _MAX_DAMAGED_SHARE = 0.02
 _MIN_SOUND = 8
 
 
+def can_be_declared(encoding: str) -> bool:
+    """Whether a file may say that it is in an encoding: those for names of hosts take time quadratic in the text."""
+    try:
+        return codecs.lookup(encoding).name not in ("punycode", "idna")
+    except LookupError:
+        return False
+
+
 def read_text(data: bytes) -> ReadText:
     """A plain text file: the decoded bytes themselves.
 
@@ -78,13 +86,13 @@ def _decode_legacy(data: bytes, utf8_error: UnicodeDecodeError) -> tuple[str, st
     text = data.decode("utf-8", "replace")
     if _is_nearly_sound(text):
         return text, "utf-8"
-    found: list[tuple[float, str, str]] = []
+    fitting: list[tuple[float, str, str]] = []
     for encoding in _COMMON_LEADS:
         text = data.decode(encoding, "replace")
         if "\ufffd" not in text or _is_nearly_sound(text):
-            found.append((_common_share(text, encoding), text, encoding))
-    if found:
-        share, text, encoding = max(found, key=lambda item: item[0])
+            fitting.append((_common_share(text, encoding), text, encoding))
+    if fitting:
+        share, text, encoding = max(fitting, key=lambda item: item[0])
         if share >= _MIN_COMMON_SHARE:
             return text, encoding
     from charset_normalizer import from_bytes
@@ -100,6 +108,8 @@ def _decode_legacy(data: bytes, utf8_error: UnicodeDecodeError) -> tuple[str, st
 def _is_nearly_sound(text: str) -> bool:
     """Whether a few bytes of a text were lost or changed, and the rest shows that the encoding is right."""
     damaged = text.count("\ufffd")
+    if damaged > max(1, _MAX_DAMAGED_SHARE * len(text)):
+        return False
     sound = sum(not char.isascii() for char in text) - damaged
     return sound >= _MIN_SOUND and damaged <= max(1, _MAX_DAMAGED_SHARE * sound)
 

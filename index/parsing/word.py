@@ -39,21 +39,21 @@ def read_docx(data: bytes) -> ReadText:
 
 def _styles(document: Document) -> dict[str, str]:
     """Style ids and what the style makes of a paragraph: a heading's level, `caption`, or nothing."""
-    found: dict[str, str] = {}
+    roles: dict[str, str] = {}
     for style in document.styles:
         name = (style.name or "").strip().lower()
         if match := _HEADING_STYLE.fullmatch(name):
-            found[style.style_id] = match[1]
+            roles[style.style_id] = match[1]
         elif name in _TITLE_STYLES:
-            found[style.style_id] = "0"
+            roles[style.style_id] = "0"
         elif name in _CAPTION_STYLES:
-            found[style.style_id] = "caption"
+            roles[style.style_id] = "caption"
         elif outline := _value(style.element.find(f"{_W}pPr/{_W}outlineLvl")):
-            found[style.style_id] = str(int(outline) + 1)
+            roles[style.style_id] = str(int(outline) + 1)
     # A document with a title has its headings below it; that the style exists says nothing.
     used = {style.get(f"{_W}val") for style in document.element.body.iter(f"{_W}pStyle")}
-    shift = int(any(role == "0" and key in used for key, role in found.items()))
-    return {key: str(int(role) + shift) if role.isdigit() else role for key, role in found.items()}
+    shift = int(any(role == "0" and key in used for key, role in roles.items()))
+    return {key: str(int(role) + shift) if role.isdigit() else role for key, role in roles.items()}
 
 
 def _value(element: _Element | None) -> str:
@@ -120,9 +120,14 @@ def _text(element: _Element) -> str:
 
 
 def _boxes(paragraph: _Element) -> Iterator[_Element]:
-    for box in paragraph.iter(f"{_W}txbxContent"):
-        if next(box.iterancestors(_FALLBACK), None) is None:
-            yield box
+    """The text boxes of a paragraph; those inside them are boxes of their paragraphs."""
+    stack = list(reversed(paragraph))
+    while stack:
+        node = stack.pop()
+        if node.tag == f"{_W}txbxContent":
+            yield node
+        elif node.tag != _FALLBACK:
+            stack.extend(reversed(node))
 
 
 def _write_table(table: _Element, caption: str, draft: Draft) -> None:

@@ -124,7 +124,7 @@ def test_csv(encoding, separator):
     ],
 )
 def test_rows_as_lines(rows, lines):
-    assert as_lines(rows).lines == lines
+    assert list(as_lines(rows).lines) == lines
 
 
 @pytest.mark.parametrize(
@@ -153,6 +153,6 @@ def test_what_a_file_is_counts_more_than_its_name():
 
 def test_years_name_columns_unless_years_stand_below_them() -> None:
     named = as_lines([["部门", "2023年收入", "2024年收入"], ["销售部", "120万元", "150万元"]])
-    assert named.lines == ["部门：销售部，2023年收入：120万元，2024年收入：150万元。"]
+    assert list(named.lines) == ["部门：销售部，2023年收入：120万元，2024年收入：150万元。"]
     unnamed = as_lines([["2023年", "大雨", "3次"], ["2024年", "小雨", "5次"]])
-    assert unnamed.lines == ["2023年，大雨，3次。", "2024年，小雨，5次。"]
+    assert list(unnamed.lines) == ["2023年，大雨，3次。", "2024年，小雨，5次。"]
