@@ -13,6 +13,7 @@ import pytest
 from index.encoder import Vectors
 from index.encoder.base import Prompts
 from index.text.fold import fold_text
+from tests.marks import marks
 
 ROOT = Path(__file__).parent.parent
 SEEDS = ROOT / "seeds"
@@ -58,3 +59,11 @@ def seed(number: int) -> str:
     (path,) = SEEDS.glob(f"{number:03}_*.txt")
     with path.open(encoding="utf-8", newline="") as file:
         return file.read()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each test bears the marks of what it starts."""
+    for item in items:
+        if isinstance(item, pytest.Function):
+            for mark in sorted(marks(item)):
+                item.add_marker(mark)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
-from torch.nn import functional
 
 from tests.conftest import ROOT
-from training.contrast import loss_of
 from training.sources import EvaluationFileError, guard
 
 
@@ -31,12 +29,22 @@ def test_nothing_of_training_is_imported_at_run_time() -> None:
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
+if TYPE_CHECKING:
+    import torch
+
+
 def halves(vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     left, right = vectors.chunk(2)
     return left, right
 
 
+@pytest.mark.slow
 def test_the_gradient_of_the_loss_is_the_one_that_autograd_finds() -> None:
+    import torch
+    from torch.nn import functional
+
+    from training.contrast import loss_of
+
     torch.manual_seed(1)
     left = torch.randn(64, 32)
     pooled = torch.cat([left, left + torch.randn(64, 32)]).requires_grad_()
@@ -50,7 +58,13 @@ def test_the_gradient_of_the_loss_is_the_one_that_autograd_finds() -> None:
     assert float((gradient - slope).norm() / slope.norm()) < 0.01
 
 
+@pytest.mark.slow
 def test_a_text_equal_or_nearly_equal_to_the_right_one_is_no_negative() -> None:
+    import torch
+    from torch.nn import functional
+
+    from training.contrast import loss_of
+
     vectors = functional.normalize(torch.eye(4)[[0, 1, 2, 0, 1, 2]] + 0.01, dim=1)
     apart, _ = loss_of(*halves(vectors), np.arange(6), temperature=1.0, nearly=1.1)
     same, _ = loss_of(*halves(vectors), np.array([7, 7, 2, 3, 4, 5]), temperature=1.0, nearly=1.1)

@@ -6,12 +6,8 @@ import logging
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
-from sentence_transformers import CrossEncoder
-from transformers import BertConfig, BertForSequenceClassification, BertModel, BertTokenizer
 
 from index.errors import ConfigError
 from qa.configuration.config import load_config
@@ -37,13 +33,16 @@ print(before, "torch" in sys.modules)
 """
 
 
-def make_model(folder: Path, labels: int = 1, head: type[Any] = BertForSequenceClassification) -> Path:
+def make_model(folder: Path, labels: int = 1, head: str = "BertForSequenceClassification") -> Path:
     """A BERT of two small layers with random weights, one token a character."""
+    import torch
+    import transformers  # takes seconds, which who runs other tests should not wait
+
     characters = sorted(set("".join(TEXTS.values()) + QUESTION))
     folder.mkdir()
     (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters]))
     torch.manual_seed(7)
-    config = BertConfig(
+    config = transformers.BertConfig(
         vocab_size=len(characters) + 5,
         hidden_size=32,
         num_hidden_layers=2,
@@ -53,8 +52,8 @@ def make_model(folder: Path, labels: int = 1, head: type[Any] = BertForSequenceC
         num_labels=labels,  # type: ignore[call-arg]
         initializer_range=0.5,
     )
-    head(config).save_pretrained(folder)
-    BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
+    getattr(transformers, head)(config).save_pretrained(folder)
+    transformers.BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
     return folder
 
 
@@ -73,6 +72,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_order_follows_the_scores_of_the_model(base):
     found = Engine(load_config(base / "config.yaml")).search(QUESTION, top_k=10, explain=True)
+    from sentence_transformers import CrossEncoder
+
     model = CrossEncoder(str(base / "model"))
     title = {hit.path: hit.title for hit in found.hits}
     raw = {hit.path: float(model.predict([(QUESTION, f"{title[hit.path]}\n{hit.text}")])[0]) for hit in found.hits}
@@ -141,7 +142,7 @@ def quiet() -> None:
 @pytest.mark.usefixtures("quiet")
 def test_models_that_are_no_cross_encoder(base, tmp_path):
     two = make_model(tmp_path / "two", labels=2)
-    plain = make_model(tmp_path / "plain", head=BertModel)
+    plain = make_model(tmp_path / "plain", head="BertModel")
     for model, words in ((two, "gives 2 labels"), (plain, "is an encoder"), (tmp_path, "cannot load")):
         config = load_config(base / "config.yaml")
         config.reranker.model = str(model)

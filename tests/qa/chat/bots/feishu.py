@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 from Crypto.Cipher import AES
 from Crypto.Util.Padding import pad
-from lark_oapi.ws.pb.pbbp2_pb2 import Frame
 from websockets.sync.server import ServerConnection
 
 from tests.qa.chat.bots.platforms import Body, Platform, Reply, now_ms
@@ -19,6 +18,13 @@ from tests.qa.servers import wait_until
 
 APP_ID, SECRET, BOT = "cli_app", "feishu-secret-1", "ou_bot"
 TOKEN, KEY = "verify-1", "encrypt-1"
+
+
+def _frame() -> Any:
+    """A message of the connection; the SDK takes seconds to import, so only who needs it does."""
+    from lark_oapi.ws.pb.pbbp2_pb2 import Frame
+
+    return Frame
 
 
 class Feishu(Platform):
@@ -65,13 +71,13 @@ class Feishu(Platform):
         self.deliver(message, event)
 
     def deliver(self, message: str, event: Body) -> None:
-        frame = Frame(SeqID=1, LogID=1, service=7, method=1, payload=json.dumps(event).encode())
+        frame = _frame()(SeqID=1, LogID=1, service=7, method=1, payload=json.dumps(event).encode())
         for key, value in {"type": "event", "message_id": message, "trace_id": "t", "sum": "1", "seq": "0"}.items():
             frame.headers.add(key=key, value=value)
         self.connection.send(frame.SerializeToString())
 
     def receive(self, connection: ServerConnection, message: str | bytes) -> None:
-        frame = Frame()
+        frame = _frame()()
         frame.ParseFromString(message)
         headers = {header.key: header.value for header in frame.headers}
         if headers["type"] == "event" and json.loads(frame.payload)["code"] == 200:
