@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from index.chunking.passages import clean
-from index.dedup.duplicates import Sketch, keys, shared, sketches
+from index.dedup.sketches import Sketch, keys, shared, sketches
 from index.store.codes import decode
 from index.store.milvus.connection import Row, among
 from index.store.milvus.reading import Tables

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.dedup.clusters import Clusters
-from index.dedup.duplicates import Keys, _folded, keys, shared, sketches
+from index.dedup.sketches import TextKeys, _folded, keys, shared, sketches
 from index.indexing.build import sync
 from index.retrieval.search import MAX_COPIES, search
 from index.store import Store
@@ -83,7 +83,7 @@ def test_keys_are_the_same_in_any_company() -> None:
         alone = keys([text])
         assert together.values[together.texts == place].tolist() == alone.values.tolist()
         assert (together.whole[place], together.lengths[place]) == (alone.whole[0], alone.lengths[0])
-    joined = Keys.joined([keys(texts[:2]), keys(texts[2:])])
+    joined = TextKeys.joined([keys(texts[:2]), keys(texts[2:])])
     assert joined.values.tolist() == together.values.tolist()
     assert joined.texts.tolist() == together.texts.tolist()
 
