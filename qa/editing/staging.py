@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 UPLOAD, RESTORE = ".qa-upload-", ".cited-qa-restore-"
 _LOCK = ".lock"
-# A folder that lacks its lock is about to get it, unless it is older.
+# A restore's folder that lacks its lock is about to get it, unless it is older.
 _SETTLED_S = 60.0
 
 
@@ -48,12 +48,15 @@ class Staging:
         self._lock.release()
 
 
-def sweep(roots: Iterable[Path], prefix: str = UPLOAD) -> None:
-    """Remove what processes that are gone left of their uploads or restores."""
+def sweep(roots: Iterable[Path], prefix: str = UPLOAD, settled_s: float = 0.0) -> None:
+    """Remove what processes that are gone left of their uploads or restores.
+
+    A folder that lacks its lock stays until it is `settled_s` old; 0 is for callers who let nobody make one meanwhile.
+    """
     for root in roots:
         for folder in root.glob(f"{prefix}*/"):
             try:
-                if not (folder / _LOCK).exists() and time.time() - folder.stat().st_mtime < _SETTLED_S:
+                if not (folder / _LOCK).exists() and time.time() - folder.stat().st_mtime < settled_s:
                     continue
                 with FileLock(folder / _LOCK, timeout=0, thread_local=False):
                     draft_beside(folder).unlink(missing_ok=True)
@@ -72,7 +75,7 @@ def sweep_restores(config: Config) -> None:
     files = [file for file in (config.dictionary_file, config.synonyms_file) if file]
     ends = [config.base, config.index_dir, *config.corpus_folders.values(), *files]
     # A restore works in the nearest folder that is there: above those that it has yet to make.
-    sweep({place for end in ends for place in (end, end.parent, *_within(end, config.base))}, RESTORE)
+    sweep({place for end in ends for place in (end, end.parent, *_within(end, config.base))}, RESTORE, _SETTLED_S)
 
 
 def _within(end: Path, base: Path) -> Iterator[Path]:
