@@ -4,9 +4,9 @@
 
 After every second kill: every document has a text that its file has had, every citation is exact, and the doctor finds
 nothing.
-After each kill of the server, which takes uploads and deletions meanwhile: once it is back and its jobs have run, the
-disk and the index hold what was acknowledged, what was not acknowledged is there in full or not at all, and no
-temporary file is left.
+After each kill of the server and its workers, which take uploads and deletions meanwhile: once it is back and its jobs
+have run, the disk and the index hold what was acknowledged, what was not acknowledged is there in full or not at all,
+what was replaced or deleted is kept in the trash, and no temporary file is left.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ import urllib.error
 import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from qa.cli.doctor import examine
+from qa.configuration.settings import TrashConfig
+from qa.editing.trash import Trash
 from qa.engine import Engine
 
 QA = [sys.executable, "-c", "from qa.cli.main import main; main()"]
@@ -167,7 +169,8 @@ def _final_problems(folder: Path, config: Path) -> Iterator[str]:
 class Client(threading.Thread):
     """Uploads, replaces and deletes files of its own, one after the other, until the server is gone.
 
-    `state` holds what each name must be, None for nothing; `pending` the one change that was not acknowledged.
+    `state` holds what each name must be, None for nothing; `pending` the one change that was not acknowledged; `gone`
+    what was replaced or deleted.
     """
 
     def __init__(self, name: str, address: str, state: dict[str, str | None], chance: random.Random) -> None:
@@ -175,6 +178,7 @@ class Client(threading.Thread):
         self.state = state
         self.pending: tuple[str, str | None] | None = None
         self.acknowledged = 0
+        self.gone: list[str] = []
         self.problems: list[str] = []
         self._prefix = name
         self._address = address
@@ -194,6 +198,7 @@ class Client(threading.Thread):
             except (OSError, HTTPException, ValueError):
                 return  # it was killed, maybe half way through its answer
             if status == 202:
+                self.gone += [earlier] if (earlier := self.state[name]) is not None else []
                 self.state[name] = content
                 self.acknowledged += 1
             elif status not in (404, 503):  # not indexed yet; the index is being brought up
@@ -243,7 +248,7 @@ def server(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """`qa serve`, once it answers questions, and its address; killed at the end."""
     log = folder / "serve.log"
     with log.open("wb") as said:
-        process = subprocess.Popen([*QA, "serve"], cwd=folder, env=environment(), stderr=said)
+        process = subprocess.Popen([*QA, "serve"], cwd=folder, env=environment(), stderr=said, start_new_session=True)
     try:
         while not (found := re.search(r"(http://[\d.:]+) answers questions", log.read_text())):
             if process.poll() is not None:
@@ -251,8 +256,14 @@ def server(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
             time.sleep(0.05)
         yield process, found.group(1)
     finally:
-        process.kill()
+        _kill(process)
         process.wait()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a server and its workers at once."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def kill_server(folder: Path, kills: int, chance: random.Random) -> Findings:
@@ -262,9 +273,11 @@ def kill_server(folder: Path, kills: int, chance: random.Random) -> Findings:
     (folder / "papers/first.txt").write_text(text("first.txt", 1), encoding="utf-8")
     states: list[dict[str, str | None]] = [{} for _ in range(_CLIENTS)]
     pending: dict[str, str | None] = {}
+    gone: list[str] = []
     for kill in range(kills + 1):
         with server(folder) as (process, address):
             found.problems += _server_problems(folder, address, states, pending, found)
+            found.problems += _lost(folder, gone)
             if kill == kills:
                 break
             clients = [
@@ -273,7 +286,7 @@ def kill_server(folder: Path, kills: int, chance: random.Random) -> Findings:
             for client in clients:
                 client.start()
             time.sleep(chance.uniform(0.0, 2.0))
-            process.send_signal(signal.SIGKILL)
+            _kill(process)
             found.kills += 1
             for client in clients:
                 client.join()
@@ -281,6 +294,7 @@ def kill_server(folder: Path, kills: int, chance: random.Random) -> Findings:
             found.acknowledged += sum(client.acknowledged for client in clients)
             found.problems += [problem for client in clients for problem in client.problems]
             pending = dict(client.pending for client in clients if client.pending)
+            gone += [content for client in clients for content in client.gone]
     found.seconds = time.monotonic() - started
     return found
 
@@ -319,6 +333,13 @@ def _server_problems(
             yield f"{name}: the index has another text than was acknowledged"
     yield from _inexact(address, found)
     yield from _ill(folder / "config.yaml")
+
+
+def _lost(folder: Path, gone: Sequence[str]) -> Iterator[str]:
+    """What was replaced or deleted and is not kept."""
+    trash = Trash(folder / "data", TrashConfig())
+    kept = {(trash.folder / entry.id).read_text(encoding="utf-8") for entry in trash.files()}
+    yield from (f"{content.splitlines()[2][:30]}: is not in the trash" for content in gone if content not in kept)
 
 
 def _inexact(address: str, found: Findings) -> Iterator[str]:

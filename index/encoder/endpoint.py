@@ -19,6 +19,7 @@ import numpy as np
 
 from index.encoder.base import EncoderOptions, Prompts, Vectors, encode_worded, prompts_of
 from index.errors import EncoderError
+from index.pauses import pauses
 
 if TYPE_CHECKING:
     from httpx2 import Client, Response
@@ -120,9 +121,8 @@ class EndpointEncoder:
         """The server's reply, after as many attempts as it takes and is allowed."""
         import httpx2
 
-        wait_s = _FIRST_WAIT_S
         body = {"model": self._name, "input": texts, "encoding_format": "float"}
-        for left in reversed(range(attempts)):
+        for left, wait_s in zip(reversed(range(attempts)), pauses(_FIRST_WAIT_S, _LONGEST_WAIT_S), strict=False):
             try:
                 response = self._client.post(self._url, json=body)
             except httpx2.TimeoutException as exc:
@@ -135,9 +135,8 @@ class EndpointEncoder:
             else:
                 if response.status_code not in _BUSY or not left:
                     return response
-                wait_s = _retry_after(response) or wait_s
-            time.sleep(min(wait_s, _LONGEST_WAIT_S))
-            wait_s *= 2
+                wait_s = min(_retry_after(response) or wait_s, _LONGEST_WAIT_S)
+            time.sleep(wait_s)
         raise AssertionError("the last attempt returns or raises")
 
     def _vectors(self, response: Response, count: int) -> Vectors:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from index.errors import CitedQAError, IndexDamagedError, IndexMissingError, IndexUnusableError
+from index.pauses import pauses
 from index.store import Store
 from qa.answering.responses import Part
 from qa.api.observability import EngineResponse
@@ -109,8 +110,9 @@ class Startup:
 
     def _run(self) -> None:
         engine: Engine | None = None
-        delay_s = _FIRST_RETRY_S
-        while not self._stopping.is_set():
+        for delay_s in pauses(_FIRST_RETRY_S, _LAST_RETRY_S):
+            if self._stopping.is_set():
+                return
             try:
                 engine = engine or WatchedEngine(self._config, self._tell)
                 self._prepare(engine)
@@ -126,7 +128,6 @@ class Startup:
                 if self._on_ready:
                     self._on_ready()
                 return
-            delay_s = min(2 * delay_s, _LAST_RETRY_S)
 
     def _prepare(self, engine: Engine) -> None:
         report = engine.index_if_missing(self._on_progress)

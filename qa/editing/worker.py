@@ -24,6 +24,7 @@ from index.errors import (
     IndexUnusableError,
 )
 from index.indexing.report import SyncReport
+from index.pauses import pauses
 from index.store import Store
 from index.types import Progress
 from qa.editing.corpus import identity
@@ -65,9 +66,9 @@ class Worker:
         self._thread.join()
 
     def _run(self) -> None:
-        delay_s = _POLL_S
+        delays = pauses(_POLL_S, _LAST_RETRY_S)
         while not self._stopping.is_set():
-            self._editor.news.wait(delay_s)
+            self._editor.news.wait(next(delays))
             self._editor.news.clear()
             try:
                 passed = self._work()
@@ -77,7 +78,8 @@ class Worker:
             except Exception:
                 passed = False
                 logger.exception("the jobs could not be looked through")
-            delay_s = _POLL_S if passed else min(2 * delay_s, _LAST_RETRY_S)
+            if passed:
+                delays = pauses(_POLL_S, _LAST_RETRY_S)
 
     def _work(self) -> bool:
         """Do what there is to do; False when it must be tried again later."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, SecretStr
 
 from index.errors import ConfigError
+from index.pauses import pauses
 from qa.api.logs import configure
 from qa.configuration.config import ENV_PREFIX, Config
 from qa.engine import Engine
@@ -139,12 +140,12 @@ async def until(closing: threading.Event, task: asyncio.Task[None]) -> None:
 
 def patiently(closing: threading.Event, attempt: Callable[[], T], *errors: type[Exception]) -> T | None:
     """What `attempt` returns once it raises none of `errors`, tried again and again; None when told to end before."""
-    pause = _FIRST_PAUSE_S
-    while not closing.is_set():
+    for pause_s in pauses(_FIRST_PAUSE_S, _LONGEST_PAUSE_S):
+        if closing.is_set():
+            break
         try:
             return attempt()
         except errors as exc:
             logger.warning("cannot reach the chat platform, trying again: %s: %s", type(exc).__name__, exc)
-        closing.wait(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE_S)
+        closing.wait(pause_s)
     return None

@@ -47,6 +47,8 @@ COMPANIONS = {
 KEYS = [
     ("corpus", "corpus: [a, b]", {"a": Path("a"), "b": Path("b")}, "c, d/e", {"c": Path("c"), "e": Path("d/e")}),
     ("data_dir", "data_dir: there", Path("there"), "elsewhere", Path("elsewhere")),
+    ("trash.max_days", "trash: {max_days: 7}", 7.0, "0.5", 0.5),
+    ("trash.max_mb", "trash: {max_mb: 10}", 10, "20", 20),
     ("encoder.model", "encoder: {model: ours}", "ours", "theirs", "theirs"),
     ("encoder.base_url", f"encoder: {ENDPOINT}", "http://here/v1", "http://there/v1", "http://there/v1"),
     ("encoder.api_key", "encoder: {model: x, api_key: k}", SecretStr("k"), "other", SecretStr("other")),
@@ -257,7 +259,7 @@ def test_collections_are_named(tmp_path, yaml, names):
         ("corpsu: [a]", "unknown key 'corpsu'; did you mean 'corpus'?"),
         (
             "zzz: 1",
-            "unknown key 'zzz'; known keys: corpus, data_dir, encoder, reranker, ",
+            "unknown key 'zzz'; known keys: corpus, data_dir, trash, encoder, reranker, ",
         ),
         ("corpsu: [a]\nserver: {port: x}", "; "),
         ("corpus: [", "is not valid YAML"),

@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from qa.configuration.config import Config, load_config
 from tests.qa.api.test_api_errors import assert_problem
+from tests.qa.editing import administered
 from tests.qa.servers import make_corpus, serving, wait_until
 
 TOWER = "钟楼建于1384年。\n"
@@ -182,14 +183,15 @@ def test_the_folder_of_the_index_is_out_of_reach(tmp_path):
     assert "where the index is kept" in detail
 
 
-def test_a_decomposed_name_is_the_composed_one(client, papers):
+def test_a_decomposed_name_is_the_composed_one(client, config, papers):
     name = unicodedata.normalize("NFD", "été.txt")
     assert send(client, (name, "un")).json()["paths"] == ["papers/été.txt"]
     assert_problem(send(client, ("été.txt", "deux")), 409, "conflict")
     old = unicodedata.normalize("NFD", "père.txt")
     (papers / old).write_text("ancien")
     assert_problem(send(client, ("père.txt", "x")), 409, "conflict")
-    finished(client, send(client, ("père.txt", "nouveau"), replace="true"))
+    with administered.serving(administered.with_keys(config)) as boss:
+        finished(boss, send(boss, ("père.txt", "nouveau"), replace="true"))
     assert (papers / old).read_text() == "nouveau"
     assert not (papers / "père.txt").exists()
 
