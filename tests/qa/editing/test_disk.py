@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -13,7 +15,7 @@ import pytest
 
 from qa.configuration.config import Config
 from tests.qa.api.test_api_errors import assert_problem
-from tests.qa.commands import assert_fails, run_qa
+from tests.qa.commands import COMMAND, assert_fails, environment, run_qa
 from tests.qa.editing.administered import serving, with_keys
 from tests.qa.editing.test_jobs import delete, listed
 from tests.qa.editing.test_uploads import finished, send
@@ -196,8 +198,37 @@ def test_commands_on_a_read_only_disk_of_the_index(config, mount):
             assert run_qa("index", folder=config.base).returncode == 0
         subprocess.run(["mount", "-o", "remount,ro", str(config.index_dir)], check=True)
         failed = run_qa("index", folder=config.base)
-        assert_fails(failed, 4, "Read-only file system; let the user who runs this write there")
+        assert_fails(failed, 3, "Read-only file system")
         assert_fails(run_qa("undelete", "papers/tower.txt", folder=config.base), 4, "nothing is kept")
         if is_indexed:
             assert "1384年" in run_qa("ask", "钟楼建于哪一年", folder=config.base).stdout
         subprocess.run(["mount", "-o", "remount,rw", str(config.index_dir)], check=True)
+
+
+def test_asking_and_serving_start_on_a_disk_without_room(config, mount):
+    (config.base / "papers/tower.txt").write_text("钟楼建于1384年。", encoding="utf-8")
+    mount(config.index_dir, "size=20m")
+    assert run_qa("index", folder=config.base).returncode == 0
+    fill(config.index_dir)
+    assert "1384年" in run_qa("ask", "钟楼建于哪一年", folder=config.base, TMPDIR=str(config.index_dir)).stdout
+    with served(config.base, TMPDIR=str(config.index_dir)) as client:
+        assert ask(client) == "1384年"
+    assert_fails(run_qa("index", "--rebuild", folder=config.base), 3, "disk is full")
+
+
+@contextmanager
+def served(folder: Path, **variables: str) -> Iterator[httpx.Client]:
+    """A client of `qa serve` as a process of its own."""
+    command = [*COMMAND, "serve", "--port", "0"]
+    with subprocess.Popen(
+        command, cwd=folder, env=environment(**variables), stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stderr is not None
+            lines = iter(process.stderr)
+            address = next(found[0] for line in lines if (found := re.search(r"http://127[^ ;\"]+", line)))
+            with httpx.Client(base_url=address, timeout=60) as client:
+                yield client
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
