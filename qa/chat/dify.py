@@ -15,7 +15,7 @@ from index.types import DocumentInfo, Filters
 from qa.answering.responses import passage_link
 from qa.api.problems import documented, problem
 from qa.api.startup import ENGINE_PROBLEMS, BaseUrl, Configured, ReadyEngine
-from qa.chat.errors import KNOWLEDGE_NOT_FOUND
+from qa.chat.errors import KNOWLEDGE_NOT_FOUND, quoted
 from qa.configuration.config import Config
 from qa.engine import Engine
 from qa.errors import EXIT_USAGE, Meaning
@@ -24,6 +24,10 @@ from qa.schemas import EXAMPLE_QUESTION, MAX_TOP_K, HitOut
 router = APIRouter(tags=["chat"])
 
 ALL_KNOWLEDGE = "cited-qa"
+Values = tuple[str, ...]
+Fits = Callable[[str], bool]
+# Values that are tried one by one multiply with names, conditions and documents.
+_MAX_TRIED = 100
 # More can't be given to SQLite at once.
 _MAX_DOCUMENTS = 30_000
 # A hit's score is about 1 to 11. On our own questions nine in ten of the passages that hold the evidence have 5 or
@@ -38,20 +42,41 @@ _FIELDS: dict[str, Callable[[DocumentInfo], str]] = {
     "collection": lambda info: info.collection,
     "read_at": lambda info: info.read_at,
 }
-_OPERATORS: dict[str, Callable[[str, str], bool]] = {
-    "contains": lambda held, value: value in held,
-    "start with": str.startswith,
-    "end with": str.endswith,
-    "is": str.__eq__,
-    "=": str.__eq__,
-    "in": str.__eq__,
-    "empty": lambda held, value: not held,
-    "before": lambda held, value: held < value,
-    "after": lambda held, value: held[: len(value)] > value,
+
+
+def _equals(values: Values) -> Fits:
+    return frozenset(values).__contains__
+
+
+def _contains(values: Values) -> Fits:
+    return lambda held: any(value in held for value in values)
+
+
+def _before(values: Values) -> Fits:
+    last = max(values)
+    return lambda held: held < last
+
+
+def _after(values: Values) -> Fits:
+    return lambda held: any(held[: len(value)] > value for value in values)
+
+
+# Whether a text fits one of a condition's values; in one step for all of them where it can be.
+_OPERATORS: dict[str, Callable[[Values], Fits]] = {
+    "contains": _contains,
+    "start with": lambda values: lambda held: held.startswith(values),
+    "end with": lambda values: lambda held: held.endswith(values),
+    "is": _equals,
+    "=": _equals,
+    "in": _equals,
+    "empty": lambda values: lambda held: not held,
+    "before": _before,
+    "after": _after,
 }
 _OPPOSITES = {"not contains": "contains", "is not": "is", "≠": "=", "not in": "in", "not empty": "empty"}
 _ALL_OPERATORS = (*_OPERATORS, *_OPPOSITES)
 _DATES = ("before", "after")
+_TRIED = ("contains", "after")
 
 
 class RetrievalSetting(BaseModel):
@@ -128,15 +153,17 @@ def retrieve(
     filters = _filters(request.knowledge_id, config)
     if filters is None:
         known = ", ".join([ALL_KNOWLEDGE, *config.corpus])
-        return problem(_NO_KNOWLEDGE, f"the knowledge {request.knowledge_id!r} does not exist; there are: {known}")
+        return problem(
+            _NO_KNOWLEDGE, f"the knowledge {quoted(request.knowledge_id)} does not exist; there are: {known}"
+        )
     if request.metadata_condition and request.metadata_condition.conditions:
         fitting = _fitting(engine, request.metadata_condition)
         if not fitting:
             return Retrieval(records=[])
         filters = Filters(filters.collection, fitting)
     setting = request.retrieval_setting
-    found = engine.search(request.query, top_k=min(setting.top_k, MAX_TOP_K), filters=filters)
-    records = [_record(hit, _relevance(hit, engine), base_url) for hit in found.hits]
+    response = engine.search(request.query, top_k=min(setting.top_k, MAX_TOP_K), filters=filters)
+    records = [_record(hit, _relevance(hit, engine), base_url) for hit in response.hits]
     return Retrieval(records=[record for record in records if record.score >= (setting.score_threshold or 0.0)])
 
 
@@ -176,15 +203,15 @@ def _fitting(engine: Engine, wanted: MetadataCondition) -> tuple[str, ...]:
     assert wanted.conditions
     tests = [_test(condition, f"metadata_condition.conditions.{n}") for n, condition in enumerate(wanted.conditions)]
     together = any if wanted.logical_operator == "or" else all
-    found = tuple(info.id for info in engine.documents() if together(test(info) for test in tests))
-    if len(found) > _MAX_DOCUMENTS:
-        raise QueryError(f"metadata_condition: fits {len(found)} documents; ask for {_MAX_DOCUMENTS} at most")
-    return found
+    fitting = tuple(info.id for info in engine.documents() if together(test(info) for test in tests))
+    if len(fitting) > _MAX_DOCUMENTS:
+        raise QueryError(f"metadata_condition: fits {len(fitting)} documents; ask for {_MAX_DOCUMENTS} at most")
+    return fitting
 
 
 def _test(condition: Condition, place: str) -> Callable[[DocumentInfo], bool]:
     """A condition as a function of a document."""
-    names = condition.name if isinstance(condition.name, list) else [condition.name]
+    names = list(dict.fromkeys(condition.name if isinstance(condition.name, list) else [condition.name]))
     operator, value = condition.comparison_operator, condition.value
     for name in names:
         _check(name in _FIELDS, f"{place}.name", name, _FIELDS)
@@ -196,14 +223,17 @@ def _test(condition: Condition, place: str) -> Callable[[DocumentInfo], bool]:
         raise QueryError(f"{place}.value: is missing; add it")
     if isinstance(value, str):
         value = [part.strip() for part in value.split(",")] if affirmed == "in" else [value]
-    values, holds = value or [""], _OPERATORS[affirmed]
+    values = tuple(dict.fromkeys(value or [""]))
+    if len(values) > _MAX_TRIED and affirmed in _TRIED:
+        raise QueryError(f"{place}.value: has {len(values)} values; {operator!r} takes {_MAX_TRIED} at most")
+    holds = _OPERATORS[affirmed](values)
 
     def test(info: DocumentInfo) -> bool:
-        return any(holds(_FIELDS[name](info), value) for name in names for value in values) == (operator == affirmed)
+        return any(holds(_FIELDS[name](info)) for name in names) == (operator == affirmed)
 
     return test
 
 
 def _check(is_known: bool, place: str, name: str, known: Iterable[str]) -> None:
     if not is_known:
-        raise QueryError(f"{place}: {name!r} is not known here; there are: {', '.join(known)}")
+        raise QueryError(f"{place}: {quoted(name)} is not known here; there are: {', '.join(known)}")

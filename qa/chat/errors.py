@@ -26,6 +26,12 @@ _FIELD = re.compile(r"([A-Za-z_][\w.]*): ")
 _OPENAI_CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
 _OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _BAD_HEADER, _REFUSED, _NO_KNOWLEDGE = 1001, 1002, 2001
+_MAX_SHOWN_CHARS = 80
+
+
+def quoted(name: str) -> str:
+    """A name that a client sent, as an error repeats it."""
+    return repr(name if len(name) <= _MAX_SHOWN_CHARS else f"{name[:_MAX_SHOWN_CHARS]}…")
 
 
 class OpenAIErrorBody(BaseModel):
@@ -53,13 +59,13 @@ class DifyError(BaseModel):
 def openai_error(problem: Problem, headers: Mapping[str, str] | None = None) -> OpenAIError:
     """A problem in OpenAI's shape."""
     kind = problem.type.removeprefix(TYPE_PREFIX)
-    field = _FIELD.match(problem.detail) if kind == "invalid-request" else None
+    place = _FIELD.match(problem.detail) if kind == "invalid-request" else None
     is_ours = problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return OpenAIError(
         error=OpenAIErrorBody(
             message=problem.detail,
             type="server_error" if is_ours else _OPENAI_TYPES.get(problem.status, "invalid_request_error"),
-            param=field[1] if field else "model" if kind == MODEL_NOT_FOUND else None,
+            param=place[1] if place else "model" if kind == MODEL_NOT_FOUND else None,
             code=_OPENAI_CODES.get(problem.status, kind.replace("-", "_")),
         )
     )

@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -29,6 +29,8 @@ from index.errors import CitedQAError, IndexMissingError, IndexUnusableError
 from qa.answering.responses import server_url
 from qa.api.startup import Startup
 from qa.chat import mcp_tools as tools
+from qa.chat.card import one_line
+from qa.chat.errors import quoted
 from qa.configuration.config import Config
 from qa.engine import Engine
 from qa.schemas import EXAMPLE_QUESTION
@@ -38,6 +40,7 @@ router = APIRouter()
 
 _SCHEME = "cited-qa://documents/"
 _PAGE = 100
+_MAX_EXPLAINED, _MAX_FIELD_CHARS = 5, 80
 # A client gives up on a call after about a minute; before that it should be told how far the indexing is.
 _PATIENCE_S = 40.0
 _POLL_S = 0.1
@@ -157,7 +160,9 @@ class _Handlers:
     async def call_tool(self, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         tool = _TOOLS.get(params.name)
         if tool is None:
-            raise MCPError(types.INVALID_PARAMS, f"there is no tool {params.name!r}; there are: {', '.join(_TOOLS)}")
+            raise MCPError(
+                types.INVALID_PARAMS, f"there is no tool {quoted(params.name)}; there are: {', '.join(_TOOLS)}"
+            )
         base_url = self._base(context)
         try:
             given = tool.arguments.model_validate(params.arguments or {})
@@ -206,7 +211,7 @@ class _Handlers:
         self, context: Context, params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
         if not params.uri.startswith(_SCHEME):
-            raise MCPError(types.INVALID_PARAMS, f"{params.uri}: is not a document; they begin with {_SCHEME}")
+            raise MCPError(types.INVALID_PARAMS, f"{quoted(params.uri)}: is not a document; they begin with {_SCHEME}")
         document_id = params.uri.removeprefix(_SCHEME)
         text = await self._run(lambda: tools.read_document(self._engine(), document_id))
         return types.ReadResourceResult(
@@ -226,16 +231,16 @@ def _failed(message: str) -> types.CallToolResult:
 
 
 def _explained(error: ValidationError) -> str:
-    return "; ".join(_explained_one(found) for found in error.errors())
+    wrong = error.errors(include_url=False, include_input=False)[:_MAX_EXPLAINED]
+    return "; ".join(_explained_one(each["type"], each["loc"], each["msg"]) for each in wrong)
 
 
-def _explained_one(found: Mapping[str, Any]) -> str:
-    field = ".".join(str(part) for part in found["loc"])
-    if found["type"] == "missing":
+def _explained_one(kind: str, place: tuple[int | str, ...], message: str) -> str:
+    field = one_line(".".join(str(part) for part in place), _MAX_FIELD_CHARS)
+    if kind == "missing":
         return f"{field}: is missing; add it"
-    if found["type"] == "extra_forbidden":
+    if kind == "extra_forbidden":
         return f"{field}: is not known; leave it out"
-    message = str(found["msg"])
     return f"{field}: {message[0].lower()}{message[1:]}"
 
 

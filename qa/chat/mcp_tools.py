@@ -14,6 +14,7 @@ from index.errors import DocumentNotFoundError, QueryError
 from index.types import Document, DocumentInfo, Filters
 from qa.answering.responses import absolute, passage_link
 from qa.chat.card import card_of, plain
+from qa.chat.errors import quoted
 from qa.engine import Engine
 from qa.schemas import EXAMPLE_QUESTION, MAX_QUERY_CHARS, MAX_TURNS, Citation, HitOut, Reason
 from qa.understanding.conversation import Turn
@@ -137,7 +138,7 @@ def ask(engine: Engine, given: AskArguments, base_url: str) -> tuple[AskResult, 
         history=[Turn(question) for question in given.history if question.strip()],
     )
     answer = response.answer
-    found = AskResult(
+    result = AskResult(
         status=response.status,
         answer=answer.text if answer else None,
         value=answer.value if answer else None,
@@ -148,15 +149,15 @@ def ask(engine: Engine, given: AskArguments, base_url: str) -> tuple[AskResult, 
         missing_terms=response.missing_terms,
         interpreted_as=response.interpreted_as,
         citations=[_cited(citation, base_url) for citation in response.citations],
-        nearest=[] if answer else [_found(hit, base_url) for hit in response.hits[:_NEAREST]],
+        nearest=[] if answer else [_found_passage(hit, base_url) for hit in response.hits[:_NEAREST]],
     )
-    return found, plain(card_of(response, base_url))
+    return result, plain(card_of(response, base_url))
 
 
 def search(engine: Engine, given: SearchArguments, base_url: str) -> SearchResult:
     """The passages that fit a query."""
     response = engine.search(given.query, top_k=given.top_k, filters=_filters(engine, given.collection))
-    return SearchResult(results=[_found(hit, base_url) for hit in response.hits])
+    return SearchResult(results=[_found_passage(hit, base_url) for hit in response.hits])
 
 
 def fetch(engine: Engine, given: FetchArguments, base_url: str) -> FetchResult:
@@ -192,9 +193,9 @@ def fetch(engine: Engine, given: FetchArguments, base_url: str) -> FetchResult:
 
 def list_documents(engine: Engine, cursor: str, limit: int) -> tuple[list[DocumentInfo], str | None]:
     """A page of documents by id, and the cursor of the next one."""
-    found = engine.documents(limit + 1, cursor)
-    page = found[:limit]
-    return page, page[-1].id if len(found) > limit else None
+    following = engine.documents(limit + 1, cursor)
+    page = following[:limit]
+    return page, page[-1].id if len(following) > limit else None
 
 
 def read_document(engine: Engine, document_id: str) -> str:
@@ -205,7 +206,7 @@ def read_document(engine: Engine, document_id: str) -> str:
 def _filters(engine: Engine, collection: str | None) -> Filters | None:
     known = engine.config.corpus
     if collection and collection not in known:
-        raise QueryError(f"collection: there is no {collection!r}; there are: {', '.join(known)}")
+        raise QueryError(f"collection: there is no {quoted(collection)}; there are: {', '.join(known)}")
     return Filters(collection=(collection,)) if collection else None
 
 
@@ -213,7 +214,7 @@ def _document(engine: Engine, document_id: str) -> Document:
     try:
         return engine.document(document_id)
     except DocumentNotFoundError as exc:
-        raise QueryError(f"id: no document has the id {document_id!r}; use one that a search returned") from exc
+        raise QueryError(f"id: no document has the id {quoted(document_id)}; use one that a search returned") from exc
 
 
 def _window(total: int, span: tuple[int, int], start: int | None) -> tuple[int, int]:
@@ -224,7 +225,7 @@ def _window(total: int, span: tuple[int, int], start: int | None) -> tuple[int, 
     return start, min(total, start + MAX_FETCHED_CHARS)
 
 
-def _found(hit: HitOut, base_url: str) -> FoundPassage:
+def _found_passage(hit: HitOut, base_url: str) -> FoundPassage:
     return FoundPassage(
         id=_id(hit),
         title=hit.title,

@@ -22,7 +22,7 @@ from qa.api.sse import HEARTBEAT, MEDIA_TYPE, EventStream, in_thread
 from qa.api.startup import ENGINE_PROBLEMS, BaseUrl, Configured, ServerStartup
 from qa.chat.card import without_sources
 from qa.chat.client_tasks import task_answer, user_question
-from qa.chat.errors import MODEL_NOT_FOUND, openai_error
+from qa.chat.errors import MODEL_NOT_FOUND, openai_error, quoted
 from qa.chat.openai_models import (
     PLAIN_MODEL,
     Annotation,
@@ -101,14 +101,16 @@ def complete(
     if request.model not in models:
         return _unknown(request.model, config)
     stop = Event()
-    made = task_answer(request.messages)
-    if made is not None:
-        parts = iter((made, Reply(made)))
+    own = task_answer(request.messages)
+    if own is not None:
+        # What a conversation holds may be half of a surrogate pair.
+        own = own.encode("utf-8", "replace").decode()
+        parts = iter((own, Reply(own)))
     else:
         question, history = _asked(request.messages)
-        found = startup.engine.stream(question, filters=models[request.model], history=history, stop=stop)
+        answer = startup.engine.stream(question, filters=models[request.model], history=history, stop=stop)
         # The first part is asked for here, so that an error is still an ordinary response.
-        parts = reply_parts(chain([next(found)], found), base_url)
+        parts = reply_parts(chain([next(answer)], answer), base_url)
     writer = CompletionWriter(request)
     if request.stream:
         return writer.stream(parts, stop)
@@ -124,7 +126,7 @@ def _models(config: Config) -> dict[str, Filters]:
 
 
 def _unknown(model: str, config: Config) -> JSONResponse:
-    return problem(_NO_MODEL, f"the model {model!r} does not exist; there are: {', '.join(_models(config))}")
+    return problem(_NO_MODEL, f"the model {quoted(model)} does not exist; there are: {', '.join(_models(config))}")
 
 
 def _asked(messages: Sequence[ChatMessage]) -> tuple[str, list[Turn]]:
@@ -209,7 +211,7 @@ class CompletionWriter:
 
     def _end(self, reply: Reply) -> Iterator[bytes]:
         if annotations := _annotations(reply):
-            yield self._chunk({"annotations": [found.model_dump() for found in annotations]}, **_native(reply))
+            yield self._chunk({"annotations": [each.model_dump() for each in annotations]}, **_native(reply))
         yield self._chunk({}, finish_reason="stop", **({} if annotations else _native(reply)))
         if self._has_usage:
             yield self._chunk(None, usage=self._usage(reply.content).model_dump())
