@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 
 from anyio import to_thread
@@ -85,26 +86,12 @@ def create_app(
     keys = keys_of(config)
     tracers, close_tracer = make_tracer(config.server.otlp_endpoint)
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # Those that wait for a place hold no thread, and a few threads are kept for whoever watches the server.
-        to_thread.current_default_thread_limiter().total_tokens = config.server.max_concurrent + _SPARE_THREADS
-        await to_thread.run_sync(changes.start)
-        worker = Worker(changes, lambda: startup.engine)
-        startup.start()
-        worker.start()
-        async with mcp_sessions(config, startup) as app.state.mcp:
-            yield
-        await to_thread.run_sync(worker.stop)
-        await to_thread.run_sync(startup.stop)
-        await to_thread.run_sync(close_tracer)
-
     app = docs.Api(
         title="cited-qa",
         version=version("cited-qa"),
         description=docs.DESCRIPTION,
         openapi_tags=docs.TAGS,
-        lifespan=lifespan,
+        lifespan=partial(_life, startup, changes, close_tracer),
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=_operation_id,
@@ -115,6 +102,25 @@ def create_app(
     _wrap(app, config.server, keys, on_stuck or (lambda: None))
     app.add_middleware(Recording, metrics=metrics, sinks=[AccessLog(config.server), *tracers])
     return app
+
+
+@asynccontextmanager
+async def _life(
+    startup: Startup, changes: CorpusEditor, close_tracer: Callable[[], None], app: FastAPI
+) -> AsyncIterator[None]:
+    """What runs beside the routes, from the first request to the last."""
+    config: Config = app.state.config
+    # Those that wait for a place hold no thread, and a few threads are kept for whoever watches the server.
+    to_thread.current_default_thread_limiter().total_tokens = config.server.max_concurrent + _SPARE_THREADS
+    await to_thread.run_sync(changes.start)
+    worker = Worker(changes, lambda: startup.engine)
+    startup.start()
+    worker.start()
+    async with mcp_sessions(config, startup) as app.state.mcp:
+        yield
+    await to_thread.run_sync(worker.stop)
+    await to_thread.run_sync(startup.stop)
+    await to_thread.run_sync(close_tracer)
 
 
 def _add_routes(app: FastAPI) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -74,6 +75,9 @@ def _figures(workers: int) -> Iterator[None]:
 def _run_worker(
     config: Config, listener: socket.socket, ready: Synchronized[int], pulse: Pulse, failure: Connection
 ) -> None:
+    # Until it can end in order it ends as it is.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     from qa.serving.worker import run_worker  # what takes long to load, and memory, is the worker's alone
 
     run_worker(config, listener, ready, pulse, failure)

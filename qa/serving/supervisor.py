@@ -8,14 +8,16 @@ Python's interpreter. Meanwhile connections wait in the socket's queue.
 from __future__ import annotations
 
 import ctypes
+import gc
 import logging
 import multiprocessing
+import os
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -30,7 +32,8 @@ CONTEXT: Any = multiprocessing.get_context("fork" if sys.platform == "linux" els
 _POLL_S = 0.5
 # What a worker needs after `grace_s` to close its files.
 _LAST_WAIT_S = 3.0
-# Between two starts, when the first could not even begin.
+# A worker that has run for some ten seconds is replaced at once; where one ends sooner, there is a pause that grows.
+_SETTLED_BEATS = 100
 _FIRST_RETRY_S = 1.0
 _LAST_RETRY_S = 30.0
 
@@ -70,6 +73,13 @@ class SupervisedWorker:
     silent_s: float = 0.0
     kill_at: float = field(default=float("inf"))
 
+    def kill(self) -> None:
+        """End it at once, with the processes that it started, which nobody else would end."""
+        self.process.kill()
+        if sys.platform != "win32" and self.process.pid:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
     def look(self, passed_s: float) -> None:
         """Note for how long the loop has stood still; what passed is counted, so that a halt of the machine is not."""
         beats = self.pulse.beats
@@ -98,6 +108,7 @@ class Supervisor:
             CitedQAError: the first workers can't start; it is theirs.
             SystemExit: they can't, and their log says why.
         """
+        gc.freeze()  # what is here stays shared with the workers where the collector writes nothing into it: 6 MB each
         with _signalled() as signals:
             try:
                 self._watch(signals)
@@ -132,11 +143,12 @@ class Supervisor:
         pid = worker.process.pid
         if not worker.process.is_alive():
             self._workers.remove(worker)
+            worker.kill()
             self._on_death(worker)
             logger.warning("worker %s ended with code %s; another takes its place", pid, worker.process.exitcode)
         elif worker.silent_s >= self._silence_s:
             logger.error("worker %s did nothing for %.0f s; it is killed and replaced", pid, worker.silent_s)
-            worker.process.kill()
+            worker.kill()
             self._workers.remove(worker)
             self._leaving.append(worker)
         elif worker.pulse.is_given_up:
@@ -144,10 +156,12 @@ class Supervisor:
             self._workers.remove(worker)
             self._leave(worker)
         elif worker.beats:
-            self._has_begun, self._retry_s = True, _FIRST_RETRY_S
+            self._has_begun = True
+            if worker.beats >= _SETTLED_BEATS:
+                self._retry_s = _FIRST_RETRY_S
 
     def _on_death(self, worker: SupervisedWorker) -> None:
-        if worker.beats:
+        if worker.beats >= _SETTLED_BEATS:
             return
         if not self._has_begun:
             if worker.failure.poll():
@@ -174,7 +188,7 @@ def _left_of(workers: list[SupervisedWorker]) -> list[SupervisedWorker]:
     for worker in workers:
         if time.monotonic() >= worker.kill_at and worker.process.is_alive():
             logger.warning("worker %s did not end within server.grace_s; it is killed", worker.process.pid)
-            worker.process.kill()
+            worker.kill()
             worker.kill_at = float("inf")
     return [worker for worker in workers if worker.process.is_alive()]
 

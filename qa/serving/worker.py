@@ -59,6 +59,8 @@ def run_worker(
     # uvicorn ends gracefully at either signal and then raises it again; as an interrupt it ends here.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if sys.platform != "win32":
+        os.setpgid(0, 0)  # so that it can be ended together with what it starts
     _end_with_parent()
     logs.configure(config.server)
     share_heaps()

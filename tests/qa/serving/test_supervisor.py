@@ -294,3 +294,39 @@ def test_the_supervisor_is_small_and_loads_no_index():
     code = "import sys, qa.serving.server; print(*{'fastapi', 'faiss', 'tantivy', 'uvicorn', 'mcp'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == []
+
+
+def test_it_can_be_told_to_end_while_its_worker_starts(seeds_config):
+    command = [*COMMAND, "serve", "--port", "0", "--config", str(file_of(seeds_config))]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment()) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        wait_until(lambda: children.read_text().split())
+        time.sleep(0.1)
+        process.terminate()
+        _, log = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert log == ""
+
+
+def test_what_a_killed_worker_had_started_ends_with_it(tmp_path):
+    config = make_corpus(tmp_path, "papers")
+    with served([sys.executable, "-c", PARENT, file_of(config)]) as server:
+        child = int(httpx.get(f"{server.address}/start", timeout=60).text)
+        assert is_alive(child)
+        os.kill(server.workers()[0], signal.SIGKILL)
+        wait_until(lambda: not is_alive(child))
+
+
+PARENT = """
+import subprocess, sys
+from qa.configuration.config import load_config
+from qa.serving import server, worker
+
+def extended(*args, make=worker.make_app):
+    app = make(*args)
+    app.add_api_route("/start", lambda: subprocess.Popen(["sleep", "600"]).pid)
+    return app
+
+worker.make_app = extended
+server.serve(load_config(sys.argv[1]), port=0)
+"""
