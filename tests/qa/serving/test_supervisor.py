@@ -300,7 +300,7 @@ def test_it_can_be_told_to_end_while_its_worker_starts(seeds_config):
     command = [*COMMAND, "serve", "--port", "0", "--config", str(file_of(seeds_config))]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment()) as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        wait_until(lambda: children.read_text().split())
+        wait_until(lambda: bool(children.read_text().split()))
         time.sleep(0.1)
         process.terminate()
         _, log = process.communicate(timeout=60)
