@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from index.parsing import ReadText, Unread
+from index.chunking.passages import with_passages
+from index.indexing.build import sync
+from index.parsing import ReadText, Unread, contents, isolated
 from index.parsing.isolated import IsolatedParser
+from tests.conftest import BigramEncoder, seed
 from tests.index.parsing.samples import TEXTS, make_docx, make_pdf, make_zip
 
 DOCX = Path("a.docx")
@@ -30,6 +34,41 @@ def test_a_reader_that_hangs_is_ended():
         (found,) = parser.contents(DOCX, make_docx())
         assert isinstance(found, Unread) and "takes longer than" in found.reason
         assert time.monotonic() - started < 10
+
+
+def test_text_that_takes_long_to_cut_is_given_up_with_a_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(isolated, "TIMEOUT_S", 0.01)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text("第一章\n" * 30_000, encoding="utf-8")
+    (tmp_path / "docs" / "b.txt").write_text("第二章\n\n一行。", encoding="utf-8")
+    store, report = sync({"docs": tmp_path / "docs"}, tmp_path / "data", BigramEncoder(), base=tmp_path)
+    assert [info.path for info in store.documents()] == ["docs/b.txt"]
+    assert report.skipped == ["docs/a.txt: takes longer than 0 s to read; split it, or save it in another format"]
+
+
+def test_text_that_needs_much_memory_to_cut_is_given_up_with_a_reason():
+    def cut(read):
+        raise MemoryError
+
+    (content,) = contents(Path("a.txt"), TEXTS[0].encode(), cut)
+    assert content == Unread("needs more memory than a document may; split it")
+
+
+def test_what_was_cut_in_the_process_is_as_if_cut_here():
+    text = "\n\n".join(seed(number) for number in range(3)) * 2
+    assert len(text.encode()) > isolated.IN_PLACE_BYTES
+    with IsolatedParser() as parser:
+        (cut,) = parser.contents(Path("a.txt"), text.encode())
+        (pdf,) = parser.contents(Path("a.pdf"), make_pdf(page_each=True))
+    assert cut == with_passages(ReadText(text, "utf-8")) and cut.sections
+    assert pdf == with_passages(replace(pdf, sections=None)) and pdf.pages
+
+
+def test_an_archive_may_take_so_long_in_all(monkeypatch):
+    monkeypatch.setattr(isolated, "_ARCHIVE_TIMES", 0)
+    with IsolatedParser() as parser:
+        (content,) = parser.contents(Path("a.zip"), make_zip({"a.txt": b"abc"}))
+    assert content == Unread("takes longer than 0 s to read all that is in it; unpack it")
 
 
 def test_a_crash_costs_one_file():
