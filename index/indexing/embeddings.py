@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -35,12 +36,17 @@ CREATE TABLE IF NOT EXISTS models (id INTEGER PRIMARY KEY, fingerprint TEXT NOT 
 CREATE TABLE IF NOT EXISTS vectors (
     row INTEGER PRIMARY KEY, model INTEGER NOT NULL REFERENCES models, text BLOB NOT NULL, vector BLOB NOT NULL,
     UNIQUE (model, text));
+CREATE TABLE IF NOT EXISTS sizes (day INTEGER PRIMARY KEY, vectors INTEGER NOT NULL);
 """
+_NOTE_SIZE = "INSERT INTO sizes VALUES (?, ?) ON CONFLICT (day) DO UPDATE SET vectors = max(vectors, excluded.vectors)"
 # SQLite takes this many placeholders in every version that Python 3.11 allows.
 _LOOKUP = 900
-# Beyond twice what the index holds, and this many, the oldest go: room for one other model, or for many changes.
+# Beyond twice what the index held within so many days, and this many, the oldest go: room for one other model, or for
+# many changes. So vectors outlive an index that was emptied because a disk was not mounted.
 _KEPT_PER_VECTOR = 2
 _KEPT_AT_LEAST = 10_000
+_KEPT_DAYS = 30
+_DAY_S = 86_400
 
 
 class Cache(Protocol):
@@ -102,6 +108,9 @@ class EmbeddingCache:
             self._connection.execute("INSERT OR IGNORE INTO models (fingerprint) VALUES (?)", (fingerprint,))
             ids = self._connection.execute("SELECT id FROM models WHERE fingerprint = ?", (fingerprint,))
             self._model = int(ids.fetchone()[0])
+            if not self._connection.execute("SELECT 1 FROM sizes").fetchone():  # new, or of a version without sizes
+                (held,) = self._connection.execute("SELECT count(*) FROM vectors").fetchone()
+                self._connection.execute(_NOTE_SIZE, (int(time.time() // _DAY_S), held // _KEPT_PER_VECTOR))
 
     def close(self) -> None:
         self._connection.close()
@@ -125,9 +134,16 @@ class EmbeddingCache:
             self._connection.execute("COMMIT")
 
     def trim(self, indexed: int) -> None:
-        """Drop the oldest beyond what an index of that many vectors has a use for; SQLite uses their room again."""
-        kept = max(_KEPT_AT_LEAST, _KEPT_PER_VECTOR * indexed)
+        """Drop the oldest beyond what an index of that many vectors, or of more until lately, has a use for.
+
+        SQLite uses their room again.
+        """
+        today = int(time.time() // _DAY_S)
         with self._meaning():
+            self._connection.execute(_NOTE_SIZE, (today, indexed))
+            self._connection.execute("DELETE FROM sizes WHERE day < ?", (today - _KEPT_DAYS,))
+            (most,) = self._connection.execute("SELECT max(vectors) FROM sizes").fetchone()
+            kept = max(_KEPT_AT_LEAST, _KEPT_PER_VECTOR * most)
             self._connection.execute(
                 "DELETE FROM vectors WHERE row <= (SELECT row FROM vectors ORDER BY row DESC LIMIT 1 OFFSET ?)", (kept,)
             )

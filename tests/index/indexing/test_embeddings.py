@@ -104,6 +104,38 @@ def test_the_oldest_are_dropped_beyond_twice_the_index(tmp_path: Path, monkeypat
     assert sorted(encoder.texts) == [f"第{number}条" for number in range(5)]
 
 
+def test_vectors_outlive_an_index_that_was_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embeddings, "_KEPT_AT_LEAST", 1)
+    texts = [f"第{number}条" for number in range(9)]
+    encoder = SlowEncoder()
+
+    def sync_with(indexed: int) -> list[str]:
+        encoder.batches.clear()
+        with closing(Embedder(encoder, tmp_path)) as embedder:
+            embedder.encode(texts)
+            embedder.trim(indexed)
+        return encoder.texts
+
+    assert sorted(sync_with(len(texts))) == texts
+    assert [sync_with(0), sync_with(0), sync_with(len(texts))] == [[], [], []]
+    with closing(sqlite3.connect(tmp_path / FILE)) as file:
+        file.execute("UPDATE sizes SET day = day - ?", (embeddings._KEPT_DAYS + 1,))
+        file.commit()
+    assert sync_with(0) == []
+    assert len(sync_with(0)) == 9 - 1
+
+
+def test_vectors_of_a_version_without_sizes_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embeddings, "_KEPT_AT_LEAST", 1)
+    embed(SlowEncoder(), tmp_path, [f"第{number}条" for number in range(8)])
+    with closing(sqlite3.connect(tmp_path / FILE)) as file:
+        file.execute("DROP TABLE sizes")
+    with closing(EmbeddingCache(tmp_path / FILE, "slow:1")) as cache:
+        cache.trim(0)
+    with closing(sqlite3.connect(tmp_path / FILE)) as file:
+        assert file.execute("SELECT count(*) FROM vectors").fetchone() == (8,)
+
+
 def test_a_damaged_file_says_that_it_may_go(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"not a database" * 100)
     with pytest.raises(IndexUnusableError, match=r"embeddings\.sqlite: .*delete the file") as caught:

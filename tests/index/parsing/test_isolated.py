@@ -61,7 +61,7 @@ def test_what_was_cut_in_the_process_is_as_if_cut_here():
         (cut,) = parser.contents(Path("a.txt"), text.encode())
         (pdf,) = parser.contents(Path("a.pdf"), make_pdf(page_each=True))
     assert cut == with_passages(ReadText(text, "utf-8")) and cut.sections
-    assert pdf == with_passages(replace(pdf, sections=None)) and pdf.pages
+    assert isinstance(pdf, ReadText) and pdf == with_passages(replace(pdf, sections=None)) and pdf.pages
 
 
 def test_an_archive_may_take_so_long_in_all(monkeypatch):
