@@ -21,7 +21,7 @@ EXTRAS = {
     "index/parsing/ocr.py": "ocr",
     "index/indexing/ray/": "ray",
     "index/store/milvus/": "milvus",
-    "qa/api/tracing.py": "otel",
+    "qa/api/sinks.py": "otel",
     "qa/chat/bots/dingtalk": "dingtalk",
     "qa/chat/bots/feishu": "feishu",
     "qa/chat/bots/slack": "slack",
