@@ -117,14 +117,14 @@ def index(
             raise QueryError("--report: reads nothing, so it takes no paths and none of the other options")
         print_report(engine.report())
         return
+    from qa.editing.staging import sweep_restores
+
+    sweep_restores(engine.config)
     if watch:
         from qa.cli.watch import follow
 
         follow(engine, tell_report, lambda message: stderr.print(f"qa: {message}", style="yellow", markup=False))
         return
-    from qa.editing.staging import sweep_restores
-
-    sweep_restores(engine.config)
     with progress() as advance:
         report = engine.index(paths or None, rebuild=rebuild, allow_empty=allow_empty, progress=advance, ray=ray)
     tell_report(report)

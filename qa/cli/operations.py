@@ -96,6 +96,8 @@ def undelete(
 
     editor = CorpusEditor(load_config(config))
     if file is None:
+        if not editor.trash.files():
+            stderr.print("nothing is kept that was deleted or replaced over HTTP", markup=False)
         for entry, place in editor.trashed():
             path = one_line(editor.corpus.shown(place))
             sys.stdout.write(f"{entry.id}  {entry.trashed_at}  {entry.reason:8}  {entry.size:>12,}  {path}\n")

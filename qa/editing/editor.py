@@ -43,7 +43,8 @@ logger = logging.getLogger(__name__)
 
 # Moving files takes milliseconds; longer means that a disk hangs.
 _LOCK_TIMEOUT_S = 30.0
-_PRUNE_EVERY_S = 3600.0
+# How often what is kept too long or too much is let go, when there is more of it and when there may be older.
+_PRUNE_EVERY_S, _LOOK_EVERY_S = 60.0, 3600.0
 
 
 class CorpusEditor:
@@ -57,7 +58,7 @@ class CorpusEditor:
         self.trash = Trash(config.index_dir, config.trash)
         self.news = Event()
         """Set when there is a new job."""
-        self._pruned_at = time.monotonic()
+        self._pruned_at, self._has_kept = time.monotonic(), False
 
     def start(self) -> None:
         """Make good what a crash left behind. What can't be done is logged: the server answers all the same."""
@@ -77,8 +78,8 @@ class CorpusEditor:
         if self.jobs.exists and self.jobs.unplaced():
             with self._lock():
                 self._recover()
-        if time.monotonic() - self._pruned_at > _PRUNE_EVERY_S:
-            self._pruned_at = time.monotonic()
+        if time.monotonic() - self._pruned_at > (_PRUNE_EVERY_S if self._has_kept else _LOOK_EVERY_S):
+            self._pruned_at, self._has_kept = time.monotonic(), False
             with self._lock(), disk_errors(self.trash.folder):
                 self.trash.prune()
 
@@ -166,8 +167,6 @@ class CorpusEditor:
                 perform(steps)
             undo.pop_all()
             self._place(job)
-            with suppress(OSError):  # again at the next start
-                self.trash.prune()
         self.news.set()
         return job
 
@@ -201,6 +200,7 @@ class CorpusEditor:
         if place and step.identity and identity(target) == step.identity:
             entry = self.trash.keep(target, *place, "replaced" if step.staged else "deleted", self._uploaded(target))
             if entry:
+                self._has_kept = True
                 undo.callback(self.trash.drop, entry)
 
     def _place(self, job: Job) -> None:

@@ -143,41 +143,24 @@ CREATE TABLE IF NOT EXISTS uploads (file TEXT PRIMARY KEY, sha256 TEXT NOT NULL)
         """Enter a job whose files have not been moved yet: `place` it when they have been."""
         self.create()
         job = Job(
-            uuid.uuid4().hex,
-            kind,
-            "queued",
-            0.0,
-            "",
-            tuple(paths),
-            (),
-            (),
-            _now(),
-            None,
-            None,
-            rebuild,
-            tuple(steps),
-            allow_empty,
+            id=uuid.uuid4().hex,
+            kind=kind,
+            status="queued",
+            progress=0.0,
+            message="",
+            paths=tuple(paths),
+            document_ids=(),
+            skipped=(),
+            created_at=_now(),
+            finished_at=None,
+            generation=None,
+            rebuild=rebuild,
+            steps=tuple(steps),
+            allow_empty=allow_empty,
         )
+        row = _row(job)
         with self._writing() as connection:
-            connection.execute(
-                f"INSERT INTO jobs ({_COLUMNS}, placed) VALUES ({', '.join('?' * 14)}, 0)",
-                (
-                    job.id,
-                    kind,
-                    job.status,
-                    job.progress,
-                    job.message,
-                    json.dumps(paths),
-                    "[]",
-                    "[]",
-                    job.created_at,
-                    None,
-                    None,
-                    rebuild,
-                    json.dumps([asdict(step) for step in steps]),
-                    allow_empty,
-                ),
-            )
+            connection.execute(f"INSERT INTO jobs ({_COLUMNS}, placed) VALUES ({', '.join('?' * len(row))}, 0)", row)
         return job
 
     def place(self, job_id: str, uploads: Mapping[str, str] = MappingProxyType({})) -> None:
@@ -307,6 +290,13 @@ CREATE TABLE IF NOT EXISTS uploads (file TEXT PRIMARY KEY, sha256 TEXT NOT NULL)
         if isinstance(meaning, IndexDamagedError):
             return IndexDamagedError(f"{self.path}: {error}; restart the server, which sets it aside")
         return meaning
+
+
+def _row(job: Job) -> tuple[object, ...]:
+    """A job in the order of the columns."""
+    stored = asdict(job)
+    lists = {name: json.dumps(stored[name]) for name in ("paths", "document_ids", "skipped", "steps")}
+    return tuple({**stored, **lists}[name.strip()] for name in _COLUMNS.split(","))
 
 
 def _job(row: tuple[Any, ...]) -> Job:

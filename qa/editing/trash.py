@@ -26,6 +26,8 @@ from qa.editing.staging import settle, sync_folder
 logger = logging.getLogger(__name__)
 
 FOLDER = "trash"
+# However small they are: each costs a look whenever the oldest are let go.
+_MAX_FILES = 10_000
 _ENTRY = ".json"
 
 
@@ -87,9 +89,9 @@ class Trash:
     def prune(self) -> None:
         """Let go what is too old or too much, the oldest first, and what a crash left half done."""
         kept, room = {self.folder / f"{entry.id}{_ENTRY}" for entry in self._entries()}, self._max_bytes
-        for entry in self.files():
+        for number, entry in enumerate(self.files()):
             room -= entry.size
-            if room < 0 or _now() - datetime.fromisoformat(entry.trashed_at) > self._longest:
+            if number >= _MAX_FILES or room < 0 or _now() - datetime.fromisoformat(entry.trashed_at) > self._longest:
                 self.drop(entry)
         for file in self.folder.glob("*"):
             is_whole = file in kept or file.with_name(f"{file.name}{_ENTRY}") in kept
