@@ -104,8 +104,7 @@ def _open_webui(asked: str) -> str | None:
         return None
     turns = _spoken(asked)
     key = _JSON_KEY.search(asked)
-    made = _MAKERS[key[1]](turns) if key else None
-    return json.dumps({key[1]: made}, ensure_ascii=False) if key else title(turns)
+    return json.dumps({key[1]: _MAKERS[key[1]](turns)}, ensure_ascii=False) if key else title(turns)
 
 
 def _instruction(messages: Sequence[ChatMessage], system: str) -> tuple[str, Turns]:

@@ -165,9 +165,9 @@ class Dispatcher:
             logger.exception("message %s could not be answered", question.id)
             return say("failed", question.text)
         told = response.answer.text[:MAX_ANSWER_CHARS] if response.answer else ""
-        kept = (*turns, Turn(question.text, told))[-self._settings.turns :] if self._settings.turns else ()
+        latest = (*turns, Turn(question.text, told))[-self._settings.turns :] if self._settings.turns else ()
         with self._changed:
-            self._turns[question.conversation] = kept
+            self._turns[question.conversation] = latest
         return card_of(response, self._base_url)
 
     def _reply(self, answer: Answer, card: Card, question: BotMessage) -> None:
@@ -242,11 +242,11 @@ def fitted(card: Card, write: Callable[[Card], str], limit: int, size: Callable[
 
 
 def _shortened(parts: tuple[str | int, ...], chars: int) -> tuple[str | int, ...]:
-    kept: list[str | int] = []
+    shortened: list[str | int] = []
     for part in parts:
         if isinstance(part, str):
             if len(part) >= chars:
-                return (*kept, f"{part[:chars].rstrip()}…")
+                return (*shortened, f"{part[:chars].rstrip()}…")
             chars -= len(part)
-        kept.append(part)
-    return tuple(kept)
+        shortened.append(part)
+    return tuple(shortened)

@@ -8,6 +8,7 @@ import logging
 import re
 import threading
 from collections.abc import Coroutine, Iterator
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -85,8 +86,7 @@ def _identity(client: Client) -> str:
         raise requests.HTTPError(f"status {response.raw.status_code}")
     if not response.success():
         raise ConfigError(f"feishu.app_id: the app has no bot, or it is not published: {response.code} {response.msg}")
-    found: str = json.loads(response.raw.content)["bot"]["open_id"]
-    return found
+    return str(json.loads(response.raw.content)["bot"]["open_id"])
 
 
 class _Receiver:
@@ -147,7 +147,7 @@ def _text(message: EventMessage) -> str:
         return str(content.get("text", ""))
     if message.message_type == "post":
         elements = (element for row in content.get("content", []) for element in row)
-        return " ".join(element["text"] for element in elements if element.get("tag") in ("text", "a", "md"))
+        return " ".join(element.get("text", "") for element in elements if element.get("tag") in ("text", "a", "md"))
     return ""
 
 
@@ -217,6 +217,26 @@ def _finish(loop: asyncio.AbstractEventLoop, client: lark_ws.Client) -> None:
     loop.close()
 
 
+async def _receive(events: EventDispatcherHandler, request: Request) -> Response:
+    """One call of the platform's, or of a stranger's."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > _MAX_BODY_BYTES:
+                    return Response(status_code=413)
+    except TimeoutError:
+        return Response(status_code=408)
+    raw = RawRequest()
+    raw.uri, raw.headers, raw.body = request.url.path, request.headers, bytes(body)
+    done = await run_in_threadpool(events.do, raw)
+    # The SDK gives 500 and its reason for what can't be proved to be the vendor's.
+    if done.status_code != 200:
+        return Response('{"msg":"refused"}', 403, media_type="application/json")
+    return Response(done.content, media_type="application/json")
+
+
 def take_calls(config: Config, events: EventDispatcherHandler, closing: Event) -> None:
     """Receive events as calls; the SDK checks token and signature and decrypts them.
 
@@ -225,21 +245,6 @@ def take_calls(config: Config, events: EventDispatcherHandler, closing: Event) -
     """
     settings = config.feishu
     lark_ws.loop.close()  # not needed
-
-    async def receive(request: Request) -> Response:
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MAX_BODY_BYTES:
-                return Response(status_code=413)
-        raw = RawRequest()
-        raw.uri, raw.headers, raw.body = request.url.path, request.headers, bytes(body)
-        done = await run_in_threadpool(events.do, raw)
-        # The SDK gives 500 and its reason for what can't be proved to be the vendor's.
-        if done.status_code != 200:
-            return Response('{"msg":"refused"}', 403, media_type="application/json")
-        return Response(done.content, media_type="application/json")
-
     try:
         listener = bound(settings.host, settings.port)
     except ConfigError as exc:
@@ -247,7 +252,7 @@ def take_calls(config: Config, events: EventDispatcherHandler, closing: Event) -
     with listener:
         host, port = listener.getsockname()[:2]
         logger.info("feishu: listening on http://%s:%d%s", host, port, PATH)
-        app = Starlette(routes=[Route(PATH, receive, methods=["POST"])])
+        app = Starlette(routes=[Route(PATH, partial(_receive, events), methods=["POST"])])
         server = uvicorn.Server(
             uvicorn.Config(
                 app,

@@ -27,9 +27,9 @@ logger = logging.getLogger(__name__)
 # Slack refuses blocks of some 13,000 characters together.
 _MAX_CHARS = 9_000
 _PING_S = 5
-_MENTION = re.compile(r"<@[UW][A-Z0-9]+(?:\|[^>]*)?>")
-# Links and names that Slack writes in brackets: <https://a.b|a.b>, <#C1|general>.
-_LINK = re.compile(r"<[#!]?([^|>]+)(?:\|([^>]+))?>")
+_MENTION = re.compile(r"<@[UW][A-Z0-9]+(?:\|[^<>]*)?>")
+# Links and names in brackets: <https://a.b|a.b>, <#C1|general>. Brackets that were typed come as entities.
+_LINK = re.compile(r"<[#!]?([^<|>]+)(?:\|([^<>]+))?>")
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
 
 
@@ -89,11 +89,17 @@ def _question(event: dict[str, Any]) -> BotMessage:
     """The question in an event. A thread is a conversation; in a direct chat so is all that is outside of threads."""
     is_direct = event.get("channel_type") == "im"
     thread = event.get("thread_ts") or ("" if is_direct else event["ts"])
-    text = _LINK.sub(lambda match: match[2] or match[1], _MENTION.sub(" ", event.get("text", "")))
-    for entity, character in _ENTITIES:
-        text = text.replace(entity, character)
+    text = typed(event.get("text", ""))
     # The time of a message is its name within the channel; an event that comes again has another event_id at times.
     return BotMessage(f"{event['channel']}:{event['ts']}", f"{event['channel']}:{thread}", event["user"], text.strip())
+
+
+def typed(text: str) -> str:
+    """What a person typed, without mentions: links by their labels, entities as characters."""
+    text = _LINK.sub(lambda match: match[2] or match[1], _MENTION.sub(" ", text))
+    for entity, character in _ENTITIES:
+        text = text.replace(entity, character)
+    return text
 
 
 def _reply(client: WebClient, event: dict[str, Any], card: Card) -> None:
