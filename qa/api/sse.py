@@ -1,7 +1,8 @@
 """An answer that takes its time: as server-sent events while it is made, or in one piece.
 
 What makes it, `Engine.stream`, waits for a model: it runs in worker threads of its own, and ends when the client goes
-away.
+away. sse-starlette would replace `EventStream` and `event`, at three times the processor time for an event
+(`benchmarks/events.py`); what takes the lines here, the threads and waiting in one piece, it does not have.
 """
 
 from __future__ import annotations
