@@ -25,6 +25,7 @@ KEY_HEADER = "X-API-Key"
 # Nothing under these is read or looked for without a key.
 GUARDED = ("/v1/", "/retrieval", "/mcp", "/metrics")
 _ASK_FOR_KEY = f"send a valid API key: `Authorization: Bearer KEY` or `{KEY_HEADER}: KEY`"
+_ANYONE = Caller(role="admin")  # where there are no keys
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 # How a key is sent, as the OpenAPI description has it.
 SECURITY_SCHEMES = {
@@ -60,7 +61,7 @@ class Access:
 
     def __init__(self, app: ASGIApp, server: ServerConfig, keys: KeyRing) -> None:
         self._app = app
-        self._keys = keys
+        self._keys, self._has_keys = keys, bool(keys)
         self._hosts = admitted_hosts(server, keys)
         public = urlsplit(server.public_url or "")
         self._origins = {*server.cors_origins, *([f"{public.scheme}://{public.netloc}"] if public.netloc else [])}
@@ -76,7 +77,7 @@ class Access:
             detail = "this server is not known by the name that was asked for; add it to server.allowed_hosts"
             await problem(WRONG_HOST, detail)(scope, receive, send)
         # No page has a key unless its reader gave it one; desktop clients send one with an origin of their own.
-        elif not (self._keys and caller.role) and not self._is_own(origin, host):
+        elif not (self._has_keys and caller.role) and not self._is_own(origin, host):
             detail = "a web page of another origin sent this; add its origin to server.cors_origins to allow it"
             await problem(FOREIGN_ORIGIN, detail)(scope, receive, send)
         else:
@@ -87,8 +88,8 @@ class Access:
         return origin is None or origin in self._origins or _authority(origin) == host.lower()
 
     def _caller(self, headers: Headers) -> Caller:
-        if not self._keys:
-            return Caller(role="admin")
+        if not self._has_keys:
+            return _ANYONE
         scheme, _, token = headers.get("authorization", "").partition(" ")
         sent = token.strip() if scheme.lower() == "bearer" else ""
         return self._keys.caller(sent or headers.get(KEY_HEADER, "").strip())

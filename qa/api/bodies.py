@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from anyio import CancelScope, fail_after
 from starlette.datastructures import Headers
@@ -84,17 +84,18 @@ class Bodies:
     def __init__(self, most: int, timeout_s: float) -> None:
         self._most = most
         self._timeout_s = timeout_s
-        self._waiting: dict[CancelScope, str] = {}
+        self._waiting: dict[CancelScope, Callable[[], str]] = {}
 
-    async def read(self, scope: Scope, receive: Receive, payer: str) -> Receive:
-        """Read a body, and return a `receive` that gives it again.
+    async def read(self, scope: Scope, receive: Receive, payer: Callable[[], str]) -> Receive:
+        """Read a body, and return a `receive` that gives it again; `payer` says who sends it.
 
         Raises:
             BodyRefusedError: it is larger than `MAX_BODY_BYTES`, was not complete in time, or is not to be parsed.
         """
         if len(self._waiting) >= self._most:
-            counts = Counter(self._waiting.values())
-            next(cancel for cancel, name in self._waiting.items() if counts[name] == max(counts.values())).cancel()
+            names = {cancel: name() for cancel, name in self._waiting.items()}
+            counts = Counter(names.values())
+            max(names, key=lambda cancel: counts[names[cancel]]).cancel()  # the first of those that are equal
         with CancelScope() as cancel:
             self._waiting[cancel] = payer
             try:

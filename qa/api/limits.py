@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from anyio import CancelScope, fail_after
 from limits import parse_many
@@ -81,8 +82,8 @@ class Places:
     def waiting(self) -> int:
         return len(self._waiting)
 
-    async def take(self, payer: str, timeout_s: float) -> None:
-        """Return when a place is this caller's, who gives it back.
+    async def take(self, payer: Callable[[], str], timeout_s: float) -> None:
+        """Return when a place is this caller's, who gives it back; `payer` says whose share that takes.
 
         Raises:
             FullError: too many wait, or whoever has fewer waiting came and needed the room.
@@ -92,8 +93,8 @@ class Places:
             self._free -= 1
             return
         if len(self._waiting) >= self._max_waiting:
-            self._make_room(payer)
-        entry = payer, asyncio.get_running_loop().create_future()
+            self._make_room(payer())
+        entry = payer(), asyncio.get_running_loop().create_future()
         self._waiting.append(entry)
         try:
             with fail_after(timeout_s):
@@ -161,7 +162,7 @@ class AdmissionControl:
             await self._work(self._upload_places, scope, limited, send)
         else:
             try:
-                whole = await self._bodies.read(scope, receive, _payer(scope)) if has_body(scope) else receive
+                whole = await self._bodies.read(scope, receive, partial(_payer, scope)) if has_body(scope) else receive
             except BodyRefusedError as exc:
                 await refuse(scope, receive, send, exc.kind, str(exc), exc.headers)
                 return
@@ -169,7 +170,7 @@ class AdmissionControl:
 
     async def _work(self, places: Places, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await places.take(_payer(scope), self._timeout_s)
+            await places.take(partial(_payer, scope), self._timeout_s)
         except FullError:
             await refuse(scope, receive, send, OVERLOADED, f"{places.waiting} requests are waiting; try again later")
             return

@@ -362,12 +362,12 @@ class TestLockOut:
     def test_the_one_who_takes_most_makes_room(self):
         async def turns() -> list[str]:
             places = Places(1, 3)
-            await places.take("busy", 1)
+            await places.take(lambda: "busy", 1)
             done: list[str] = []
 
             async def wait(payer: str) -> None:
                 try:
-                    await places.take(payer, 1)
+                    await places.take(lambda: payer, 1)
                 except FullError:
                     done.append(f"{payer} refused")
                 else:
@@ -379,7 +379,7 @@ class TestLockOut:
             places.give_back()
             await asyncio.gather(*tasks)
             assert places.waiting == 0
-            await places.take("free again", 1)
+            await places.take(lambda: "free again", 1)
             return done
 
         done = asyncio.run(turns())
