@@ -73,8 +73,10 @@ def unfit_shape(body: bytes) -> str | None:
     if bare.count(b":") > MAX_KEYS:
         return f"body: has more than {MAX_KEYS} keys; send fewer"
     brackets = bare.translate(_BRACKETS, _OTHERS)
-    for _ in range(MAX_DEPTH):  # each time the innermost pairs go
-        brackets = brackets.replace(b"[]", b"")
+    levels = 0
+    while levels < MAX_DEPTH and b"[]" in brackets:
+        brackets = brackets.replace(b"[]", b"")  # the innermost pairs go
+        levels += 1
     return f"body: is nested more than {MAX_DEPTH} levels deep; send it flatter" if b"[" in brackets else None
 
 
