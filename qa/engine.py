@@ -7,13 +7,15 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from index.encoder import Encoder, load_encoder
 from index.errors import ConfigError, DocumentNotFoundError, IndexMismatchError, IndexMissingError, QueryError
-from index.indexing.build import sync
+from index.indexing.build import MakeWorkers, sync
 from index.indexing.report import IndexReport, SyncReport, report_of
+from index.indexing.workers import Workers
 from index.retrieval.reranker import Reranker
 from index.retrieval.search import encode_wordings, search
 from index.store import Settings, Store
@@ -141,7 +143,7 @@ class Engine:
                 allow_empty=allow_empty,
                 rebuild=rebuild,
                 progress=progress,
-                ray=ray,
+                workers=_workers(ray),
                 place=self.config.place,
             )
         except OSError as exc:
@@ -335,3 +337,12 @@ def _check_text(field: str, text: str, max_chars: int) -> None:
         raise QueryError(f"{field}: has {len(text)} characters; at most {max_chars} are accepted")
     if any("\ud800" <= char <= "\udfff" for char in text):
         raise QueryError(f"{field}: holds half of a surrogate pair or bytes that are not UTF-8; send whole characters")
+
+
+def _workers(ray: str | None) -> MakeWorkers:
+    """What does the work of indexing: processes here, or the Ray cluster at an address."""
+    if ray is None:
+        return Workers
+    from index.indexing.ray import RayWorkers
+
+    return partial(RayWorkers, address=ray)

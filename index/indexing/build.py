@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,8 @@ from index.store.location import LocalLocation
 from index.text.segmenter import PLAIN, Segmenter
 from index.types import Progress
 
+MakeWorkers = Callable[[Encoder, Segmenter], Workers]
+
 
 def sync(
     corpus: Mapping[str, Path],
@@ -45,29 +47,28 @@ def sync(
     allow_empty: bool = False,
     rebuild: bool = False,
     progress: Progress | None = None,
-    ray: str | None = None,
+    workers: MakeWorkers = Workers,
     place: IndexLocation | None = None,
 ) -> tuple[Store, SyncReport]:
     """Bring the index in `data_dir`, or in another `place`, in step with the folders of `corpus` (name to folder).
 
     `only` limits the work to these files and folders; with `may_be_gone` what was read from those of them that are no
     more is removed, else they are an error. With `allow_empty` a folder may lose all that was read from it.
-    Paths are shown relative to `base` where they lie inside it. `ray` is the address of a Ray cluster that does what
-    `index.indexing.digest` does.
+    Paths are shown relative to `base` where they lie inside it. `workers` makes the processes that do what
+    `index.indexing.digest` does, here or on a cluster.
 
     Raises:
-        ClusterError: see `index.indexing.ray`.
+        ClusterError: see `index.indexing.ray.RayWorkers`.
         ConfigError: a folder of the corpus is missing, or a path of `only` is, or lies outside all of them.
         EmptyCorpusError: a folder of the corpus is empty, or another, and its documents would leave the index.
         IndexBusyError, IndexMismatchError: see `index.store.IndexLocation`.
     """
     started = time.monotonic()
     report = SyncReport()
-    told_ahead = encoder.is_slow and ray is None
     listing = list_files(corpus, base, only, data_dir, may_be_gone)
     place = place or LocalLocation(data_dir)
     with (
-        _workers(encoder, segmenter, ray) as workers,
+        workers(encoder, segmenter) as helpers,
         place.writing(Settings(encoder.fingerprint, segmenter), lambda: encoder.dim, rebuild=rebuild) as writer,
         closing(Embedder(encoder, data_dir)) as embedder,
         IsolatedParser() as parser,
@@ -78,18 +79,13 @@ def sync(
         if not allow_empty:
             _refuse_vanished(met, remembered_roots(data_dir), known, going, base, rebuild=rebuild)
         gone = Gone(going)
-        with Pipeline(writer.database, embedder, workers) as pipeline:
+        with Pipeline(writer.database, embedder, helpers) as pipeline:
             intake = Intake(writer, pipeline, parser, gone, report)
-            for number, file in enumerate(listing.files):
-                # Where embedding is slow and done here a file is told of when its turn comes, else when it is stored.
-                advance = _within(file, number, len(listing.files), progress) if told_ahead else None
-                intake.take(file, known.get(file.id, Known()), advance)
-                if progress and not told_ahead:
-                    pipeline.tell(partial(progress, file.shown, number, len(listing.files)))
+            _take(listing.files, known, intake, pipeline, progress, told_ahead=encoder.is_slow and not helpers.count)
         with writer.database.together():
             for file_id, left in gone.left():
                 _forget(file_id, left, writer, report)
-        store = writer.finish(workers.cut, progress)
+        store = writer.finish(helpers.cut, progress)
         remember_roots(data_dir, met)
         embedder.trim(store.units)
     report.documents, report.passages = store.counts()
@@ -98,12 +94,21 @@ def sync(
     return store, report
 
 
-def _workers(encoder: Encoder, segmenter: Segmenter, ray: str | None) -> Workers:
-    if ray is None:
-        return Workers(encoder, segmenter)
-    from index.indexing.ray import RayWorkers
-
-    return RayWorkers(encoder, segmenter, ray)
+def _take(
+    files: Sequence[File],
+    known: Mapping[str, Known],
+    intake: Intake,
+    pipeline: Pipeline,
+    progress: Progress | None,
+    *,
+    told_ahead: bool,
+) -> None:
+    """Where embedding is slow and done here a file is told of when its turn comes, else when it is stored."""
+    for number, file in enumerate(files):
+        advance = _within(file, number, len(files), progress) if told_ahead else None
+        intake.take(file, known.get(file.id, Known()), advance)
+        if progress and not told_ahead:
+            pipeline.tell(partial(progress, file.shown, number, len(files)))
 
 
 def _within(file: File, number: int, files: int, progress: Progress | None) -> Advance | None:

@@ -33,13 +33,13 @@ def _engine() -> Any:  # noqa: ANN401 - the library has no types
 
 def recognise(image: Any) -> list[Line]:  # noqa: ANN401 - whatever the engine takes: a path, bytes, an array
     """The lines of an image in reading order, those that could not be read with some certainty left out."""
-    found = _engine()(image)
-    if found.boxes is None or found.txts is None or found.scores is None:
+    result = _engine()(image)
+    if result.boxes is None or result.txts is None or result.scores is None:
         return []
     lines = [
         # Images count from the top, pages from the bottom.
         Line(text, float(box[:, 0].min()), float(box[:, 0].max()), -float(box[:, 1].max()), 0)
-        for box, text, score in zip(found.boxes, found.txts, found.scores, strict=True)
+        for box, text, score in zip(result.boxes, result.txts, result.scores, strict=True)
         if score >= _MIN_CONFIDENCE and text.strip()
     ]
     return _in_order(lines)

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def test_a_killed_node_changes_nothing(cluster: RayCluster, tmp_path: Path) -> N
 
     base = corpus(tmp_path / "two", 120)
     with cluster.node(SECOND):
-        together, report = index(base, ray=cluster.address, progress=progress)
+        together, report = index(base, workers=partial(RayWorkers, address=cluster.address), progress=progress)
     assert killed and killed[0] < 80 and len(report.added) == 120
     assert content(tmp_path / "one") == content(base)
     for token in ("工会", "职工", "帮扶"):
@@ -115,12 +116,12 @@ def test_the_vectors_of_a_slow_encoder_are_kept(cluster: RayCluster, tmp_path: P
     with embedding_server() as server:
         encoder = EndpointEncoder("model", server.url)
         index(corpus(tmp_path / "one", 12), encoder)
-        index(base, encoder, ray=cluster.address)
+        index(base, encoder, workers=partial(RayWorkers, address=cluster.address))
         assert content(tmp_path / "one") == content(base)
         kept = [vectors_in(folder / "data" / "embeddings.sqlite") for folder in (tmp_path / "one", base)]
         assert kept[0] == kept[1]
         server.texts.clear()
-        index(base, encoder, ray=cluster.address, rebuild=True)
+        index(base, encoder, workers=partial(RayWorkers, address=cluster.address), rebuild=True)
         assert set(server.flat) <= {"1"}  # what the dimension is learned by
     assert content(tmp_path / "one")["documents"] == content(base)["documents"]
 
@@ -166,7 +167,7 @@ def test_a_cluster_that_ends_leaves_what_was_stored(
     monkeypatch.setattr("index.indexing.ray.PATIENCE_S", 5.0)
     base = corpus(tmp_path / "one", 100)
     with pytest.raises(ClusterError, match="what was stored until then stays") as raised:
-        index(base, ray=cluster.address, progress=lambda *_: cluster.end())
+        index(base, workers=partial(RayWorkers, address=cluster.address), progress=lambda *_: cluster.end())
     assert "Traceback" not in str(raised.value) and "\n" not in str(raised.value)
     _, report = index(base)
     assert report.unchanged > 0 and report.documents == 100
