@@ -16,8 +16,8 @@ from itertools import pairwise
 from index.chunking.furniture import furniture, is_furniture
 from index.chunking.numbering import INNER_STOP, TERMINATED, heading_level, item
 from index.text.fold import fold_aligned, fold_text
+from index.text.scripts import HAN
 from index.text.segmenter import PLAIN
-from index.text.tokens import HAN
 from index.types import Span
 
 MAX_SHORT_LINE_CHARS = 45

@@ -24,6 +24,8 @@ _WORD_JOIN = re.compile(f"(?<=[{_HAN}])[^\\S\\n]+(?=[0-9a-zA-Z])|(?<=[0-9a-zA-Z]
 _HAN_CHAR = re.compile(f"[{_HAN}]")
 # Folding one for one leaves no other white space than these two.
 _SPACES = re.compile("[ \n]{2,}")
+# More marks than these on one character are no writing (Unicode's Stream-Safe Text Format); sorting them takes long.
+_MAX_MARKS = 30
 # Up to so many characters a dictionary is quicker than numpy.
 _FEW_CHARS = 30
 # Stands for a character that does not fold one to one; no code point.
@@ -134,7 +136,7 @@ def _translated(text: str) -> str:
 @lru_cache(maxsize=8)
 def _clusters(marks: int) -> re.Pattern[str]:
     """Characters with marks, of which so many have been met."""
-    return re.compile(f"(\\S[{''.join(map(re.escape, sorted(_marks)))}]+)")
+    return re.compile(f"(\\S[{''.join(map(re.escape, sorted(_marks)))}]{{1,{_MAX_MARKS}}})")
 
 
 def _has_joins(text: str, folded: str) -> bool:
@@ -168,7 +170,7 @@ def _cluster_end(text: str, start: int) -> int:
         while end < len(text) and text[end].isspace():
             end += 1
         return end
-    while end < len(text) and _is_mark(text[end]):
+    while end < min(len(text), start + 1 + _MAX_MARKS) and _is_mark(text[end]):
         end += 1
     return end
 

@@ -21,6 +21,9 @@ _ORGANISATION_END = re.compile(
     "(?:公司|集团|工会|委员会|组织部|宣传部|部门|[部局委厅院校所社站镇乡县市处]|中心|协会|基金会|银行|医院|大学|学院|学校|法院|政府|党委"
     "|联合会|研究所|报社)$"
 )
+_ORGANISATION_END_CHARS = 3
+# A longer run of nouns is a list and no name.
+MAX_NAME_CHARS = 60
 _SURNAMES = frozenset(
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈姚卢姜崔钟谭陆"
     "汪范金石廖贾夏韦付方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤温康施文牛樊葛邢安齐易乔伍庞"
@@ -80,7 +83,8 @@ def organisations(folded: str, segmenter: Segmenter = PLAIN) -> Iterator[Span]:
             start = None
             continue
         start = first if start is None else start
-        if position - start > 2 and _ORGANISATION_END.search(folded[start:position]):
+        end = max(start, position - _ORGANISATION_END_CHARS)
+        if 2 < position - start <= MAX_NAME_CHARS and _ORGANISATION_END.search(folded, end, position):
             yield start, position
 
 

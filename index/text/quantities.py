@@ -10,20 +10,35 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from index.text.scripts import (
+    DIGIT_VALUES,
+    HAN,
+    HAN_DIGITS,
+    HAN_NUMERALS,
+    MONTHS,
+    SCALE_VALUES,
+    ZEROS,
+)
 from index.types import Span
 
 Kind = Literal["count", "money", "share", "date", "time", "duration", "ordinal"]
 
-_DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"〇": 0, "○": 0, "两": 2}
-_SCALES = {"十": 10, "百": 100, "千": 1000}
-_ENGLISH_SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9}
-_HAN_DIGITS = "零〇○一二三四五六七八九"
-_HAN = f"{_HAN_DIGITS}两十百千"
-_ARABIC = "[0-9]+(?:,[0-9]{3})*(?:\\.[0-9]+)?"
-_DIGITS_OR_HAN = f"(?:{_ARABIC}|[几数][十百千]+|[{_HAN}]+)"
+_ARABIC_DIGITS = "0123456789"
+
+
+def _any(*alternatives: str) -> str:
+    return "|".join(alternatives)
+
+
+# Longer runs of digits are codes, not numbers. The bound, and that no digit is given back once it is read (`+` behind
+# a repetition), keep a flood of digits from being read again and again.
+_RUN = "{1,40}+"
+_ARABIC = f"[0-9]{_RUN}(?:,[0-9]{{3}}){{0,8}}+(?:\\.[0-9]{_RUN})?+"
+_DIGITS_OR_HAN = f"(?:{_ARABIC}|[几数][十百千]{_RUN}|[{HAN_NUMERALS}]{_RUN})"
 # 3亿2000万, 二千三百万六千: a larger scale inside a number, something behind it.
-_NUMBER = f"(?:{_DIGITS_OR_HAN}(?:[万亿]{_DIGITS_OR_HAN})*)"
+_NUMBER = f"(?:{_DIGITS_OR_HAN}(?:[万亿]{_DIGITS_OR_HAN}){{0,4}})"
 _MORE = "[多余来几]"
+_SCALED = f"{_NUMBER}{_MORE}?[万亿]{{0,4}}{_MORE}?"
 _LATER = "(?: ?(?:以上|以下|左右|以内|多))?"
 _TO = " ?(?:-|~|–|—{1,2}|至|到) ?"
 _RANGE = f"(?:{_NUMBER}[万亿]?{_TO}(?={_NUMBER}))?"
@@ -45,12 +60,13 @@ _UNIT_FAMILIES = (_PEOPLE, _THINGS, _EVENTS, _BODIES, frozenset({"天", "日"}),
 _DURATION_UNITS = (
     "个半?(?:小时|月|星期|学期|季度|工作日|自然日|交易日)|工作日|自然日|年半|年|天半|天|小时|分钟|周|星期|日"
 )
-_MONTH_DAY = f"(?:[0-9]{{1,2}}|[{_HAN}]{{1,3}})月(?:份|底|初|末|中旬|上旬|下旬|(?:[0-9]{{1,2}}|[{_HAN}]{{1,3}})[日号])?"
+_DAY = f"(?:[0-9]{{1,2}}|[{HAN_NUMERALS}]{{1,3}})"
+_MONTH_DAY = f"{_DAY}月(?:份|底|初|末|中旬|上旬|下旬|{_DAY}[日号])?"
 _ERAS = (
     "民国|宣统|光绪|同治|咸丰|道光|嘉庆|乾隆|雍正|康熙|顺治|崇祯|天启|万历|隆庆|嘉靖|正德|弘治|成化|宣德|永乐|洪武|至正|至元"
     "|绍兴|靖康|宣和|元丰|熙宁|庆历|天宝|开元|贞观"
 )
-_YEAR = f"(?:(?:19|20)[0-9]{{2}}|[一二][{_HAN_DIGITS}]{{3}})"
+_YEAR = f"(?:(?:19|20)[0-9]{{2}}|[一二][{HAN_DIGITS}]{{3}})"
 # Years long past are told from spans of years by what stands around them: 距今1300年, 1500年历史.
 _OLD_YEAR = "(?<!距今)(?<!已有)(?<!长达)1[0-8][0-9]{2}年(?!的?历史|以上|左右|之久|[来内间多])"
 _ENGLISH_NUMBER = (
@@ -59,84 +75,106 @@ _ENGLISH_NUMBER = (
     "|eight|nine))?)"
 )
 _ENGLISH_DURATIONS = {"minute": "分钟", "hour": "小时", "day": "天", "week": "周", "month": "月", "year": "年"}
-_MONTH = "(?:january|february|march|april|may|june|july|august|september|october|november|december)"
-_PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
+_ENGLISH_SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9}
+_ENGLISH_SCALE = " ?(?:million|billion|thousand|hundred)"
+_MONTH = f"(?:{_any(*MONTHS)})"
+_DAY_OF_MONTH = "[0-9]{1,2}(?:st|nd|rd|th)?"
+_CLOCK = f"[{HAN_NUMERALS}0-9]{{1,3}}[点时]"
+_MINUTES = f"(?:[{HAN_NUMERALS}0-9]{{1,3}}分|半|整)"
+# The more specific come first: what one has read no later one reads.
+_PATTERNS: tuple[tuple[Kind, str], ...] = (
     (
         "date",
-        re.compile(
-            f"公元前?{_NUMBER}年(?:{_MONTH_DAY})?|(?:{_ERAS})(?:元|{_NUMBER})年(?:{_MONTH_DAY})?"
-            f"|(?:公元前?)?(?<!第){_NUMBER}世纪(?:[{_HAN}0-9]{{1,2}}年代)?(?:初期?|末期?|中叶|中期|后期)?"
-            f"|(?:[0-9]0|[{_HAN_DIGITS}][十零])年代(?:初期?|末期?|中期|后期)?"
+        _any(
+            f"公元前?{_NUMBER}年(?:{_MONTH_DAY})?",  # 公元前221年
+            f"(?:{_ERAS})(?:元|{_NUMBER})年(?:{_MONTH_DAY})?",  # 贞观元年, 民国二十三年五月
+            f"(?:公元前?)?(?<!第){_NUMBER}世纪"  # 20世纪80年代初
+            f"(?:[{HAN_NUMERALS}0-9]{{1,2}}年代)?(?:初期?|末期?|中叶|中期|后期)?",
+            f"(?:[0-9]0|[{HAN_DIGITS}][十零])年代(?:初期?|末期?|中期|后期)?",  # 90年代末, 八十年代
         ),
     ),
-    ("ordinal", re.compile(f"(?:第|(?<!午)前){_NUMBER}(?:名|位|届|次|批|个|期|章|条|节|篇)?")),
+    ("ordinal", f"(?:第|(?<!午)前){_NUMBER}(?:名|位|届|次|批|个|期|章|条|节|篇)?"),  # 第三届, 前10名
     (
         "date",
-        re.compile(
-            f"(?:{_YEAR}年?{_TO})?{_YEAR}年(?:{_MONTH_DAY}|底|初|末|代)?(?![来内间多])"
-            f"|{_OLD_YEAR}(?:{_MONTH_DAY}|底|初|末)?"
-            f"|(?:19|20)[0-9]{{2}}[-/.][0-9]{{1,2}}[-/.][0-9]{{1,2}}(?:\\s?[0-9]{{1,2}}:[0-9]{{2}}(?::[0-9]{{2}})?)?"
-            f"|(?:今|去|前|明|当)年(?:{_MONTH_DAY}|底|初|末)|{_MONTH_DAY}"
-            f"|[0-9]{{1,2}}(?:st|nd|rd|th)?\\s(?:of )?{_MONTH}(?:,?\\s[12][0-9]{{3}})?"
-            f"|{_MONTH}\\s(?:[0-9]{{1,2}}(?:st|nd|rd|th)?(?:,?\\s[12][0-9]{{3}})?(?![0-9])|[12][0-9]{{3}})"
-            "|(?<![0-9.,-])(?:1[5-9]|20)[0-9]{2}(?![0-9%-]|[.,][0-9]|[a-z\u4e00-\u9fff])"
+        _any(
+            f"(?:{_YEAR}年?{_TO})?{_YEAR}年(?:{_MONTH_DAY}|底|初|末|代)?(?![来内间多])",  # 2019年5月3日, 2018-2020年
+            f"{_OLD_YEAR}(?:{_MONTH_DAY}|底|初|末)?",  # 1644年初
+            "(?:19|20)[0-9]{2}[-/.][0-9]{1,2}[-/.][0-9]{1,2}"  # 2024-05-03, 2024/5/3 12:30:00
+            "(?:\\s?[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)?",
+            f"(?:今|去|前|明|当)年(?:{_MONTH_DAY}|底|初|末)",  # 去年12月, 今年初
+            _MONTH_DAY,  # 5月3日, 三月上旬
+            f"{_DAY_OF_MONTH}\\s(?:of )?{_MONTH}(?:,?\\s[12][0-9]{{3}})?",  # 3rd of may, 2024
+            f"{_MONTH}\\s(?:{_DAY_OF_MONTH}(?:,?\\s[12][0-9]{{3}})?(?![0-9])|[12][0-9]{{3}})",  # may 3, 2024; may 2024
+            f"(?<![0-9.,-])(?:1[5-9]|20)[0-9]{{2}}(?![0-9%-]|[.,][0-9]|[a-z{HAN}])",  # 1949
         ),
     ),
     (
         "time",
-        re.compile(
-            f"(?:[上下]午|午[前后]|中午|晚上?|早上?|凌晨)[{_HAN}0-9]{{1,3}}[点时](?:[{_HAN}0-9]{{1,3}}分|半|整)?"
-            f"|[{_HAN}0-9]{{1,3}}[点时](?:[{_HAN}0-9]{{1,3}}分|半|整)|(?<![0-9:])[0-9]{{1,2}}:[0-9]{{2}}(?![0-9:])"
+        _any(
+            f"(?:[上下]午|午[前后]|中午|晚上?|早上?|凌晨){_CLOCK}{_MINUTES}?",  # 下午3点半, 晚上八点
+            f"{_CLOCK}{_MINUTES}",  # 9时30分
+            "(?<![0-9:])[0-9]{1,2}:[0-9]{2}(?![0-9:])",  # 14:30
         ),
     ),
     (
         "share",
-        re.compile(
-            f"(?:{_ARABIC}[%‰]?{_TO})?{_ARABIC}(?:%|‰| ?percent){_LATER}|[{_HAN}0-9]+分之[{_HAN}0-9点.]+{_LATER}"
-            f"|(?<![几数])(?:[{_HAN}]|[0-9.]+)成(?![为立功员果本就长年交效份绩都语人])"
+        _any(
+            f"(?:{_ARABIC}[%‰]?{_TO})?{_ARABIC}(?:%|‰| ?percent){_LATER}",  # 3%-5%以上
+            f"[{HAN_NUMERALS}0-9]{_RUN}分之[{HAN_NUMERALS}0-9点.]{_RUN}{_LATER}",  # 百分之八十五点五
+            f"(?<![几数])(?:[{HAN_NUMERALS}]|[0-9.]{_RUN})成(?![为立功员果本就长年交效份绩都语人])",  # 八成
         ),
     ),
     (
         "money",
-        re.compile(
-            f"{_RANGE}{_NUMBER}{_MORE}?[万亿千百]*{_MORE}?(?:{MONEY_UNITS}){_LATER}"
-            f"|(?:[$€£¥]|\\b(?:rmb|cny|usd|eur)) ?{_ARABIC}[万亿]?(?: ?(?:million|billion|thousand))?"
-            f"|{_ARABIC} ?(?:million|billion)? ?(?:dollars|yuan|euros|pounds)"
+        _any(
+            f"{_RANGE}{_NUMBER}{_MORE}?[万亿千百]{{0,4}}{_MORE}?(?:{MONEY_UNITS}){_LATER}",  # 3-5万元, 两百多块钱
+            f"(?:[$€£¥]|\\b(?:rmb|cny|usd|eur)) ?{_ARABIC}[万亿]?(?: ?(?:million|billion|thousand))?",  # $3.5 million
+            f"{_ARABIC} ?(?:million|billion)? ?(?:dollars|yuan|euros|pounds)",  # 3 million dollars
         ),
     ),
     (
         "duration",
-        re.compile(
-            f"{_RANGE}(?:{_NUMBER}{_MORE}?|(?<![上下])半)(?:{_DURATION_UNITS})(?![级度份底初月岁]){_LATER}"
-            f"|\\b(?:{_ARABIC}|an?|one|half an?|{_ENGLISH_NUMBER})[ -](?:{'|'.join(_ENGLISH_DURATIONS)})s?\\b"
+        _any(
+            f"{_RANGE}(?:{_NUMBER}{_MORE}?|(?<![上下])半)(?:{_DURATION_UNITS})"  # 3至5天, 半年
+            f"(?![级度份底初月岁]){_LATER}",
+            f"\\b(?:{_ARABIC}|an?|one|half an?|{_ENGLISH_NUMBER})"  # two weeks, 30-minute
+            f"[ -](?:{_any(*_ENGLISH_DURATIONS)})s?\\b",
         ),
     ),
     (
         "count",
-        re.compile(
-            "(?<![0-9-])(?:0[0-9]{2,3}-[0-9]{3,4}-?[0-9]{4}(?:-[0-9]{1,5})?|[48]00-[0-9]{3}-?[0-9]{4})(?![0-9])"
+        _any(
+            "(?<![0-9-])(?:0[0-9]{2,3}-[0-9]{3,4}-?[0-9]{4}(?:-[0-9]{1,5})?"  # 0931-8888888, 400-123-4567
+            "|[48]00-[0-9]{3}-?[0-9]{4})(?![0-9])",
         ),
     ),
     (
         "count",
-        re.compile(
-            f"{_RANGE}{_NUMBER}{_MORE}?[万亿]*{_MORE}?(?:{COUNT_UNITS}){_LATER}"
-            f"|{_ARABIC} ?(?:{_LATIN_UNITS})(?![a-z0-9])"
-            f"|{_ARABIC}[万亿]?(?: ?(?:million|billion|thousand|hundred))?"
-            f"|\\b{_ENGLISH_NUMBER}(?: (?:million|billion|thousand|hundred))?\\b"
+        _any(
+            f"{_RANGE}{_SCALED}(?:{COUNT_UNITS}){_LATER}",  # 1097名, 260多万人次, 3-5个
+            f"{_ARABIC} ?(?:{_LATIN_UNITS})(?![a-z0-9])",  # 220v, 5 kg
+            f"{_ARABIC}[万亿]?(?:{_ENGLISH_SCALE})?",  # 42, 3 million
+            f"\\b{_ENGLISH_NUMBER}(?:{_ENGLISH_SCALE})?\\b",  # twenty-five thousand
         ),
     ),
 )
-_NUMERAL = re.compile(f"({_NUMBER})({_MORE}?)([万亿千百]*)")
-_ENGLISH_SCALE = re.compile(" ?(hundred|thousand|million|billion)")
+_COMPILED = tuple((kind, re.compile(pattern)) for kind, pattern in _PATTERNS)
+_NUMERAL = re.compile(f"({_NUMBER})({_MORE}?)([万亿千百]{{0,6}})")
+_SCALE_NAME = re.compile(" ?(hundred|thousand|million|billion)")
 _IS_RANGE = re.compile(f"{_NUMBER}[万亿%‰]?{_TO}{_NUMBER}")
-_FRACTION = re.compile(f"([{_HAN}0-9]+)分之([{_HAN}0-9点.]+)")
+_FRACTION = re.compile(f"([{HAN_NUMERALS}0-9]{_RUN})分之([{HAN_NUMERALS}0-9点.]{_RUN})")
+_PREFIX = re.compile("^(?:[第前$€£¥]|rmb|cny|usd|eur)? ?")
+_DECIMALS = re.compile("\\.[0-9]")
 _UNIT = re.compile(f"(?:{COUNT_UNITS}|{MONEY_UNITS}|{_DURATION_UNITS}|(?<![a-z])(?:{_LATIN_UNITS}))(?={_LATER}$)")
 # What looks like a quantity at its first characters and is a word or a slogan.
 _IDIOM = re.compile(
-    "十分(?!钟)|一起(?![\u4e00-\u9fff]{0,6}(?:案|事故|火灾|纠纷))|一次性|一度|一道(?!题|菜|门)|一块(?!钱)|一点|一条龙|百年大计|百分(?!之)"
-    "|一年一度|十[一二三四五]五|[三五]个(?:代表|一工程)|两个(?:维护|一百年|确立)|四个(?:意识|自信|全面)|[两二三四五六七八九十]位一体"
-    "|八项规定|一分为|三言两语|一日三餐"
+    _any(
+        "十分(?!钟)",
+        f"一起(?![{HAN}]{{0,6}}(?:案|事故|火灾|纠纷))",
+        "一次性|一度|一道(?!题|菜|门)|一块(?!钱)|一点|一条龙",
+        "百年大计|百分(?!之)|一年一度|十[一二三四五]五|一分为|三言两语|一日三餐",
+        "[三五]个(?:代表|一工程)|两个(?:维护|一百年|确立)|四个(?:意识|自信|全面)|[两二三四五六七八九十]位一体|八项规定",
+    )
 )
 
 
@@ -161,15 +199,16 @@ def quantities(folded: str) -> tuple[Quantity, ...]:
 
     Remembered, because question after question reads the same clauses.
     """
-    taken: list[Quantity] = []
-    for kind, pattern in _PATTERNS:
+    taken = bytearray(len(folded))
+    read: list[Quantity] = []
+    for kind, pattern in _COMPILED:
         for match in pattern.finditer(folded):
-            if any(match.start() < other.span[1] and other.span[0] < match.end() for other in taken):
+            start, end = match.span()
+            if any(taken[start:end]) or _is_word_part(folded, start, end) or _IDIOM.match(folded, start):
                 continue
-            if _is_word_part(folded, match.span()) or _IDIOM.match(folded, match.start()):
-                continue
-            taken.append(_quantity(match, kind))
-    return tuple(sorted(taken, key=lambda quantity: quantity.span))
+            taken[start:end] = b"1" * (end - start)
+            read.append(_quantity(match, kind))
+    return tuple(sorted(read, key=lambda quantity: quantity.span))
 
 
 def number(text: str) -> float | None:
@@ -189,11 +228,11 @@ def _numeral(text: str) -> float | None:
             left, _, right = text.rpartition(mark)
             upper, lower = _numeral(left), _numeral(right or "0")
             return None if upper is None or lower is None else upper * scale + lower
-    digits = text.rstrip("十百千") if text[0] in "0123456789" else text
-    value = float(digits) if digits[0] in "0123456789" else _han_number(digits)
+    digits = text.rstrip("十百千") if text[0] in _ARABIC_DIGITS else text
+    value = float(digits) if digits[0] in _ARABIC_DIGITS else _han_number(digits)
     if value is not None:
         for scale_char in text[len(digits) :]:
-            value *= _SCALES[scale_char]
+            value *= SCALE_VALUES[scale_char]
     return value
 
 
@@ -212,11 +251,11 @@ def _value(text: str, kind: Kind) -> float | None:
     if fraction := _FRACTION.match(text):
         whole, part = number(fraction[1]), _decimal(fraction[2])
         return part / whole * 100 if whole and part is not None else None
-    bare = re.sub("^(?:[第前$€£¥]|rmb|cny|usd|eur)? ?", "", text)
+    bare = _PREFIX.sub("", text)
     if bare.startswith("半"):
         return 0.5
     value = number(bare)
-    if value is not None and (scale := _ENGLISH_SCALE.search(bare)):
+    if value is not None and (scale := _SCALE_NAME.search(bare)):
         value *= _ENGLISH_SCALES[scale[1]]
     return value * 10 if value is not None and kind == "share" and "成" in text else value
 
@@ -227,35 +266,34 @@ def _decimal(text: str) -> float | None:
     value = number(whole)
     if value is None or not places:
         return value
-    digits = "".join(str(_DIGITS[char]) if char in _DIGITS else char for char in places)
+    digits = "".join(str(DIGIT_VALUES[char]) if char in DIGIT_VALUES else char for char in places)
     return float(f"{int(value)}.{digits}") if digits.isdigit() else None
 
 
-def _is_word_part(folded: str, span: Span) -> bool:
+def _is_word_part(folded: str, start: int, end: int) -> bool:
     """Whether a match is a piece of a code, a longer number or an idiom rather than a quantity of its own."""
-    before, after = folded[: span[0]][-1:], folded[span[1] :][:1]
-    text = folded[slice(*span)]
-    if text[0] in "0123456789" and before and before.isascii() and (before.isalnum() or before in "._"):
+    before, first, last, after = folded[start - 1 : start], folded[start], folded[end - 1], folded[end : end + 1]
+    if first in _ARABIC_DIGITS and before and before.isascii() and (before.isalnum() or before in "._"):
         return True
-    if text[0] in "0123456789" and re.search("[a-z]-$", folded[max(0, span[0] - 2) : span[0]]):
+    if first in _ARABIC_DIGITS and before == "-" and "a" <= folded[max(0, start - 2)] <= "z":
         return True
-    if text[-1].isascii() and text[-1].isalnum() and after and after.isascii() and after.isalnum():
+    if last.isascii() and last.isalnum() and after and after.isascii() and after.isalnum():
         return True
-    if text[-1] in "0123456789" and re.match("\\.[0-9]", folded[span[1] :]):
+    if last in _ARABIC_DIGITS and _DECIMALS.match(folded, end):
         return True
-    return bool(before) and before in _HAN and text[0] in _HAN
+    return bool(before) and before in HAN_NUMERALS and first in HAN_NUMERALS
 
 
 def _han_number(text: str) -> float | None:
-    if not any(char in _SCALES for char in text):
-        is_sketch = len(text) in (2, 3) and not set(text) & set("零〇○")
-        return None if is_sketch else float("".join(str(_DIGITS[char]) for char in text))
+    if not any(char in SCALE_VALUES for char in text):
+        is_sketch = len(text) in (2, 3) and not set(text) & set(ZEROS)
+        return None if is_sketch else float("".join(str(DIGIT_VALUES[char]) for char in text))
     total = current = 0
     for char in text:
-        if char in _DIGITS:
-            current = _DIGITS[char]
+        if char in DIGIT_VALUES:
+            current = DIGIT_VALUES[char]
         else:
-            total += (current or 1) * _SCALES[char]
+            total += (current or 1) * SCALE_VALUES[char]
             current = 0
     return float(total + current)
 

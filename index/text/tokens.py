@@ -26,17 +26,12 @@ from numpy.typing import NDArray
 
 from index.text.fold import SPECIAL, code_points, fold_codes, fold_text, text_of
 from index.text.names import is_name, reading, spelled
+from index.text.scripts import HAN, MARKS, UNSPACED
 from index.text.segmenter import PLAIN, Segmenter
 
-HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
-UNSPACED = "\u3040-\u30ff\u31f0-\u31ff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\uac00-\ud7a3"
-# Combining marks of scripts with spaces: Python's \w holds none of them.
-MARKS = (
-    "\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0966-\u0dff"
-    "\u200c\u200d"
-)
 _LETTER = f"[^\\W_{HAN}{UNSPACED}]"
-NUMBER = "[0-9]++(?:[.,:/-][0-9]+)*+(?![a-z])"
+# What goes on longer is a list of numbers.
+NUMBER = "[0-9]++(?:[.,:/-][0-9]++){0,40}+(?![a-z])"
 WORD = f"[a-z][+#]{{1,2}}(?!\\w)|{_LETTER}++(?:['’.+#&/-]?{_LETTER}++|[{MARKS}]++)*+"
 _RUNS = re.compile(
     f"(?P<han>[{HAN}]+(?:[ ][{HAN}]+)*)|(?P<unspaced>[{UNSPACED}]+)"
@@ -57,6 +52,8 @@ _STEMMERS = (
     ("\u0b80", "\u0bff", "tamil"),
 )
 _PREFIX_CHARS = 5
+# Marks are taken off no further than this, as sorting a flood of them takes long.
+_PREFIX_SCOPE = 100
 
 
 FUNCTION_WORDS = frozenset(
@@ -146,7 +143,8 @@ def word_tokens(word: str) -> tuple[str, ...]:
     if len(parts) > 1:
         return word, *(token for part in parts for token in word_tokens(part))
     root = stem(word)
-    prefix = "".join(char for char in unicodedata.normalize("NFD", root) if not unicodedata.combining(char))
+    letters = unicodedata.normalize("NFD", root[:_PREFIX_SCOPE])
+    prefix = "".join(char for char in letters if not unicodedata.combining(char))
     # An asterisk keeps a prefix from being taken for a short word.
     return (root, f"{prefix[:_PREFIX_CHARS]}*") if len(prefix) > _PREFIX_CHARS else (root,)
 

@@ -14,7 +14,7 @@ from index.retrieval import scoring
 from index.text.fold import Folded, fold, fold_text
 from index.text.names import organisations, people, places
 from index.text.quantities import Quantity, counts_in, quantities
-from index.text.tokens import HAN
+from index.text.scripts import HAN
 from index.types import Hit, Span
 from qa.understanding.question import Question
 

@@ -14,7 +14,7 @@ from index.retrieval.search import articles_with, inverse_frequencies, nearness
 from index.store import Store
 from index.text.fold import HIDDEN
 from index.text.names import MARK
-from index.text.tokens import HAN
+from index.text.scripts import HAN
 from index.types import Hit, Passage
 from qa.answering.clauses import Clause, in_order, lacks, rank_clauses
 from qa.understanding.question import Question

@@ -11,8 +11,9 @@ from index.chunking.passages import clean
 from index.chunking.sentences import clauses
 from index.text.fold import fold_text
 from index.text.names import proper_names
+from index.text.scripts import HAN
 from index.text.segmenter import Segmenter
-from index.text.tokens import FUNCTION_WORDS, HAN, tokenize
+from index.text.tokens import FUNCTION_WORDS, tokenize
 from index.types import Passage, Span
 from qa.llm.figures import SourceFigures, figures, places
 from qa.llm.marks import Sentence, without_marks

@@ -10,8 +10,9 @@ from typing import Literal
 from index.text.fold import fold_text
 from index.text.names import PLACE_KIND, VAGUE_PLACE, spelled
 from index.text.quantities import COUNT_UNITS, quantities
+from index.text.scripts import HAN
 from index.text.segmenter import PLAIN, Segmenter, Synonyms
-from index.text.tokens import HAN, stem, words
+from index.text.tokens import stem, words
 
 Kind = Literal[
     "count",
