@@ -165,8 +165,8 @@ class SqliteFile:
 
     def meta(self, key: str) -> str | None:
         with self._reading() as connection:
-            found = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return found[0] if found else None
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
 
     def set_meta(self, key: str, value: str) -> None:
         with self._writing() as connection:

@@ -13,7 +13,7 @@ import numpy as np
 from index.encoder import Encoder, Vectors
 from index.retrieval import scoring
 from index.retrieval.scoring import Weights
-from index.store import Store, codes
+from index.store import PassageSearch, codes
 from index.store.terms import AnyOf, Term, Terms, inverse_frequency
 from index.text.fold import fold_text
 from index.text.names import MARK, is_name, reading
@@ -34,7 +34,7 @@ _Scored = tuple[float, int, float, float, float]
 
 
 def search(
-    store: Store,
+    store: PassageSearch,
     encoder: Encoder,
     query: str,
     *,
@@ -75,7 +75,7 @@ def search(
     return _hits(store, sorted(zip(totals, rows, words, nearest, whole, strict=True)), top_k, filters)
 
 
-def known_tokens(store: Store, folded: str) -> list[str]:
+def known_tokens(store: PassageSearch, folded: str) -> list[str]:
     """The tokens of a question, where names that stand nowhere in the store are replaced by their pinyin.
 
     What only looks like pinyin is left out unless something in the store reads so.
@@ -93,7 +93,7 @@ def known_tokens(store: Store, folded: str) -> list[str]:
 
 def articles_with(
     words: Iterable[str],
-    store: Store,
+    store: PassageSearch,
     filters: Filters = Filters(),  # noqa: B008 - frozen
     limit: int = NAME_ARTICLES,
 ) -> dict[str, set[int]]:
@@ -104,20 +104,20 @@ def articles_with(
     return {word: _articles_with(word, store, filters, limit) for word in words}
 
 
-def _articles_with(word: str, store: Store, filters: Filters, limit: int) -> set[int]:
+def _articles_with(word: str, store: PassageSearch, filters: Filters, limit: int) -> set[int]:
     tokens = [word] if word.startswith(MARK) else known_tokens(store, word)
     rows = [{row for row, _ in store.search_articles([(token, 1.0)], limit, filters)} for token in tokens]
     return set.intersection(*rows) if rows else set()
 
 
-def inverse_frequencies(words: Iterable[str], store: Store) -> dict[str, float]:
+def inverse_frequencies(words: Iterable[str], store: PassageSearch) -> dict[str, float]:
     """What each folded word weighs: much where few passages hold it, most where none does."""
     passages, distinct = store.counts()[1], list(dict.fromkeys(words))
     store.expect(distinct)
     return {word: inverse_frequency(store.document_frequency(word), passages) for word in distinct}
 
 
-def nearness(rows: Iterable[int], wordings: Vectors, store: Store) -> dict[int, list[float]]:
+def nearness(rows: Iterable[int], wordings: Vectors, store: PassageSearch) -> dict[int, list[float]]:
     """For each passage that is still there, how near each of its units is to any of `wordings`, as cosines."""
     passages = store.vectors(rows)
     if not passages:
@@ -127,7 +127,7 @@ def nearness(rows: Iterable[int], wordings: Vectors, store: Store) -> dict[int, 
     return {passage.row: list(islice(cosines, len(passage.codes) // size)) for passage in passages}
 
 
-def _trust(store: Store, terms: Terms, best: float) -> float:
+def _trust(store: PassageSearch, terms: Terms, best: float) -> float:
     """How far the lexical parts can be trusted, 0 to 1.
 
     They are relative to the best match, which is worth little when even that holds next to none of the query's words,
@@ -142,14 +142,14 @@ def _trust(store: Store, terms: Terms, best: float) -> float:
     return min(1.0, best / (share * ideal)) if ideal else 0.0
 
 
-def _ideal(store: Store, terms: Iterable[tuple[str, float]]) -> float:
+def _ideal(store: PassageSearch, terms: Iterable[tuple[str, float]]) -> float:
     """The sum of the terms' inverse document frequencies."""
     passages = store.counts()[1]
     counts = (store.document_frequency(token) for token, _ in terms)
     return sum(inverse_frequency(count, passages) for count in counts)
 
 
-def _terms(store: Store, folded: str, synonyms: Synonyms) -> list[Term]:
+def _terms(store: PassageSearch, folded: str, synonyms: Synonyms) -> list[Term]:
     """What BM25 looks for: the query's tokens, and for a word that has synonyms whichever of them fits best."""
     concepts: list[Term] = []
     own: set[str] = set()
@@ -192,7 +192,7 @@ def best_cosines(groups: Sequence[bytes], wordings: Vectors) -> list[float]:
     return [next(best) if group else 0.0 for group in groups]
 
 
-def _hits(store: Store, scored: Sequence[_Scored], top_k: int, filters: Filters) -> list[Hit]:
+def _hits(store: PassageSearch, scored: Sequence[_Scored], top_k: int, filters: Filters) -> list[Hit]:
     """The best `top_k` passages, each standing for all that say the same."""
     best: dict[int, tuple[int, Scores]] = {}
     # More than `top_k` are looked at only where some say the same.

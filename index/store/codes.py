@@ -42,8 +42,8 @@ def cosines(codes: Sequence[bytes], queries: Vectors) -> Vectors:
     values, scales = _parts(b"".join(codes), queries.shape[1])
     # The scales last: there are as many products as vectors, and `dim` times as many values. Not by BLAS, whose threads
     # spin between questions and take twice the processor time for nothing.
-    found: Vectors = np.einsum("nd,md->nm", values.astype(np.float32), queries) * scales
-    return found
+    products: Vectors = np.einsum("nd,md->nm", values.astype(np.float32), queries) * scales
+    return products
 
 
 def _parts(codes: bytes, dim: int) -> tuple[NDArray[np.int8], Vectors]:

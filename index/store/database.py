@@ -101,61 +101,36 @@ class Database(Records):
 
     def put(self, document: Document, sections: Sequence[Section], units: Sequence[Units]) -> None:
         """Add a document, or replace the one with the same id, in one transaction."""
+        cuts = list(blocks(len(document.text), [(section.start, section.end) for section in sections]))
         with self._changing() as (connection, state):
             self._delete(connection, document.id, state)
-            first, piece = state.last_passage + 1, state.last_piece + 1
-            cuts = list(blocks(len(document.text), [(section.start, section.end) for section in sections]))
+            first, block = state.last_passage + 1, state.last_piece + 1
             articles = _articles(sections, state)
+            ranges = (state.last_article + 1, len(articles), first, len(sections), block, len(cuts))
+            count = sum(len(unit.spans) for unit in units)
             connection.execute(
                 f"INSERT INTO main.documents VALUES ({_places(21)})",
-                (
-                    state.last_document + 1,
-                    document.id,
-                    document.file,
-                    document.collection,
-                    document.path,
-                    document.title,
-                    document.sha256,
-                    document.size,
-                    document.mtime_ns,
-                    document.read_at,
-                    document.encoding,
-                    json.dumps([asdict(notice) for notice in document.notices], ensure_ascii=False),
-                    state.generation,
-                    None,
-                    sum(len(unit.spans) for unit in units),
-                    state.last_article + 1,
-                    len(articles),
-                    first,
-                    len(sections),
-                    piece,
-                    len(cuts),
-                ),
+                (state.last_document + 1, *_described(document), state.generation, None, count, *ranges),
             )
             connection.executemany("INSERT INTO articles VALUES (?, ?, ?, ?, ?)", articles.values())
             connection.executemany(
                 "INSERT INTO texts VALUES (?, ?, ?)",
-                ((row, start, pack(document.text[start:end])) for row, (start, end) in enumerate(cuts, piece)),
+                ((row, start, pack(document.text[start:end])) for row, (start, end) in enumerate(cuts, block)),
             )
             rows = {number: article[0] for number, article in articles.items()}
             starts = [start for start, _ in cuts]
-            own = list(zip(sections, units, strict=True))
+            own = list(enumerate(zip(sections, units, strict=True), first))
+            block_of = {row: block - 1 + bisect_right(starts, section.start) for row, (section, _) in own}
             connection.executemany(
                 f"INSERT INTO passages VALUES ({_places(13)})",
                 (
-                    (
-                        row,
-                        state.last_document + 1,
-                        rows[section.article],
-                        piece - 1 + bisect_right(starts, section.start),
-                        *_columns(section, unit),
-                    )
-                    for row, (section, unit) in enumerate(own, first)
+                    (row, state.last_document + 1, rows[section.article], block_of[row], *_columns(section, unit))
+                    for row, (section, unit) in own
                 ),
             )
             connection.executemany(
                 "INSERT INTO vectors VALUES (?, ?, ?)",
-                ((row, rows[section.article], unit.codes) for row, (section, unit) in enumerate(own, first)),
+                ((row, rows[section.article], unit.codes) for row, (section, unit) in own),
             )
             state.take(len(articles), len(sections), len(cuts))
 
@@ -231,11 +206,11 @@ class Database(Records):
 
     @staticmethod
     def _delete(connection: sqlite3.Connection, document_id: str, state: _State) -> None:
-        found = connection.execute(
+        known = connection.execute(
             "SELECT row, first_passage, passages, first_article, articles FROM documents WHERE id = ?", (document_id,)
         ).fetchone()
-        if found:
-            row, *ranges = found
+        if known:
+            row, *ranges = known
             connection.execute("INSERT INTO removed VALUES (?, ?, ?, ?, ?)", (state.generation, *ranges))
             connection.execute("UPDATE main.documents SET gone = ? WHERE row = ?", (state.generation, row))
             state.documents -= 1
@@ -265,6 +240,23 @@ def _places(count: int) -> str:
     return ", ".join("?" * count)
 
 
+def _described(document: Document) -> tuple[object, ...]:
+    """A document's columns from `id` to `notices`."""
+    return (
+        document.id,
+        document.file,
+        document.collection,
+        document.path,
+        document.title,
+        document.sha256,
+        document.size,
+        document.mtime_ns,
+        document.read_at,
+        document.encoding,
+        json.dumps([asdict(notice) for notice in document.notices], ensure_ascii=False),
+    )
+
+
 def _columns(section: Section, unit: Units) -> tuple[object, ...]:
     """A passage's columns from `page` on."""
     return (
@@ -282,11 +274,11 @@ def _columns(section: Section, unit: Units) -> tuple[object, ...]:
 
 def _articles(sections: Sequence[Section], state: _State) -> dict[int, tuple[int, str, str, int, int]]:
     """The row of `articles` for each article number."""
-    found: dict[int, tuple[int, str, str, int, int]] = {}
+    articles: dict[int, tuple[int, str, str, int, int]] = {}
     for passage, section in enumerate(sections, state.last_passage + 1):
-        row, title, context, first, _ = found.get(
+        row, title, context, first, _ = articles.get(
             section.article,
-            (state.last_article + 1 + len(found), section.title, strings(section.context), passage, 0),
+            (state.last_article + 1 + len(articles), section.title, strings(section.context), passage, 0),
         )
-        found[section.article] = (row, title, context, first, passage - first + 1)
-    return found
+        articles[section.article] = (row, title, context, first, passage - first + 1)
+    return articles

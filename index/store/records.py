@@ -92,8 +92,8 @@ class Records(SqliteFile):
     def skipped(self) -> list[Skipped]:
         """What is not in the index, by path."""
         with self._reading() as connection:
-            found = connection.execute("SELECT * FROM skipped ORDER BY path, reason").fetchall()
-        return [Skipped(*row) for row in found]
+            rows = connection.execute("SELECT * FROM skipped ORDER BY path, reason").fetchall()
+        return [Skipped(*row) for row in rows]
 
     def counts(self) -> tuple[int, int]:
         """How many documents and passages there are; costs what has changed since the generation, not what it holds."""
@@ -102,23 +102,23 @@ class Records(SqliteFile):
             documents, passages = connection.execute("SELECT documents, passages FROM state").fetchone()
             since = ((-1, "generation > ?1 AND gone IS NULL"), (1, "gone > ?1 AND generation <= ?1"))
             for sign, changed in since:
-                found = connection.execute(
+                changes = connection.execute(
                     f"SELECT count(*), total(passages) FROM main.documents WHERE {changed}", (at,)
                 )
-                count, total = found.fetchone()
+                count, total = changes.fetchone()
                 documents, passages = documents + sign * count, passages + sign * int(total)
         return documents, passages
 
     def document(self, document_id: str) -> Document | None:
         with self._at_once() as connection:
-            found = connection.execute(
+            record = connection.execute(
                 "SELECT id, file, collection, path, title, sha256, size, mtime_ns, read_at, encoding, notices,"
                 " generation, first_piece, pieces FROM documents WHERE id = ?",
                 (document_id,),
             ).fetchone()
-            if not found:
+            if not record:
                 return None
-            *columns, first, pieces = found
+            *columns, first, pieces = record
             stored = connection.execute(
                 "SELECT text FROM texts WHERE row BETWEEN ? AND ? ORDER BY row", (first, first + pieces - 1)
             )
@@ -154,8 +154,8 @@ class Records(SqliteFile):
         """What was read from a file: the ids of its documents, and what of it could not be read."""
         with self._reading() as connection:
             ids = connection.execute("SELECT id FROM documents WHERE file = ? ORDER BY id", (file,)).fetchall()
-            found = connection.execute("SELECT * FROM skipped WHERE file = ? ORDER BY path", (file,)).fetchall()
-        return [id for (id,) in ids], [Skipped(*row) for row in found]
+            skipped = connection.execute("SELECT * FROM skipped WHERE file = ? ORDER BY path", (file,)).fetchall()
+        return [id for (id,) in ids], [Skipped(*row) for row in skipped]
 
     def document_info(self, document_id: str) -> DocumentInfo | None:
         with self._reading() as connection:
@@ -195,10 +195,10 @@ class Records(SqliteFile):
     def vectors(self, rows: Iterable[int]) -> list[PassageVectors]:
         """The vectors of passages, by row id, in no particular order."""
         with self._reading() as connection:
-            found = connection.execute(
+            passages = connection.execute(
                 f"SELECT row, article, codes FROM vectors WHERE row IN {_GIVEN}", (numbers(rows),)
             )
-            return [PassageVectors(*columns) for columns in found]
+            return [PassageVectors(*columns) for columns in passages]
 
     def document_rows(self, filters: Filters) -> list[int]:
         """Row ids of the documents that a filter admits."""
@@ -212,30 +212,30 @@ class Records(SqliteFile):
             clauses.append("path GLOB ?")
             values.append(filters.path)
         with self._reading() as connection:
-            found = connection.execute(f"SELECT row FROM documents WHERE {' AND '.join(clauses)}", values).fetchall()
-        return [row for (row,) in found]
+            rows = connection.execute(f"SELECT row FROM documents WHERE {' AND '.join(clauses)}", values).fetchall()
+        return [row for (row,) in rows]
 
     def passage_rows(self, document_rows: Iterable[int]) -> list[int]:
         """Row ids of all passages of these documents."""
         with self._reading() as connection:
-            found = connection.execute(
+            ranges = connection.execute(
                 f"SELECT first_passage, passages FROM documents WHERE row IN {_GIVEN}", (numbers(document_rows),)
             )
-            return list(expanded(found))
+            return list(expanded(ranges))
 
     def passage_rows_of(self, document_ids: Sequence[str]) -> dict[str, list[int]]:
         """Row ids of the passages of documents, in reading order, by document id."""
         with self._reading() as connection:
-            found = connection.execute(
+            ranges = connection.execute(
                 f"SELECT id, first_passage, passages FROM documents WHERE id IN {_GIVEN} AND passages > 0 ORDER BY row",
                 (json.dumps(list(document_ids)),),
             )
-            return {id: list(range(first, first + count)) for id, first, count in found}
+            return {id: list(range(first, first + count)) for id, first, count in ranges}
 
     def sections(self, document_id: str) -> list[Section]:
         """The passages of a document in reading order, without their text."""
         with self._reading() as connection:
-            found = connection.execute(
+            passages = connection.execute(
                 'SELECT p.article, a.title, p.headings, p.page, p.paragraph, p.start, p."end", p.page_breaks'
                 f" FROM documents d {_OF_DOCUMENT} JOIN articles a ON a.row = p.article WHERE d.id = ?",
                 (document_id,),
@@ -251,29 +251,29 @@ class Records(SqliteFile):
                 end,
                 page_breaks=integers_of(breaks, start),
             )
-            for article, title, headings, page, paragraph, start, end, breaks in found
+            for article, title, headings, page, paragraph, start, end, breaks in passages
         ]
 
     def removed_since(self, kind: str, generation: int) -> list[int]:
         """Row ids of `passages` or `articles` that went after `generation`."""
         with self._reading() as connection:
-            found = connection.execute(
+            ranges = connection.execute(
                 f"SELECT first_{kind[:-1]}, {kind} FROM removed WHERE generation > ? AND generation <= ?",
                 (generation, self.generation),
             )
-            return list(expanded(found))
+            return list(expanded(ranges))
 
     def texts_since(self, generation: int) -> Iterator[PassageText]:
         """The passages of documents that came after `generation`, those of an article together, in reading order."""
         blocks = TextBlocks()
         with self._reading() as connection:
-            found = connection.execute(
+            passages = connection.execute(
                 'SELECT p.row, p.document, p.article, a.title, p.headings, a.context, p.start, p."end", p.hidden,'
                 f" t.row, t.start, t.text FROM documents d {_OF_DOCUMENT} {_AROUND}"
                 " WHERE d.generation > ? ORDER BY d.generation",
                 (generation,),
             )
-            for row, document, article, title, headings, context, start, end, hidden, piece, at, packed in found:
+            for row, document, article, title, headings, context, start, end, hidden, piece, at, packed in passages:
                 text = blocks.text(piece, start - at, end - at, packed)
                 above, around = strings_of(headings), strings_of(context)
                 yield PassageText(row, document, article, title, above, around, text, start, spans_of(hidden, start))
@@ -281,10 +281,10 @@ class Records(SqliteFile):
     def passages_since(self, generation: int) -> int:
         """How many passages documents have that came after `generation`."""
         with self._reading() as connection:
-            (found,) = connection.execute(
+            (count,) = connection.execute(
                 "SELECT total(passages) FROM documents WHERE generation > ?", (generation,)
             ).fetchone()
-        return int(found)
+        return int(count)
 
     def passage_rows_since(self, generation: int) -> Iterator[int]:
         """Row ids of the passages of documents that came after `generation`."""
@@ -300,14 +300,14 @@ class Records(SqliteFile):
         """The text of passages as matching sees it, by row id."""
         blocks = TextBlocks()
         with self._reading() as connection:
-            found = connection.execute(
+            passages = connection.execute(
                 'SELECT p.row, p.start, p."end", p.hidden, t.row, t.start, t.text FROM passages p'
                 f" JOIN texts t ON t.row = p.piece WHERE p.row IN {_GIVEN}",
                 (numbers(rows),),
             )
             return {
                 row: clean(blocks.text(piece, start - at, end - at, packed), start, spans_of(hidden, start))
-                for row, start, end, hidden, piece, at, packed in found
+                for row, start, end, hidden, piece, at, packed in passages
             }
 
     def changed_vectors(self, generation: int) -> int:
@@ -321,10 +321,10 @@ class Records(SqliteFile):
     def vectors_since(self, generation: int) -> Iterator[PassageVectors]:
         """Vectors of the passages of documents that came after `generation`, in ascending order of rows."""
         with self._reading() as connection:
-            found = connection.execute(
+            passages = connection.execute(
                 "SELECT v.row, v.article, v.codes FROM documents d CROSS JOIN vectors v"
                 " ON v.row BETWEEN d.first_passage AND d.first_passage + d.passages - 1"
                 " WHERE d.generation > ? ORDER BY d.generation",
                 (generation,),
             )
-            yield from (PassageVectors(*columns) for columns in found)
+            yield from (PassageVectors(*columns) for columns in passages)

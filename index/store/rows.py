@@ -49,9 +49,9 @@ def _notices(stored: str) -> tuple[Notice, ...]:
     return tuple(Notice(**notice) for notice in json.loads(stored))
 
 
-def passage_of(found: tuple[Any, ...], text: str) -> Passage:
+def passage_of(columns: tuple[Any, ...], text: str) -> Passage:
     """A passage with what its document and article say of it."""
-    row, document_id, number, collection, path, title, headings, article, page, paragraph, start, end, *rest = found
+    row, document_id, number, collection, path, title, headings, article, page, paragraph, start, end, *rest = columns
     return Passage(
         id=f"{document_id}-{number}",
         row=row,
@@ -124,9 +124,9 @@ def spans_of(stored: bytes, base: int = 0) -> tuple[Span, ...]:
 def _offsets(stored: bytes, base: int) -> Iterator[int]:
     width = chr(stored[0])
     steps = struct.unpack(f"<{(len(stored) - 1) // struct.calcsize(width)}{width}", stored[1:])
-    found = accumulate(steps, initial=base)
-    next(found)
-    return found
+    offsets = accumulate(steps, initial=base)
+    next(offsets)
+    return offsets
 
 
 def numbers(rows: Iterable[int]) -> str:

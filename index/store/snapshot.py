@@ -82,8 +82,8 @@ def inspect(file: Path) -> Snapshot:
 
 
 def _tables(connection: sqlite3.Connection) -> set[tuple[str, str]]:
-    found = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
-    return {(name, sql) for name, sql in found if not name.startswith("sqlite_")}
+    statements = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    return {(name, sql) for name, sql in statements if not name.startswith("sqlite_")}
 
 
 def _own_tables() -> set[tuple[str, str]]:
@@ -112,21 +112,21 @@ def adopting(
         ReadError: the copy is not usable.
         IndexBusyError: another process is writing.
     """
-    found = inspect(file)
-    settings = Settings(str(found.settings["encoder"]), segmenter)
-    made: Path | None = None
+    copied = inspect(file)
+    settings = Settings(str(copied.settings["encoder"]), segmenter)
+    folder: Path | None = None
     try:
         with writing(data_dir, settings, lambda: 0, rebuild=True) as writer:
-            made = writer.folder
+            folder = writer.folder
             writer.database.close()
             shutil.move(file, writer.database.path)
             writer.database.relocate({name: (it.before, it.after) for name, it in (moved or {}).items()})
             # No generation of this place is used for two states.
-            writer.database.advance(max(found.generation, _generation(data_dir)) + 1)
+            writer.database.advance(max(copied.generation, _generation(data_dir)) + 1)
             yield writer.finish()
     except BaseException:
-        if made and current_folder(data_dir) != made:
-            shutil.rmtree(made, ignore_errors=True)
+        if folder and current_folder(data_dir) != folder:
+            shutil.rmtree(folder, ignore_errors=True)
         raise
 
 

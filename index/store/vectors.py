@@ -111,7 +111,7 @@ class VectorIndex:
         Raises:
             ValueError: the file is missing, damaged or of another dimension; derive it again.
         """
-        found = cls(dim)
+        opened = cls(dim)
         stamp = Stamp.read(path)
         try:
             # What is mapped and cut short would end the process when it is read.
@@ -123,9 +123,9 @@ class VectorIndex:
             raise ValueError(f"{path}: {exc}") from exc
         if index.d != dim or index.ntotal != stamp.vectors or len(rows) < index.ntotal:
             raise ValueError(f"{path}: holds {index.ntotal} vectors of {index.d}, expected {stamp}")
-        found._checkpoint = _Part(index, rows)
-        found.generation = stamp.generation
-        return found
+        opened._checkpoint = _Part(index, rows)
+        opened.generation = stamp.generation
+        return opened
 
     def __len__(self) -> int:
         return len(self._checkpoint) + len(self._since)
@@ -163,9 +163,9 @@ class VectorIndex:
         faiss.omp_set_num_threads(1)
         limit *= _CANDIDATES if self.is_rough else 1
         first, second = (admitted.checkpoint, admitted.since) if admitted else (None, None)
-        found = [*self._checkpoint.search(query, limit, first), *self._since.search(query, limit, second)]
+        near = [*self._checkpoint.search(query, limit, first), *self._since.search(query, limit, second)]
         best: dict[int, float] = {}
-        for row, score in sorted(found, key=lambda item: (-item[1], item[0]))[:limit]:
+        for row, score in sorted(near, key=lambda item: (-item[1], item[0]))[:limit]:
             best.setdefault(row, score)
         return list(best.items())
 
@@ -212,8 +212,8 @@ class _Part:
         scores, places = self.index.search(
             query[None, :], min(limit, len(self.rows)), params=self._parameters(selected)
         )
-        found = places[0] >= 0
-        return list(zip(self.rows[places[0][found]].tolist(), scores[0][found].tolist(), strict=True))
+        is_there = places[0] >= 0
+        return list(zip(self.rows[places[0][is_there]].tolist(), scores[0][is_there].tolist(), strict=True))
 
     def _parameters(self, selected: Selected | None) -> Any:  # noqa: ANN401
         selector = selected.selector if selected else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from index.chunking.passages import clean
 from index.chunking.sentences import sentences
-from index.store import Store
+from index.store import DocumentLookup
 from index.text.fold import fold_text
 from index.types import Passage, Span
 from qa.answering.clauses import Clause, holds_list
@@ -55,7 +55,7 @@ def prose(clause: Clause) -> Span:
     return first, last
 
 
-def list_parts(question: Question, clause: Clause, store: Store) -> list[Quote]:
+def list_parts(question: Question, clause: Clause, store: DocumentLookup) -> list[Quote]:
     """Every part of the list that is asked for, in order; empty where the clause itself holds it or there is none.
 
     Parts are clauses numbered alike (一是 … 二是 …), clauses that begin alike, or short openings that end in the word

@@ -11,7 +11,7 @@ from index.encoder import Vectors
 from index.retrieval import scoring
 from index.retrieval.reranker import Reranker
 from index.retrieval.search import articles_with, inverse_frequencies, nearness
-from index.store import Store
+from index.store import PassageSearch
 from index.text.fold import HIDDEN
 from index.text.names import MARK
 from index.text.scripts import HAN
@@ -56,7 +56,7 @@ class ReadPassages:
 
 
 def rank_passages(
-    question: Question, hits: Sequence[Hit], store: Store, wordings: Vectors, reranker: Reranker | None = None
+    question: Question, hits: Sequence[Hit], store: PassageSearch, wordings: Vectors, reranker: Reranker | None = None
 ) -> ReadPassages:
     """Look through the best of `hits`, passages in the order that search gave them, for what answers.
 
@@ -84,7 +84,7 @@ def rank_passages(
     return ReadPassages(ranked, by_row, answering or clauses, tuple(missing), named, weights)
 
 
-def _concept_weights(question: Question, store: Store) -> list[float]:
+def _concept_weights(question: Question, store: PassageSearch) -> list[float]:
     """What each concept of a question weighs: as much as its commonest way."""
     weights = inverse_frequencies((way for ways in question.concepts for way in ways), store)
     return [min(weights[way] for way in ways) for ways in question.concepts]
@@ -150,7 +150,9 @@ def _text(passage: Passage) -> str:
     return "\n".join([passage.title, *passage.heading_path, visible])
 
 
-def _by_name(question: Question, hits: Sequence[Hit], store: Store) -> tuple[dict[int, float], set[int], list[str]]:
+def _by_name(
+    question: Question, hits: Sequence[Hit], store: PassageSearch
+) -> tuple[dict[int, float], set[int], list[str]]:
     """Each article's share of the question's names; articles that mention all its places; places that none has.
 
     What the segmenter only guesses to be a name counts less; what only looks like pinyin counts where an article reads

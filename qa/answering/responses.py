@@ -9,7 +9,7 @@ from pathlib import Path
 
 from index.chunking.passages import within
 from index.encoder import Encoder
-from index.store import Store
+from index.store import DocumentLookup, Store
 from index.text.fold import fold_kept
 from index.types import DocumentInfo, Hit, Span
 from qa.answering.answer import Answer, NoAnswer, answer
@@ -161,7 +161,7 @@ def rounded(confidence: float) -> float:
     return round(confidence, 4)
 
 
-def freshness(document_ids: Iterable[str], store: Store, base: Path) -> dict[str, Freshness]:
+def freshness(document_ids: Iterable[str], store: DocumentLookup, base: Path) -> dict[str, Freshness]:
     """The freshness of documents, by id. `base` is the folder that their paths count from."""
     fresh = {}
     for document_id in dict.fromkeys(document_ids):

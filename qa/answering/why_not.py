@@ -13,7 +13,7 @@ from index.chunking.passages import clean
 from index.encoder import Encoder, Vectors
 from index.errors import DocumentNotFoundError
 from index.retrieval.search import articles_with, encode_wordings, search
-from index.store import Store
+from index.store import DocumentLookup, PassageSearch
 from index.text.fold import fold_text
 from index.text.names import MARK
 from index.text.tokens import stem
@@ -33,7 +33,9 @@ _MAX_ARTICLES = 10_000
 _DIGITS = 4
 
 
-def explained(question: Question, hits: Sequence[Hit], passages: ReadPassages, store: Store) -> list[ScoreParts]:
+def explained(
+    question: Question, hits: Sequence[Hit], passages: ReadPassages, store: PassageSearch
+) -> list[ScoreParts]:
     """The parts of each hit's score; the `points` add up to it."""
     is_in_article = _article_search(hits, store)
     explained_hits = []
@@ -55,7 +57,7 @@ def explained(question: Question, hits: Sequence[Hit], passages: ReadPassages, s
     return explained_hits
 
 
-def _article_search(hits: Sequence[Hit], store: Store) -> Callable[[str, Passage], bool]:
+def _article_search(hits: Sequence[Hit], store: PassageSearch) -> Callable[[str, Passage], bool]:
     """Whether all tokens of a folded word, or a passages in pinyin, stand in a passage's article.
 
     Each word is looked for once, in the documents of all the hits: a question may have a thousand words.
@@ -82,13 +84,13 @@ def _terms(
     return matched, in_article, missing
 
 
-def _names(question: Question, hit: Hit, store: Store) -> list[str]:
+def _names(question: Question, hit: Hit, store: PassageSearch) -> list[str]:
     """The question's names that a hit's article mentions, if only in another script."""
     is_in_article = _article_search([hit], store)
     return [name.removeprefix(MARK) for name in question.names if is_in_article(name, hit.passage)]
 
 
-def find_document(named: str, store: Store, base: Path) -> DocumentInfo:
+def find_document(named: str, store: DocumentLookup, base: Path) -> DocumentInfo:
     """The document with this id, path, or file name.
 
     Raises:
@@ -129,7 +131,7 @@ def _nearest(named: str, paths: Sequence[str]) -> Iterator[str]:
 
 
 def why_not(
-    question: Question, wanted: DocumentInfo, passages: ReadPassages, store: Store, encoder: Encoder
+    question: Question, wanted: DocumentInfo, passages: ReadPassages, store: PassageSearch, encoder: Encoder
 ) -> WhyNotResponse:
     """Compare the best passage of a document with the first hit."""
     wordings = encode_wordings(encoder, question.wordings)
@@ -155,7 +157,7 @@ def why_not(
 
 
 def _find(
-    question: Question, wanted: DocumentInfo, passages: ReadPassages, store: Store, encoder: Encoder
+    question: Question, wanted: DocumentInfo, passages: ReadPassages, store: PassageSearch, encoder: Encoder
 ) -> tuple[Hit | None, int | None, Hit | None]:
     """The document's best passage, its rank, and the hit of another document that stands for it, if one does."""
     for hit in passages.hits:
@@ -178,7 +180,7 @@ def _find(
     )
 
 
-def _standing(question: Question, hit: Hit, rank: int | None, store: Store, wordings: Vectors) -> Standing:
+def _standing(question: Question, hit: Hit, rank: int | None, store: PassageSearch, wordings: Vectors) -> Standing:
     """A passage with its parts as if it were read for an answer, whether it was or not."""
     retrieved = replace(hit, score=hit.scores.total, scores=replace(hit.scores, reranker=None))
     (parts,) = explained(question, [retrieved], rank_passages(question, [retrieved], store, wordings), store)
@@ -201,7 +203,7 @@ def _standing(question: Question, hit: Hit, rank: int | None, store: Store, word
 
 
 def _reasons(
-    question: Question, first: Hit, own: Hit, ahead: Standing, behind: Standing, store: Store
+    question: Question, first: Hit, own: Hit, ahead: Standing, behind: Standing, store: PassageSearch
 ) -> Iterator[str]:
     if behind.rank is None:
         yield "Other passages are so much nearer to the question that it was not even a candidate."

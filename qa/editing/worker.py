@@ -25,7 +25,7 @@ from index.errors import (
 )
 from index.indexing.report import SyncReport
 from index.pauses import pauses
-from index.store import Store
+from index.store import DocumentLookup
 from index.types import Progress
 from qa.editing.corpus import identity
 from qa.editing.editor import CorpusEditor
@@ -164,7 +164,7 @@ class Worker:
 
         return progress
 
-    def _outcome(self, job: Job, report: SyncReport, store: Store) -> JobResult:
+    def _outcome(self, job: Job, report: SyncReport, store: DocumentLookup) -> JobResult:
         """What a sync did for a job; it has failed when nothing of what it sent could be read."""
         if job.kind == "index":
             counts = {name: len(getattr(report, name)) for name in ("added", "changed", "removed", "moved", "skipped")}

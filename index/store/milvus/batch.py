@@ -28,7 +28,7 @@ from index.text.segmenter import Segmenter
 from index.types import Document, PassageText, Section, Skipped, Units
 
 
-class Batch:
+class DocumentBatch:
     """Rows by collection, with the ids that `take` gives: so many in a row, none of them ever given before.
 
     Words are kept as tokens until `weigh`, since what they weigh depends on how long others are.
@@ -91,26 +91,27 @@ class Batch:
         self.pieces += pieces.rows
         own = {"document": row, "generation": self._generation, "collection": place["collection"]}
         articles, passages = self._renumbered(rows["articles"]), self._renumbered(rows["passages"])
-        self.articles += [found | own | {"row": articles[found["row"]]} for found in rows["articles"]]
+        self.articles += [stored | own | {"row": articles[stored["row"]]} for stored in rows["articles"]]
         units = self._renumbered(rows["units"])
         self.units += [
-            found | own | {"row": units[found["row"]], "passage": passages[found["passage"]]} for found in rows["units"]
+            stored | own | {"row": units[stored["row"]], "passage": passages[stored["passage"]]}
+            for stored in rows["units"]
         ]
-        for found in sorted(rows["passages"], key=lambda found: int(found["row"])):
-            pieces = Chunks(passages[found["row"]], row)
-            data = pieces.put(moved(found["data"], place["id"], place["path"]))
+        for stored in sorted(rows["passages"], key=lambda stored: int(stored["row"])):
+            pieces = Chunks(passages[stored["row"]], row)
+            data = pieces.put(moved(stored["data"], place["id"], place["path"]))
             self.passages.append(
-                found
+                stored
                 | own
                 | {
-                    "row": passages[found["row"]],
-                    "article": articles[found["article"]],
+                    "row": passages[stored["row"]],
+                    "article": articles[stored["article"]],
                     "data": data,
-                    "vectors": pieces.put(found["vectors"]),
+                    "vectors": pieces.put(stored["vectors"]),
                 }
             )
             self.pieces += pieces.rows
-            self.visible[passages[found["row"]]] = visible_of(self.passages[-1] | {"data": found["data"]})
+            self.visible[passages[stored["row"]]] = visible_of(self.passages[-1] | {"data": stored["data"]})
 
     def _renumbered(self, rows: Sequence[Row]) -> dict[int, int]:
         """New ids for rows, in their order."""
@@ -235,14 +236,16 @@ class _Group:
 
 def assign_leaders(tables: Tables, passages: Sequence[Row], visible: Mapping[int, str]) -> None:
     """Give new passages their leaders, and keys to those that lead, in place. `visible` is their text for matching."""
-    made = dict(zip(visible, sketches(list(visible.values())), strict=True))
+    sketched = dict(zip(visible, sketches(list(visible.values())), strict=True))
     # Long passages first: their pieces then find them.
-    order = sorted((row for row in passages if row["row"] in made), key=lambda row: -len(made[row["row"]].grams))
+    order = sorted(
+        (row for row in passages if row["row"] in sketched), key=lambda row: -len(sketched[row["row"]].grams)
+    )
     matrix = _keys_of([visible[row["row"]] for row in order])
     stored = _stored(tables, matrix)
     fresh: dict[int, list[_Group]] = {}
     for row, own_keys, known in zip(order, matrix, stored, strict=True):
-        own = made[row["row"]]
+        own = sketched[row["row"]]
         groups = [*known, *_sharing(fresh, own_keys)]
         common = {group.leader: shared(own, group.sketch) for group in groups}
         leader = max(common, key=lambda leader: (common[leader], -leader), default=0)
@@ -269,32 +272,32 @@ def _sharing(fresh: Mapping[int, list[_Group]], own_keys: Sequence[int]) -> list
 
 def _stored(tables: Tables, matrix: Sequence[Sequence[int]]) -> list[list[_Group]]:
     """For each passage, by its keys, the stored clusters that share most of them with it."""
-    found: list[list[Row]] = []
+    known: list[list[Row]] = []
     for start in range(0, len(matrix), _ASKED):
         asked = [sketch_vector(own) for own in matrix[start : start + _ASKED]]
         hits = tables["passages"].search("sketch", asked, _COMPARED, "grams > 0", ["row", "leader"])
-        found += [[row for row, score in own if score] for own in hits]
-    wanted = {row["row"] for rows in found for row in rows}
+        known += [[row for row, score in own if score] for own in hits]
+    wanted = {row["row"] for rows in known for row in rows}
     texts = _texts_of(tables, wanted)
-    made = dict(zip(texts, sketches(list(texts.values())), strict=True))
-    return [[_Group(row["leader"], made[row["row"]]) for row in rows if row["row"] in made] for rows in found]
+    sketched = dict(zip(texts, sketches(list(texts.values())), strict=True))
+    return [[_Group(row["leader"], sketched[row["row"]]) for row in rows if row["row"] in sketched] for rows in known]
 
 
 def _keys_of(texts: Sequence[str]) -> list[list[int]]:
     """The keys of each text, that of the whole among them: equal texts share it."""
-    made = keys(texts)
-    found = [[whole >> 32] for whole in made.whole.tolist()]
-    for value, place in zip(made.values.tolist(), made.texts.tolist(), strict=True):
-        found[place].append(value)
-    return found
+    hashed = keys(texts)
+    keyed = [[whole >> 32] for whole in hashed.whole.tolist()]
+    for value, place in zip(hashed.values.tolist(), hashed.texts.tolist(), strict=True):
+        keyed[place].append(value)
+    return keyed
 
 
 def _texts_of(tables: Tables, rows: Iterable[int]) -> dict[int, str]:
     """What matching sees of stored passages."""
     fields = ["row", "number", "article", "collection", "data"]
-    found = tables["passages"].get("row", rows, fields)
-    tables.wholes(found, "data")
-    return {row["row"]: visible_of(row) for row in found}
+    passages = tables["passages"].get("row", rows, fields)
+    tables.wholes(passages, "data")
+    return {row["row"]: visible_of(row) for row in passages}
 
 
 def hand_on(tables: Tables, documents: Sequence[int]) -> None:
@@ -312,9 +315,9 @@ def hand_on(tables: Tables, documents: Sequence[int]) -> None:
                 heirs[row["leader"]] = min(row["row"], heirs.get(row["leader"], row["row"]))
     if not heirs:
         return
-    found = tables["passages"].get("row", heirs.values())
+    rows = tables["passages"].get("row", heirs.values())
     texts = _texts_of(tables, heirs.values())
-    visible = [texts[row["row"]] for row in found]
-    for row, own, own_keys in zip(found, sketches(visible), _keys_of(visible), strict=True):
+    visible = [texts[row["row"]] for row in rows]
+    for row, own, own_keys in zip(rows, sketches(visible), _keys_of(visible), strict=True):
         row["grams"], row["sketch"] = len(own.grams), sketch_vector(own_keys)
-    tables["passages"].write(found, replace=True)
+    tables["passages"].write(rows, replace=True)

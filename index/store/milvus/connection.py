@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -15,8 +16,6 @@ from index.errors import ConfigError, IndexUnusableError
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
-
-from dataclasses import dataclass, field
 
 # The first with inner products of sparse vectors that are of use for search.
 _MIN_VERSION = (2, 4)
@@ -29,6 +28,86 @@ _LISTED = 4000
 _REFUSED = re.compile(r"auth|permission|privilege|credential|unauthenticated", re.IGNORECASE)
 
 Row = dict[str, Any]
+
+
+# Raised when collections or what is in them change.
+FORMAT = 1
+STATE = "state"
+KINDS = ("notes", "documents", "pieces", "articles", "passages", "units", "terms")
+# A collection must have a vector; those that need none have this one.
+NO_VECTOR = "none"
+
+# The longest text that a field can hold, in bytes.
+LONG = 65_535
+_ID = 256
+_PATH = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The fields of a collection: its key, numbers, texts with their lengths in bytes, sparse vectors.
+
+    `searched` are the fields that get an index of their own. `vector` names its dense vector, if it has one.
+    """
+
+    key: str
+    numbers: tuple[str, ...] = ()
+    texts: Mapping[str, int] = field(default_factory=dict)
+    sparse: tuple[str, ...] = ()
+    searched: tuple[str, ...] = ()
+    vector: str | None = None
+
+    @property
+    def fields(self) -> list[str]:
+        """All of them, save for the vector that says nothing."""
+        return [self.key, *self.numbers, *self.texts, *self.sparse, *filter(None, [self.vector])]
+
+
+_NOTES = Kind("key", texts={"key": 512, "value": LONG})
+SCHEMA: dict[str, Kind] = {
+    STATE: _NOTES,
+    "notes": _NOTES,
+    "documents": Kind(
+        "row",
+        numbers=tuple(
+            "generation gone size mtime_ns passages articles units passage_tokens article_tokens needs_ocr".split()
+        ),
+        texts=dict.fromkeys(("id", "file", "sha256", "read_at"), _ID)
+        | dict.fromkeys(("collection", "path"), _PATH)
+        | dict.fromkeys(("names", "data", "text"), LONG),
+        searched=("id", "file", "collection", "generation", "gone"),
+    ),
+    "pieces": Kind("piece", numbers=("document",), texts={"value": LONG}, searched=("document",)),
+    "articles": Kind(
+        "row",
+        numbers=("document", "generation"),
+        texts={"collection": _PATH},
+        sparse=("words",),
+        searched=("document", "generation", "collection"),
+    ),
+    "passages": Kind(
+        "row",
+        numbers=("document", "article", "number", "generation", "leader", "grams"),
+        texts={"collection": _PATH, "data": LONG, "vectors": LONG},
+        sparse=("words", "sketch"),
+        searched=("document", "article", "generation", "collection", "leader"),
+    ),
+    "units": Kind(
+        "row",
+        numbers=("document", "passage", "generation"),
+        texts={"collection": _PATH},
+        vector="vector",
+        searched=("document", "generation", "collection"),
+    ),
+    "terms": Kind("place", numbers=("generation", "passages", "passages_before", "articles", "articles_before")),
+}
+
+# What the types of vector indexes need to be built, beside what they take by themselves.
+BUILT = {
+    "HNSW": {"M": 16, "efConstruction": 200},
+    "IVF_FLAT": {"nlist": 1024},
+    "IVF_SQ8": {"nlist": 1024},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +185,7 @@ class Server:
     def names(self) -> set[str]:
         """The names of all indexes, whole or not, that have our prefix."""
         pattern = re.compile(f"{re.escape(self.options.prefix)}_([0-9a-f]{{8}})_(?:{'|'.join(KINDS)})")
-        return {found[1] for name in self.call("list_collections") if (found := pattern.fullmatch(name))}
+        return {match[1] for name in self.call("list_collections") if (match := pattern.fullmatch(name))}
 
     def close(self) -> None:
         """End the connection."""
@@ -217,8 +296,8 @@ class Table:
     def read(self, expression: str, fields: Sequence[str] = (), limit: int = MAX_ROWS) -> list[Row]:
         """Rows that an expression admits, `limit` at most, in no particular order."""
         wanted = list(fields or self._kind.fields)
-        found = self._asked("query", filter=expression, output_fields=wanted, limit=limit)
-        return [dict(row) for row in found]
+        rows = self._asked("query", filter=expression, output_fields=wanted, limit=limit)
+        return [dict(row) for row in rows]
 
     def read_all(self, expression: str, fields: Sequence[str] = ()) -> Iterator[Row]:
         """All rows that an expression admits, however many; the first page is read when the first row is asked for."""
@@ -239,8 +318,8 @@ class Table:
         return [row for listed in among(field, values) for row in self.read(listed, fields)]
 
     def count(self, expression: str) -> int:
-        found = self._asked("query", filter=expression, output_fields=["count(*)"])
-        return int(found[0]["count(*)"])
+        rows = self._asked("query", filter=expression, output_fields=["count(*)"])
+        return int(rows[0]["count(*)"])
 
     def search(
         self,
@@ -252,7 +331,7 @@ class Table:
         params: Mapping[str, int] = MappingProxyType({}),
     ) -> list[list[tuple[Row, float]]]:
         """For each query the rows with the highest inner products, highest first, as the server gives them."""
-        found = self._asked(
+        answers = self._asked(
             "search",
             data=list(queries),
             anns_field=field,
@@ -263,7 +342,7 @@ class Table:
         )
         return [
             [({**hit["entity"], self._kind.key: hit[self._kind.key]}, float(hit["distance"])) for hit in hits]
-            for hits in found
+            for hits in answers
         ]
 
 
@@ -283,120 +362,9 @@ def literal(value: int | str) -> str:
 
 def _size(row: Mapping[str, object]) -> int:
     """About how many bytes a row takes on its way."""
-    total = 0
-    for value in row.values():
-        if isinstance(value, str):
-            total += 3 * len(value)
-        elif isinstance(value, dict):
-            total += 8 * len(value)
-        elif isinstance(value, np.ndarray):
-            total += 4 * len(value)
-        else:
-            total += 8
-    return total
+    long = (3 * len(value) if isinstance(value, str) else 8 * len(value) for value in row.values() if _is_long(value))
+    return 8 * len(row) + sum(long)
 
 
-# Raised when collections or what is in them change.
-FORMAT = 1
-STATE = "state"
-KINDS = ("notes", "documents", "pieces", "articles", "passages", "units", "terms")
-# A collection must have a vector; those that need none have this one.
-NO_VECTOR = "none"
-
-# The longest text that a field can hold, in bytes.
-LONG = 65_535
-_ID = 256
-_PATH = 8192
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """The fields of a collection: its key, numbers, texts with their lengths in bytes, sparse vectors.
-
-    `searched` are the fields that get an index of their own. `vector` names its dense vector, if it has one.
-    """
-
-    key: str
-    numbers: tuple[str, ...] = ()
-    texts: Mapping[str, int] = field(default_factory=dict)
-    sparse: tuple[str, ...] = ()
-    searched: tuple[str, ...] = ()
-    vector: str | None = None
-
-    @property
-    def fields(self) -> list[str]:
-        """All of them, save for the vector that says nothing."""
-        return [self.key, *self.numbers, *self.texts, *self.sparse, *filter(None, [self.vector])]
-
-
-_NOTES = Kind("key", texts={"key": 512, "value": LONG})
-SCHEMA: dict[str, Kind] = {
-    STATE: _NOTES,
-    "notes": _NOTES,
-    "documents": Kind(
-        "row",
-        numbers=(
-            "generation",
-            "gone",
-            "size",
-            "mtime_ns",
-            "passages",
-            "articles",
-            "units",
-            "passage_tokens",
-            "article_tokens",
-            "needs_ocr",
-        ),
-        texts={
-            "id": _ID,
-            "file": _ID,
-            "collection": _PATH,
-            "path": _PATH,
-            "names": LONG,
-            "sha256": _ID,
-            "read_at": _ID,
-            "data": LONG,
-            "text": LONG,
-        },
-        searched=("id", "file", "collection", "generation", "gone"),
-    ),
-    "pieces": Kind("piece", numbers=("document",), texts={"value": LONG}, searched=("document",)),
-    "articles": Kind(
-        "row",
-        numbers=("document", "generation"),
-        texts={"collection": _PATH},
-        sparse=("words",),
-        searched=("document", "generation", "collection"),
-    ),
-    "passages": Kind(
-        "row",
-        numbers=("document", "article", "number", "generation", "leader", "grams"),
-        texts={"collection": _PATH, "data": LONG, "vectors": LONG},
-        sparse=("words", "sketch"),
-        searched=("document", "article", "generation", "collection", "leader"),
-    ),
-    "units": Kind(
-        "row",
-        numbers=("document", "passage", "generation"),
-        texts={"collection": _PATH},
-        vector="vector",
-        searched=("document", "generation", "collection"),
-    ),
-    "terms": Kind("place", numbers=("generation", "passages", "passages_before", "articles", "articles_before")),
-}
-
-# What the types of vector indexes need to be built, beside what they take by themselves.
-BUILT = {
-    "HNSW": {"M": 16, "efConstruction": 200},
-    "IVF_FLAT": {"nlist": 1024},
-    "IVF_SQ8": {"nlist": 1024},
-}
-
-
-def search_parameters(vector_index: str, limit: int) -> dict[str, int]:
-    """How widely an index is looked through for the `limit` best; servers refuse less than as many."""
-    if vector_index == "HNSW":
-        return {"ef": max(64, 2 * limit)}
-    if vector_index == "DISKANN":
-        return {"search_list": max(100, 2 * limit)}
-    return {"nprobe": 64} if vector_index.startswith("IVF") else {}
+def _is_long(value: object) -> TypeGuard[Sized]:
+    return isinstance(value, str | dict | np.ndarray)

@@ -1,23 +1,32 @@
-"""Documents and passages of one generation, read from a server."""
+"""Documents and passages of one generation, looked up on a server."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import cached_property
 
 from index.errors import QueryError
-from index.store.milvus import rows as made
 from index.store.milvus.connection import KINDS, MAX_ROWS, Row, Server, Table, among, literal
-from index.store.milvus.rows import codes_of, pieces_of, whole
+from index.store.milvus.rows import (
+    INFO,
+    codes_of,
+    document_of,
+    info_of,
+    passage_of,
+    pieces_of,
+    section_of,
+    skipped_in,
+    whole,
+)
 from index.store.rows import RowCache
 from index.text.fold import fold_text
-from index.types import Document, DocumentInfo, Filters, Passage, PassageVectors
+from index.types import Document, DocumentInfo, Filters, Passage, PassageVectors, Section, Skipped
 
 # What questions come back to; about 40 MB.
-_KEPT = 8192
+_CACHED = 8192
 _PASSAGE = ["row", "number", "article", "document", "generation", "collection", "leader", "data"]
 # Ids are hashes: so many of 16 hexadecimal digits there are.
 _IDS = 1 << 64
@@ -26,7 +35,7 @@ _MAX_ADMITTED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredPassage:
     """A passage with the row of the one that leads its cluster."""
 
     passage: Passage
@@ -56,20 +65,25 @@ class Tables:
     def wholes(self, rows: Sequence[Row], *fields: str) -> None:
         """Put the values of fields that were cut into pieces together again, in place."""
         wanted = [place for row in rows for key in fields for place in pieces_of(row[key])]
-        found = {row["piece"]: row["value"] for row in self["pieces"].get("piece", wanted)} if wanted else {}
+        pieces = {row["piece"]: row["value"] for row in self["pieces"].get("piece", wanted)} if wanted else {}
         for row in rows:
             for key in fields:
-                row[key] = whole(row[key], found)
+                row[key] = whole(row[key], pieces)
 
 
-class Reading:
-    """What readers of a generation see. Documents that went by then and are still stored are left out."""
+class MilvusDocuments:
+    """What readers of a generation see; see `index.store.DocumentLookup`.
 
-    def __init__(self, tables: Tables, generation: int) -> None:
+    Documents that went by then and are still stored are left out.
+    """
+
+    def __init__(self, tables: Tables, generation: int, documents: int) -> None:
+        """`documents` is about how many there are."""
         self._tables = tables
         self.generation = generation
-        self._read: RowCache[Stored] = RowCache(_KEPT)
-        self._read_vectors: RowCache[PassageVectors] = RowCache(_KEPT)
+        self._documents = documents
+        self._stored: RowCache[StoredPassage] = RowCache(_CACHED)
+        self._codes: RowCache[PassageVectors] = RowCache(_CACHED)
         gone = f"gone > 0 and gone <= {generation}"
         self._hidden = frozenset(row["row"] for row in tables["documents"].read_all(gone, ["row"]))
 
@@ -106,12 +120,12 @@ class Reading:
             expression += f" and ({' or '.join(among('collection', filters.collection))})"
         pattern = _glob(filters.path or "*")
         if filters.document_id:
-            found = [
+            records = [
                 row
                 for listed in among("id", filters.document_id)
                 for row in self._tables["documents"].read(f"{expression} and {listed}", ["row", "path"])
             ]
-            return [row["row"] for row in found if pattern.match(row["path"])]
+            return [row["row"] for row in records if pattern.match(row["path"])]
         start = re.split(r"[*?\[]", filters.path or "")[0]
         if start and not re.search(r'[%"\\]', start):
             # Where the path holds an underscore this admits more, and the pattern decides.
@@ -127,106 +141,128 @@ class Reading:
                 )
         return rows
 
-    def stored(self, rows: Iterable[int]) -> dict[int, Stored]:
+    def passages(self, rows: Iterable[int]) -> dict[int, Passage]:
         """Passages by row; rows that are gone, or not there yet, are left out."""
-        return self._read.find(rows, self._stored)
+        return {row: stored.passage for row, stored in self._stored.find(rows, self._read_stored).items()}
 
-    def _stored(self, rows: list[int]) -> dict[int, Stored]:
-        found = [row for row in self._tables["passages"].get("row", rows, _PASSAGE) if self._is_visible(row)]
-        return self._opened(found)
+    def clusters(self, rows: Iterable[int]) -> dict[int, int]:
+        wanted = list(rows)
+        stored = self._stored.find(wanted, self._read_stored)
+        return {row: stored[row].leader if row in stored else row for row in wanted}
+
+    def _read_stored(self, rows: list[int]) -> dict[int, StoredPassage]:
+        passages = self._tables["passages"].get("row", rows, _PASSAGE)
+        return self._opened([row for row in passages if self._is_visible(row)])
 
     def _is_visible(self, row: Row) -> bool:
         return row["generation"] <= self.generation and row["document"] not in self._hidden
 
-    def _opened(self, found: Sequence[Row]) -> dict[int, Stored]:
-        self._tables.wholes(found, "data")
-        return {row["row"]: Stored(made.passage_of(row), row["leader"]) for row in found}
+    def _opened(self, rows: Sequence[Row]) -> dict[int, StoredPassage]:
+        self._tables.wholes(rows, "data")
+        return {row["row"]: StoredPassage(passage_of(row), row["leader"]) for row in rows}
 
-    def passages_where(self, expression: str) -> list[Passage]:
+    def _passages_where(self, expression: str) -> list[Passage]:
         """The passages that an expression admits, in reading order."""
-        found = list(self._tables["passages"].read_all(expression, _PASSAGE))
-        opened = self._opened([row for row in found if self._is_visible(row)])
+        rows = self._tables["passages"].read_all(expression, _PASSAGE)
+        opened = self._opened([row for row in rows if self._is_visible(row)])
         return [opened[row].passage for row in sorted(opened)]
 
-    def article(self, article: int) -> list[Passage]:
-        """The passages of an article, in reading order."""
-        return self.passages_where(f"article == {article}")
+    def article_passages(self, article: int) -> list[Passage]:
+        return self._passages_where(f"article == {article}")
+
+    def document_passages(self, document_id: str, limit: int, after: int = 0) -> list[Passage]:
+        record = self._record(document_id, ["row"])
+        numbers = f"number > {after} and number <= {after + limit}"
+        return self._passages_where(f"document == {record['row']} and {numbers}") if record else []
+
+    def sections(self, document_id: str) -> list[Section]:
+        record = self._record(document_id, ["row"])
+        return [section_of(own) for own in self._passages_where(f"document == {record['row']}")] if record else []
 
     def vectors(self, rows: Iterable[int]) -> list[PassageVectors]:
-        """The vectors of passages' units."""
-        return list(self._read_vectors.find(rows, self._vectors).values())
+        return list(self._codes.find(rows, self._read_codes).values())
 
-    def _vectors(self, rows: list[int]) -> dict[int, PassageVectors]:
+    def _read_codes(self, rows: list[int]) -> dict[int, PassageVectors]:
         fields = ["row", "article", "document", "generation", "vectors"]
-        found = [row for row in self._tables["passages"].get("row", rows, fields) if self._is_visible(row)]
-        self._tables.wholes(found, "vectors")
-        return {row["row"]: PassageVectors(row["row"], row["article"], codes_of(row["vectors"])) for row in found}
+        passages = [row for row in self._tables["passages"].get("row", rows, fields) if self._is_visible(row)]
+        self._tables.wholes(passages, "vectors")
+        return {row["row"]: PassageVectors(row["row"], row["article"], codes_of(row["vectors"])) for row in passages}
 
-    def members(self, leaders: Iterable[int], limit: int, filters: Filters) -> dict[int, list[int]]:
-        """Rows of the passages that each of these leads, about `limit` at most together, in ascending order."""
+    def copies(self, rows: Mapping[int, int], limit: int, filters: Filters) -> dict[int, list[Passage]]:
+        members = self._members(rows.values(), filters)
+        wanted = {
+            row: [copy for copy in members.get(leader, ()) if copy != row][:limit] for row, leader in rows.items()
+        }
+        passages = self.passages({copy for copies in wanted.values() for copy in copies})
+        return {row: [passages[copy] for copy in copies if copy in passages] for row, copies in wanted.items()}
+
+    def _members(self, leaders: Iterable[int], filters: Filters) -> dict[int, list[int]]:
+        """Rows of the passages that each of these leads, in ascending order, as far as one call gives them."""
         admitted = self.admitted(filters)
-        found: dict[int, list[int]] = {}
-        if admitted is None:
-            return found
-        for listed in among("leader", leaders):
-            for row in self._tables["passages"].read(f"{listed} and {admitted}", ["row", "leader"], limit):
-                found.setdefault(row["leader"], []).append(row["row"])
-        return {leader: sorted(rows) for leader, rows in found.items()}
+        members: dict[int, list[int]] = {}
+        for listed in among("leader", leaders) if admitted else ():
+            for row in self._tables["passages"].read(f"{listed} and {admitted}", ["row", "leader"]):
+                members.setdefault(row["leader"], []).append(row["row"])
+        return {leader: sorted(rows) for leader, rows in members.items()}
 
-    def record(self, document_id: str, fields: Sequence[str]) -> Row | None:
+    def _record(self, document_id: str, fields: Sequence[str]) -> Row | None:
         """The record of a document."""
-        found = self._tables["documents"].read(f"{self.present} and id == {literal(document_id)}", fields)
-        return max(found, key=lambda row: int(row["row"])) if found else None
+        records = self._tables["documents"].read(f"{self.present} and id == {literal(document_id)}", fields)
+        return max(records, key=lambda row: int(row["row"])) if records else None
 
-    def ids_of_file(self, file: str) -> list[str]:
-        """The ids of the documents that were read from a file."""
-        found = self._tables["documents"].read(f"{self.present} and file == {literal(file)}", ["id"])
-        return sorted(row["id"] for row in found)
+    def of_file(self, file: str) -> tuple[list[str], list[Skipped]]:
+        records = self._tables["documents"].read(f"{self.present} and file == {literal(file)}", ["id"])
+        return sorted(row["id"] for row in records), skipped_in(self._tables["notes"], file)
+
+    def skipped(self) -> list[Skipped]:
+        return skipped_in(self._tables["notes"])
 
     def document(self, document_id: str) -> Document | None:
-        row = self.record(document_id, [*made.INFO, "text"])
-        if row is None:
+        record = self._record(document_id, [*INFO, "text"])
+        if record is None:
             return None
-        self._tables.wholes([row], "data", "text")
-        return made.document_of(row)
+        self._tables.wholes([record], "data", "text")
+        return document_of(record)
 
-    def infos(self, rows: Sequence[Row]) -> list[DocumentInfo]:
-        """Documents without their text, from records with the fields `rows.INFO`."""
-        self._tables.wholes(rows, "data")
-        return [made.info_of(row) for row in rows]
+    def document_info(self, document_id: str) -> DocumentInfo | None:
+        record = self._record(document_id, INFO)
+        return self._infos([record])[0] if record else None
 
-    def rows_of(self, document_ids: Sequence[str]) -> dict[str, list[int]]:
-        """Rows of the passages of documents, in reading order, by document id."""
+    def _infos(self, records: Sequence[Row]) -> list[DocumentInfo]:
+        self._tables.wholes(records, "data")
+        return list(map(info_of, records))
+
+    def passage_rows_of(self, document_ids: Sequence[str]) -> dict[str, list[int]]:
         ids = {
             row["row"]: row["id"]
             for listed in among("id", document_ids)
             for row in self._tables["documents"].read(f"{self.present} and {listed}", ["row", "id"])
         }
-        found: dict[str, list[int]] = {}
+        rows: dict[str, list[int]] = {}
         for listed in among("document", ids):
             for row in self._tables["passages"].read_all(listed, ["row", "document"]):
-                found.setdefault(ids[row["document"]], []).append(row["row"])
-        return {document_id: sorted(rows) for document_id, rows in found.items()}
+                rows.setdefault(ids[row["document"]], []).append(row["row"])
+        return {document_id: sorted(own) for document_id, own in rows.items()}
 
-    def listed(self, limit: int | None, after: str, containing: str, documents: int) -> list[DocumentInfo]:
-        """Documents by id, those after the id `after` and with `containing` in their title or path, folded.
+    def documents(self, limit: int | None = None, after: str = "", containing: str = "") -> list[DocumentInfo]:
+        """As `DocumentLookup` says.
 
-        A server sorts nothing. Ids are hashes, evenly spread, so a range of them is read that holds about as many
-        as are wanted, and then the next.
+        A server sorts nothing. Ids are hashes, evenly spread, so a range of them is read that holds about as many as
+        are wanted, and then the next.
         """
-        wanted, needle = limit or max(documents, 1), fold_text(containing)
-        found: list[DocumentInfo] = []
-        place, step = _number(after), _step(wanted, documents)
-        while len(found) < wanted and place < _IDS:
+        wanted, needle = limit or max(self._documents, 1), fold_text(containing)
+        infos: list[DocumentInfo] = []
+        place, step = _number(after), _step(wanted, self._documents)
+        while len(infos) < wanted and place < _IDS:
             end = place + step
             rows = self._range(f"id > {literal(after)} and id >= {literal(f'{place:016x}')}", end, needle)
             if rows is None:
                 step = max(1, step // 4)
                 continue
-            found += sorted(self.infos(rows), key=lambda info: info.id)
+            infos += sorted(self._infos(rows), key=lambda info: info.id)
             place = end
             step = min(_IDS, 2 * step) if len(rows) < MAX_ROWS // 4 else step
-        return found[:wanted]
+        return infos[:wanted]
 
     def _range(self, start: str, end: int, needle: str) -> list[Row] | None:
         """Records with ids from `start` on and below the number `end`; None when these are too many for one call."""
@@ -235,7 +271,7 @@ class Reading:
             expression += f" and id < {literal(f'{end:016x}')}"
         if needle and not re.search(r'[%_"\\\n]', needle):
             expression += f" and names like {literal(f'%{needle}%')}"
-        rows = self._tables["documents"].read(expression, [*made.INFO, "names"])
+        rows = self._tables["documents"].read(expression, [*INFO, "names"])
         if len(rows) >= MAX_ROWS and end < _IDS:
             return None
         return [row for row in rows if needle in row["names"]]

@@ -102,9 +102,9 @@ def document_of(row: Row) -> Document:
 
 def known_file_of(row: Row) -> KnownFile:
     """The file of a document, from its record."""
-    found = _file_of(row)
-    del found["collection"]
-    return KnownFile(**found, needs_ocr=bool(row["needs_ocr"]))
+    file = _file_of(row)
+    del file["collection"]
+    return KnownFile(**file, needs_ocr=bool(row["needs_ocr"]))
 
 
 def _file_of(row: Row) -> dict[str, Any]:
@@ -142,26 +142,26 @@ def passage_data(document: Document, section: Section, units: Units) -> str:
 
 def passage_of(row: Row) -> Passage:
     """A passage from its row, whose `data` is whole."""
-    found = json.loads(row["data"])
+    data = json.loads(row["data"])
     return Passage(
-        id=f"{found['id']}-{row['number']}",
+        id=f"{data['id']}-{row['number']}",
         row=row["row"],
-        document_id=found["id"],
+        document_id=data["id"],
         collection=row["collection"],
-        path=found["path"],
-        title=found["title"],
-        heading_path=tuple(found["headings"]),
+        path=data["path"],
+        title=data["title"],
+        heading_path=tuple(data["headings"]),
         article=row["article"],
-        page=found["page"],
-        paragraph=found["paragraph"],
-        start=found["start"],
-        end=found["end"],
-        text=found["text"],
-        hidden=_spans(found["hidden"]),
-        units=_spans(found["units"]),
-        page_breaks=tuple(found["breaks"]),
-        damaged=_spans(found["damaged"]),
-        context=tuple(found["context"]),
+        page=data["page"],
+        paragraph=data["paragraph"],
+        start=data["start"],
+        end=data["end"],
+        text=data["text"],
+        hidden=_spans(data["hidden"]),
+        units=_spans(data["units"]),
+        page_breaks=tuple(data["breaks"]),
+        damaged=_spans(data["damaged"]),
+        context=tuple(data["context"]),
     )
 
 
@@ -190,8 +190,8 @@ def section_of(passage: Passage) -> Section:
     )
 
 
-def _spans(found: list[list[int]]) -> tuple[Span, ...]:
-    return tuple((start, end) for start, end in found)
+def _spans(pairs: list[list[int]]) -> tuple[Span, ...]:
+    return tuple((start, end) for start, end in pairs)
 
 
 # tantivy's.
@@ -304,8 +304,8 @@ def skipped_in(notes: Table, file: str | None = None) -> list[Skipped]:
     for row in parts:
         of_file = row["key"].removeprefix(_KEY).rpartition("/")[0]
         texts[of_file] = texts.get(of_file, "") + row["value"]
-    found = [skipped for of_file, text in texts.items() if file in (None, of_file) for skipped in _unpacked(text)]
-    return sorted(found, key=lambda skipped: (skipped.path, skipped.reason))
+    everything = [skipped for of_file, text in texts.items() if file in (None, of_file) for skipped in _unpacked(text)]
+    return sorted(everything, key=lambda skipped: (skipped.path, skipped.reason))
 
 
 def note_skipped(notes: Table, file: str, skipped: Sequence[Skipped]) -> None:

@@ -8,19 +8,30 @@ import random
 import socket
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from index.errors import CitedQAError, IndexBusyError, IndexMismatchError, IndexMissingError
+import numpy as np
+from numpy.typing import NDArray
+
+from index.errors import CitedQAError, IndexBusyError, IndexMismatchError
 from index.store import Settings
-from index.store.milvus.connection import FORMAT, STATE, Server, Table, literal
+from index.store.milvus.connection import FORMAT, STATE, Row, Server, Table, among, literal
+from index.store.milvus.reading import Tables
+from index.store.milvus.rows import Sparse, places_of
 
 _CURRENT = "current"
 _PUBLISHED = "published"
 _SETTINGS = "settings"
 # Replicas of a shard follow each other within this time, so that reads need not wait for all of them.
 _SETTLED_S = 30.0
+# So many tokens are counted at once, about 100 MB; and so many written.
+_WAITING = 20_000_000
+_WRITTEN = 20_000
+
+_Places = NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +58,7 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class MadeWith:
     """What an index is made with. `averages` are the tokens of a passage and of an article that weights refer to."""
 
     encoder: str
@@ -58,12 +69,12 @@ class Made:
     averages: tuple[float, float] | None = None
 
     @classmethod
-    def by(cls, settings: Settings, dim: int, vector_index: str) -> Made:
+    def by(cls, settings: Settings, dim: int, vector_index: str) -> MadeWith:
         return cls(settings.encoder, settings.segmenter.fingerprint, FORMAT, dim, vector_index)
 
     def check(self, settings: Settings, where: str) -> None:
         """Raise IndexMismatchError when other settings are in use."""
-        wanted = Made.by(settings, self.dim, self.vector_index)
+        wanted = MadeWith.by(settings, self.dim, self.vector_index)
         for key in ("encoder", "segmenter", "format"):
             if getattr(self, key) != getattr(wanted, key):
                 raise IndexMismatchError(
@@ -100,35 +111,30 @@ class Notes:
     def set(self, key: str, value: str) -> None:
         self.table.write([{"key": key, "value": value}], replace=True)
 
-    def made(self) -> Made | None:
-        found = self.get(_SETTINGS)
-        if found is None:
+    def made(self) -> MadeWith | None:
+        stored = self.get(_SETTINGS)
+        if stored is None:
             return None
-        values = json.loads(found)
+        values = json.loads(stored)
         if values["format"] != FORMAT:  # which is all that can be said of it
-            return Made(values["encoder"], values["segmenter"], values["format"], 0, "")
-        return Made(**(values | {"averages": tuple(values["averages"]) if values["averages"] else None}))
+            return MadeWith(values["encoder"], values["segmenter"], values["format"], 0, "")
+        return MadeWith(**(values | {"averages": tuple(values["averages"]) if values["averages"] else None}))
 
-    def set_made(self, made: Made) -> None:
+    def set_made(self, made: MadeWith) -> None:
         self.set(_SETTINGS, json.dumps(asdict(made)))
 
     def published(self, level: str = "Strong") -> Published | None:
         self.table.level = level
-        found = self.get(_PUBLISHED)
-        return Published(**json.loads(found)) if found else None
+        stored = self.get(_PUBLISHED)
+        return Published(**json.loads(stored)) if stored else None
 
     def publish(self, published: Published) -> None:
         self.set(_PUBLISHED, json.dumps(asdict(published)))
 
 
 def _value(table: Table, key: str) -> str | None:
-    found = table.read(f"key == {literal(key)}", ["value"])
-    return found[0]["value"] if found else None
-
-
-def missing(where: str) -> IndexMissingError:
-    """What is to be said where nothing has been published."""
-    return IndexMissingError(f"{where}: there is no index here; run: qa index")
+    rows = table.read(f"key == {literal(key)}", ["value"])
+    return rows[0]["value"] if rows else None
 
 
 _CLAIM = "claim/"
@@ -204,7 +210,7 @@ class Lease:
 
     def _other(self) -> dict[str, object] | None:
         """The claim of someone else, one that is held first; claims of the dead are removed."""
-        found: list[dict[str, object]] = []
+        others: list[dict[str, object]] = []
         for row in self._state.read(f"key like {literal(_CLAIM + '%')}"):
             claim = json.loads(row["value"])
             if row["key"] == self._key:
@@ -212,8 +218,8 @@ class Lease:
             if claim["until"] < time.time() or _is_dead(claim):
                 self._state.delete("key", [row["key"]])
             else:
-                found.append(claim)
-        return max(found, key=lambda claim: bool(claim["held"]), default=None)
+                others.append(claim)
+        return max(others, key=lambda claim: bool(claim["held"]), default=None)
 
     def _keep(self) -> None:
         is_renewed = False
@@ -244,3 +250,81 @@ def _machine() -> str:
         return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return socket.gethostname()
+
+
+class FrequencyCounts:
+    """How frequencies change: `kind` is `passages` or `articles`."""
+
+    def __init__(self) -> None:
+        self._changes: dict[str, _Tally] = {"passages": _Tally(), "articles": _Tally()}
+
+    def add(self, kind: str, words: Iterable[Sparse], by: int = 1) -> None:
+        self._changes[kind].add(words, by)
+
+    def add_stored(self, tables: Tables, documents: Iterable[int], by: int) -> None:
+        """Count what is stored of documents."""
+        for listed in among("document", documents):
+            for kind, tally in self._changes.items():
+                for row in tables[kind].read_all(listed, ["row", "words"]):
+                    tally.add([row["words"]], by)
+
+    def write(self, tables: Tables, published: int, generation: int) -> int | None:
+        """Store the frequencies of a generation, where `published` is the one before; the place of a frequent token."""
+        passages, articles = (tally.total() for tally in self._changes.values())
+        places = sorted(passages.keys() | articles.keys())
+        most, frequent = 0, None
+        for start in range(0, len(places), _WRITTEN):
+            part = places[start : start + _WRITTEN]
+            stored = {row["place"]: row for row in tables["terms"].get("place", part)}
+            rows: list[Row] = []
+            for place in part:
+                base = [_base(stored.get(place), kind, published) for kind in ("passages", "articles")]
+                row = {
+                    "place": place,
+                    "generation": generation,
+                    "passages_before": base[0],
+                    "articles_before": base[1],
+                    "passages": max(0, base[0] + passages.get(place, 0)),
+                    "articles": max(0, base[1] + articles.get(place, 0)),
+                }
+                most, frequent = max((most, frequent or 0), (row["passages"], place))
+                rows.append(row)
+            tables["terms"].write(rows, replace=True)
+        return frequent if most else None
+
+
+def _base(row: Row | None, kind: str, published: int) -> int:
+    """The frequency as it is published; a run that was cut short may have stored a later one."""
+    if row is None:
+        return 0
+    return int(row[kind] if row["generation"] <= published else row[f"{kind}_before"])
+
+
+class _Tally:
+    """Changes by place, added up now and then."""
+
+    def __init__(self) -> None:
+        self._places: _Places = np.zeros(0, np.uint32)
+        self._counts: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._waiting: list[tuple[_Places, int]] = []
+        self._size = 0
+
+    def add(self, words: Iterable[Sparse], by: int) -> None:
+        places = np.array([place for own in words for place in places_of(own)], np.uint32)
+        self._waiting.append((places, by))
+        self._size += len(places)
+        if self._size > _WAITING:
+            self._add_up()
+
+    def _add_up(self) -> None:
+        places = np.concatenate([self._places, *(places for places, _ in self._waiting)])
+        counts = np.concatenate([self._counts, *(np.full(len(places), by) for places, by in self._waiting)])
+        self._places, inverse = np.unique(places, return_inverse=True)
+        self._counts = np.zeros(len(self._places), np.int64)
+        np.add.at(self._counts, inverse, counts)
+        self._waiting, self._size = [], 0
+
+    def total(self) -> dict[int, int]:
+        self._add_up()
+        changed = self._counts != 0
+        return dict(zip(self._places[changed].tolist(), self._counts[changed].tolist(), strict=True))

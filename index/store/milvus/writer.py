@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from index.store.milvus.batch import Batch, assign_leaders, hand_on
+from index.store.milvus.batch import DocumentBatch, assign_leaders, hand_on
 from index.store.milvus.connection import SCHEMA, among, literal
 from index.store.milvus.reading import Tables
 from index.store.milvus.rows import known_file_of, note_skipped, skipped_in
-from index.store.milvus.state import Lease, Made, Notes, Published
-from index.store.milvus.words import Counting
+from index.store.milvus.state import FrequencyCounts, Lease, MadeWith, Notes, Published
 from index.text.segmenter import Segmenter
 from index.types import Document, KnownFile, Section, Skipped, Units
 
@@ -37,7 +36,7 @@ _TOTALS = ("passages", "articles", "units", "passage_tokens", "article_tokens")
 class MilvusChanges:
     """See `index.store.IndexChanges`; for one thread."""
 
-    def __init__(self, tables: Tables, notes: Notes, lease: Lease, made: Made, segmenter: Segmenter) -> None:
+    def __init__(self, tables: Tables, notes: Notes, lease: Lease, made: MadeWith, segmenter: Segmenter) -> None:
         self._tables = tables
         self._notes = notes
         self._lease = lease
@@ -46,11 +45,11 @@ class MilvusChanges:
         self._published = notes.published() or Published()
         self._target = self._published.generation + 1
         self._next = self._reserved = 0
-        self._batch: Batch | None = None
+        self._batch: DocumentBatch | None = None
         self._is_open = False
         # Files of which something could not be read.
         self._noted = {skipped.file for skipped in self.skipped()}
-        self._counting = Counting()
+        self._counting = FrequencyCounts()
         self._put_passages = 0
         self._clear_up()
         self._count_unpublished()
@@ -98,8 +97,8 @@ class MilvusChanges:
         return skipped_in(self._notes.table)
 
     def of_file(self, file: str) -> tuple[list[str], list[Skipped]]:
-        found = self._tables["documents"].read_all(f"{_IS_THERE} and file == {literal(file)}", ["id"])
-        return sorted(row["id"] for row in found), skipped_in(self._notes.table, file)
+        records = self._tables["documents"].read_all(f"{_IS_THERE} and file == {literal(file)}", ["id"])
+        return sorted(row["id"] for row in records), skipped_in(self._notes.table, file)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -110,7 +109,7 @@ class MilvusChanges:
         if self._is_open:
             yield
             return
-        self._batch = self._batch or Batch(self._take, self._segmenter, self._target, self.made.dim)
+        self._batch = self._batch or DocumentBatch(self._take, self._segmenter, self._target, self.made.dim)
         self._is_open = True
         try:
             yield
@@ -128,7 +127,7 @@ class MilvusChanges:
         self._batch = None
 
     @contextmanager
-    def _batched(self) -> Iterator[Batch]:
+    def _batched(self) -> Iterator[DocumentBatch]:
         with self.together():
             assert self._batch is not None
             yield self._batch
@@ -182,7 +181,7 @@ class MilvusChanges:
         self._next += count
         return first
 
-    def _write(self, batch: Batch) -> None:
+    def _write(self, batch: DocumentBatch) -> None:
         """Store a batch: what belongs to a document first, then its record and the end of its last version."""
         self._mark_stored(batch)
         if batch.passages or batch.articles:
@@ -209,7 +208,7 @@ class MilvusChanges:
                 (self._noted.add if skipped else self._noted.discard)(file)
         self._count(batch)
 
-    def _mark_stored(self, batch: Batch) -> None:
+    def _mark_stored(self, batch: DocumentBatch) -> None:
         """Take in the records of documents that the batch removes or settles."""
         documents = self._tables["documents"]
         for field, values in (("id", batch.removed), ("file", batch.settled)):
@@ -217,7 +216,7 @@ class MilvusChanges:
                 for row in documents.read_all(f"{_IS_THERE} and {listed}"):
                     batch.meet(row)
 
-    def _weigh(self, batch: Batch) -> None:
+    def _weigh(self, batch: DocumentBatch) -> None:
         if self.made.averages is None:
             # Those of the first passages stand for all that come: lengths must refer to something that stays.
             self.made = replace(self.made, averages=batch.averages())
@@ -225,7 +224,7 @@ class MilvusChanges:
         assert self.made.averages is not None
         batch.weigh(self.made.averages)
 
-    def _count(self, batch: Batch) -> None:
+    def _count(self, batch: DocumentBatch) -> None:
         passages, articles = batch.words()
         self._counting.add("passages", passages)
         self._counting.add("articles", articles)
