@@ -31,15 +31,17 @@ export function credentials() {
 export function troubleOf(status, after, body) {
   let detail = "";
   let isFull = false;
+  let isKept = false;
   try {
     const found = JSON.parse(body);
     detail = found.detail || found.error?.message || "";
     isFull = String(found.type).endsWith("/overloaded");
+    isKept = String(found.type).endsWith("/not-uploaded"); // there are no keys that one could enter
   } catch {
     /* a proxy's own page, not ours */
   }
   const isGateway = status === 502 || status === 504;
-  const kind = isFull ? "busy" : isGateway ? "gone" : KINDS[status] || (status < 500 ? "refused" : "broken");
+  const kind = isFull ? "busy" : isKept ? "refused" : isGateway ? "gone" : KINDS[status] || (status < 500 ? "refused" : "broken");
   return new Trouble(kind, detail, Math.min(Number(after) || 0, SLOWEST_WAIT_S));
 }
 

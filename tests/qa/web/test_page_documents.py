@@ -251,15 +251,20 @@ def test_uploading_deleting_and_reading_anew(browser, own):
         (own.base / "notes" / "third.txt").write_text("第三份文件说的是图书馆。\n", encoding="utf-8")
         page.get_by_role("button", name="重新读取所有文件夹").click()
         expect(page.locator(".files .title")).to_have_count(3)
-        row = page.locator(".files > li", has_text="first.txt")
+        own_row = page.locator(".files > li", has_text="first.txt")  # nobody uploaded it, and there are no keys
+        own_row.get_by_role("button", name="删除").click()
+        page.get_by_role("dialog").get_by_role("button", name="删除").click()
+        expect(page.locator(".joblog .trouble", has_text="was not uploaded")).to_be_visible()
+        page.get_by_role("dialog").get_by_role("button", name="取消").click()
+        row = page.locator(".files > li", has_text="学校.txt")
         row.get_by_role("button", name="删除").click()
-        expect(page.get_by_role("dialog")).to_contain_text("first.txt")
+        expect(page.get_by_role("dialog")).to_contain_text("学校.txt")
         page.get_by_role("dialog").get_by_role("button", name="取消").click()
         expect(page.locator(".files .title")).to_have_count(3)
         row.get_by_role("button", name="删除").click()
         page.get_by_role("dialog").get_by_role("button", name="删除").click()
         expect(page.locator(".files .title")).to_have_count(2)
-        assert not (own.base / "notes" / "first.txt").exists()
+        assert not (own.base / "notes" / "学校.txt").exists()
 
 
 def test_keys_are_asked_for_and_kept_for_the_tab(browser, own):
