@@ -23,8 +23,9 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from index.encoder import Encoder, load_encoder
 from index.retrieval import scoring
-from index.retrieval.search import encode_wordings, search
+from index.retrieval.search import retrieve
 from index.store.local import LocalStore
+from index.types import Filters
 from qa.answering.ranking import confidence_features, rank_passages
 from qa.evaluation.evaluate import load_questions, squeeze
 from qa.understanding.question import Question
@@ -41,9 +42,10 @@ def rows(store: LocalStore, encoder: Encoder, asked: Sequence[Asked]) -> Iterato
     """Features of the best clause for each question, and whether it is right."""
     for text, answers in asked:
         question = Question.of(text)
-        wordings = encode_wordings(encoder, question.wordings)
-        hits = search(store, encoder, question.wanted, top_k=30, names=question.names, wordings=wordings)
-        passages = rank_passages(question, hits, store, wordings)
+        retrieved = retrieve(
+            store, encoder, question.query, question.names, question.places, top_k=30, filters=Filters()
+        )
+        passages = rank_passages(question, retrieved)
         if passages.clauses and not passages.missing:
             said = squeeze(passages.clauses[0].folded.text)
             features = confidence_features(question, passages)

@@ -22,9 +22,9 @@ from statistics import fmean
 from index.encoder import Encoder, load_encoder
 from index.indexing.build import sync
 from index.retrieval.scoring import Weights, weights
-from index.retrieval.search import encode_wordings, search
+from index.retrieval.search import retrieve, search
 from index.store.local import LocalStore
-from index.types import Hit
+from index.types import Filters, Hit
 from qa.answering.ranking import rank_passages
 from qa.understanding.question import Question
 
@@ -74,9 +74,8 @@ def by(of: Weights) -> Ranker:
 def ranked(store: LocalStore, encoder: Encoder, text: str) -> Sequence[Hit]:
     """What `qa search` and `qa ask` show."""
     question = Question.of(text)
-    wordings = encode_wordings(encoder, question.wordings)
-    hits = search(store, encoder, question.wanted, top_k=POOL, names=question.names, wordings=wordings)
-    return rank_passages(question, hits, store, wordings).hits
+    retrieved = retrieve(store, encoder, question.query, question.names, question.places, top_k=POOL, filters=Filters())
+    return rank_passages(question, retrieved).hits
 
 
 RANKERS = {

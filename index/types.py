@@ -232,12 +232,16 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The parts of a hit's score, each at most about 1; higher is better. `reranker` is None where none read it."""
+    """The parts of a hit's score, each at most about 1; higher is better. `reranker` is None where none read it.
+
+    `names` is the share of the query's names that the article mentions, which `total` leaves out.
+    """
 
     lexical: float
     dense: float
     article: float
     total: float
+    names: float = 0.0
     reranker: float | None = None
 
 
@@ -253,7 +257,3 @@ class Hit:
     passage: Passage
     scores: Scores
     also_in: tuple[Passage, ...] = ()
-
-    def placed(self, rank: int, score: float) -> Hit:
-        """The same hit at another place."""
-        return Hit(rank, score, self.passage, self.scores, self.also_in)

@@ -17,7 +17,7 @@ from index.indexing.build import MakeWorkers, sync
 from index.indexing.report import IndexReport, SyncReport, report_of
 from index.indexing.workers import Workers
 from index.retrieval.reranker import Reranker
-from index.retrieval.search import encode_wordings, search
+from index.retrieval.search import retrieve
 from index.store import Settings, Store
 from index.text.segmenter import PLAIN, Segmenter, Synonyms, read_dictionary, read_synonyms
 from index.types import Document, DocumentInfo, Filters, Progress
@@ -60,6 +60,7 @@ class Engine:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self._base = config.base
         self.encoder: Encoder = load_encoder(config.encoder_model, config.encoder_options)
         self.reranker = Reranker(config.reranker_model) if config.reranker_model else None
         self.model = _model(config)
@@ -136,7 +137,7 @@ class Engine:
                 self.config.corpus_folders,
                 self.config.index_dir,
                 self.encoder,
-                base=self.config.base,
+                base=self._base,
                 segmenter=self._segmenter,
                 only=only or (),
                 may_be_gone=may_be_gone,
@@ -254,7 +255,7 @@ class Engine:
             passages=self._read(question, store, top_k, filters),
             store=store,
             encoder=self.encoder,
-            base=self.config.base,
+            base=self._base,
             public_url=self.config.server.public_url or "",
             top_k=top_k,
             explain=explain,
@@ -265,18 +266,16 @@ class Engine:
         return Question.of(text, store.segmenter, self._synonyms)
 
     def _read(self, question: Question, store: Store, top_k: int, filters: Filters | None) -> ReadPassages:
-        wordings = encode_wordings(self.encoder, question.wordings)
-        hits = search(
+        retrieved = retrieve(
             store,
             self.encoder,
-            question.wanted,
+            question.query,
+            question.names,
+            question.places,
             top_k=max(top_k, _SEARCH_POOL),
             filters=filters or Filters(),
-            names=question.names,
-            synonyms=question.synonyms,
-            wordings=wordings,
         )
-        return rank_passages(question, hits, store, wordings, self.reranker)
+        return rank_passages(question, retrieved, self.reranker)
 
     def why_not(self, document: str, query: str) -> WhyNotResponse:
         """Why a document (an id, path or file name) is not the first one for `query`.
@@ -288,7 +287,7 @@ class Engine:
         check(query, 1)
         store = self.store
         question = self._question(query, store)
-        wanted = find_document(document, store, self.config.base)
+        wanted = find_document(document, store, self._base)
         return why_not(question, wanted, self._read(question, store, 1, None), store, self.encoder)
 
     def documents(self, limit: int | None = None, after: str = "", containing: str = "") -> list[DocumentInfo]:

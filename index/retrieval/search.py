@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
 from index.encoder import Encoder, Vectors
 from index.retrieval import scoring
+from index.retrieval.query import Query
 from index.retrieval.scoring import Weights
 from index.store import PassageSearch, codes
 from index.store.terms import AnyOf, Term, Terms, inverse_frequency
@@ -24,6 +26,8 @@ from index.types import Filters, Hit, Scores
 LEXICAL_CANDIDATES = 200
 ARTICLE_CANDIDATES = 100
 DENSE_CANDIDATES = 200
+# How many passages are read for an answer.
+READ = 10
 # Articles beyond these are not looked through for a name; a name in so many articles tells nothing apart.
 NAME_ARTICLES = 1000
 # So many copies of a hit are named; a page's furniture may stand in ten thousand files.
@@ -110,14 +114,113 @@ def _articles_with(word: str, store: PassageSearch, filters: Filters, limit: int
     return set.intersection(*rows) if rows else set()
 
 
-def inverse_frequencies(words: Iterable[str], store: PassageSearch) -> dict[str, float]:
-    """What each folded word weighs: much where few passages hold it, most where none does."""
-    passages, distinct = store.counts()[1], list(dict.fromkeys(words))
-    store.expect(distinct)
-    return {word: inverse_frequency(store.document_frequency(word), passages) for word in distinct}
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """What search found for a query, with what tells how well each hit fits.
+
+    `hits` have the share of the query's names that their article mentions in `scores.names`, and come in the order of
+    that added; their ranks are still those without. `cosines` are of the units of the best few, by passage row.
+    `about` are the articles that mention all that is surely meant, `missing` what of it no article brings together.
+    `weights` are those of the query's concepts.
+    """
+
+    hits: list[Hit]
+    cosines: dict[int, list[float]]
+    about: frozenset[int]
+    missing: tuple[str, ...]
+    weights: list[float]
 
 
-def nearness(rows: Iterable[int], wordings: Vectors, store: PassageSearch) -> dict[int, list[float]]:
+def retrieve(
+    store: PassageSearch,
+    encoder: Encoder,
+    query: Query,
+    names: Sequence[str],
+    sure: Sequence[str],
+    *,
+    top_k: int,
+    filters: Filters,
+) -> Retrieved:
+    """The `top_k` passages that fit `query` best, looked into for an answer.
+
+    `names` say which article is meant; those of them that are `sure` must be mentioned by it.
+    """
+    wordings = encode_wordings(encoder, query.wordings)
+    hits = search(
+        store,
+        encoder,
+        query.text,
+        top_k=top_k,
+        filters=filters,
+        names=names,
+        synonyms=query.synonyms,
+        wordings=wordings,
+    )
+    return look_into(hits, store, query, names, sure, wordings)
+
+
+def look_into(
+    hits: Sequence[Hit], store: PassageSearch, query: Query, names: Sequence[str], sure: Sequence[str], wordings: Vectors
+) -> Retrieved:
+    """Hits with what tells how well each of them fits; see `retrieve`."""
+    if not hits:
+        return Retrieved([], {}, frozenset(), (), [])
+    mentions = _mentions(names, store, query.synonyms)
+    named = _named(mentions, sure, {hit.passage.article for hit in hits})
+    required = {n: rows for n, rows in mentions.items() if n in sure or (rows and n.startswith(MARK))}
+    about = frozenset(row for row in named if all(row in rows for rows in required.values()))
+    first = hits[0].passage.article
+    missing = [] if about else [name.removeprefix(MARK) for name, rows in required.items() if first not in rows]
+    hits = _by_name(hits, named)
+    pool = [hit.passage.row for hit in hits[:READ]]
+    return Retrieved(hits, _nearness(pool, wordings, store), about, tuple(missing), _weights(query, store))
+
+
+def _mentions(names: Sequence[str], store: PassageSearch, synonyms: Synonyms) -> dict[str, set[int]]:
+    """For each name the articles that mention it in one way or another."""
+    ways = {name: synonyms.ways(name) for name in names}
+    holding = articles_with([way for of in ways.values() for way in of], store)
+    return {name: set().union(*(holding[way] for way in of)) for name, of in ways.items()}
+
+
+def _named(mentions: Mapping[str, set[int]], sure: Sequence[str], articles: Iterable[int]) -> dict[int, float]:
+    """Each article's share of the names that it mentions, by weight.
+
+    What is only guessed to be a name counts less; what only looks like pinyin counts where an article reads so.
+    """
+    worth = scoring.weights("names")
+    weights = {
+        name: worth["sure" if name in sure else "guessed"]
+        for name, rows in mentions.items()
+        if rows or not name.startswith(MARK)
+    }
+    total = sum(weights.values()) or 1.0
+    return {
+        article: sum(weight for name, weight in weights.items() if article in mentions[name]) / total
+        for article in articles
+    }
+
+
+def _by_name(hits: Sequence[Hit], named: Mapping[int, float]) -> list[Hit]:
+    """Hits with their share of the names, in the order of that added to their scores."""
+    bonus = scoring.weights("passage")["names"]
+    placed = []
+    for hit in hits:
+        share, parts = named[hit.passage.article], hit.scores
+        scores = Scores(parts.lexical, parts.dense, parts.article, parts.total, share, parts.reranker)
+        placed.append(Hit(hit.rank, hit.score + bonus * share, hit.passage, scores, hit.also_in))
+    return sorted(placed, key=lambda hit: (-hit.score, hit.rank))
+
+
+def _weights(query: Query, store: PassageSearch) -> list[float]:
+    """What each concept weighs: as much as its commonest way; most where no passage holds it."""
+    passages, ways = store.counts()[1], list(dict.fromkeys(way for of in query.concepts for way in of))
+    store.expect(ways)
+    weights = {way: inverse_frequency(store.document_frequency(way), passages) for way in ways}
+    return [min([weights[way] for way in of]) for of in query.concepts]
+
+
+def _nearness(rows: Sequence[int], wordings: Vectors, store: PassageSearch) -> dict[int, list[float]]:
     """For each passage that is still there, how near each of its units is to any of `wordings`, as cosines."""
     passages = store.vectors(rows)
     if not passages:
@@ -134,32 +237,30 @@ def _trust(store: PassageSearch, terms: Terms, best: float) -> float:
     as when the query is in another language. A passage of ordinary length that holds every word once has the sum of
     their inverse document frequencies for its BM25 score; a share of that is enough.
     """
-    ideal = sum(
-        min(_ideal(store, way) for way in term.ways) if isinstance(term, AnyOf) else _ideal(store, [term])
-        for term in terms
-    )
+    passages = store.counts()[1]
+    ideal = _ideal(store, [term for term in terms if not isinstance(term, AnyOf)], passages)
+    ideal += sum(min(_ideal(store, way, passages) for way in term.ways) for term in terms if isinstance(term, AnyOf))
     share = scoring.weights("terms")["trusted share"]
     return min(1.0, best / (share * ideal)) if ideal else 0.0
 
 
-def _ideal(store: PassageSearch, terms: Iterable[tuple[str, float]]) -> float:
+def _ideal(store: PassageSearch, terms: Iterable[tuple[str, float]], passages: int) -> float:
     """The sum of the terms' inverse document frequencies."""
-    passages = store.counts()[1]
-    counts = (store.document_frequency(token) for token, _ in terms)
-    return sum(inverse_frequency(count, passages) for count in counts)
+    return sum([inverse_frequency(store.document_frequency(token), passages) for token, _ in terms])
 
 
 def _terms(store: PassageSearch, folded: str, synonyms: Synonyms) -> list[Term]:
     """What BM25 looks for: the query's tokens, and for a word that has synonyms whichever of them fits best."""
     concepts: list[Term] = []
     own: set[str] = set()
+    passages = store.counts()[1]
     for start, end in synonyms.find(folded):
         first, *others = ([(t, 1.0) for t in known_tokens(store, way)] for way in synonyms.ways(folded[start:end]))
-        worth = _ideal(store, first)
+        worth = _ideal(store, first, passages)
         ways = [tuple(first)]
         for other in others:
             # Another way that is made of more or of rarer tokens must not be worth more than the query's own.
-            weight = scoring.weights("terms")["synonym"] * min(1.0, worth / (_ideal(store, other) or 1.0))
+            weight = scoring.weights("terms")["synonym"] * min(1.0, worth / (_ideal(store, other, passages) or 1.0))
             ways.append(tuple((token, weight) for token, _ in other))
         concepts.append(AnyOf(tuple(ways)))
         own.update(token for token, _ in first)
@@ -198,14 +299,14 @@ def _hits(store: PassageSearch, scored: Sequence[_Scored], top_k: int, filters: 
     # More than `top_k` are looked at only where some say the same.
     for start in range(0, len(scored), top_k):
         some = scored[start : start + top_k]
-        leaders = store.clusters(row for _, row, *_ in some)
+        leaders = store.clusters([row for _, row, *_ in some])
         for negative, row, word, cosine, article in some:
             if leaders[row] not in best:
                 best[leaders[row]] = row, Scores(word, cosine, article, -negative)
         if len(best) >= top_k:
             break
     best = dict(islice(best.items(), top_k))
-    passages = store.passages(row for row, _ in best.values())
+    passages = store.passages([row for row, _ in best.values()])
     copies = store.copies({row: leader for leader, (row, _) in best.items()}, MAX_COPIES, filters)
     there = [(passages[row], scores) for row, scores in best.values() if row in passages]
     return [

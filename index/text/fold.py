@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -44,6 +45,10 @@ class Folded:
     text: str
     starts: list[int] | None = None
     ends: list[int] | None = None
+
+    def spans(self, spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """The original spans behind some folded ones."""
+        return list(spans) if self.starts is None else [self.span(start, end) for start, end in spans]
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The original span behind the folded span [start, end), in code points."""

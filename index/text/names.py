@@ -126,6 +126,7 @@ _SYLLABLES = re.compile(f"{_SYLLABLE}{{1,3}}")
 _POSSESSIVE = re.compile("['’]s?$")
 
 
+@lru_cache(maxsize=1 << 16)
 def is_name(word: str, segmenter: Segmenter = PLAIN) -> bool:
     """Whether a Han word by itself is tagged as a place or a person."""
     return 2 <= len(word) <= _MAX_READ_CHARS and segmenter.tag_alone(word) in _READ_TAGS

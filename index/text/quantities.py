@@ -298,6 +298,7 @@ def _han_number(text: str) -> float | None:
     return float(total + current)
 
 
+@lru_cache(maxsize=4096)
 def counts_in(asked: str, unit: str) -> bool:
     """Whether a figure in `unit` answers a question that asks in `asked`: 人次 answers 多少名, all answer 多少个."""
     if asked == unit:

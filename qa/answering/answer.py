@@ -82,7 +82,7 @@ def value_of(question: Question, clause: Clause, weights: Sequence[float], encod
     if not candidates:
         return None
     known = [any(name in text[slice(*span)] for name in question.names) for span in candidates]
-    near = [overlap(question.concepts, weights, text[slice(*_segment(text, span))]) for span in candidates]
+    near = [overlap(question.query.concepts, weights, text[slice(*_segment(text, span))]) for span in candidates]
     best = max(range(len(candidates)), key=lambda number: (not known[number], near[number], -number))
     return clause.original(*candidates[best])
 
@@ -97,8 +97,8 @@ def _best_quantity(question: Question, clause: Clause, weights: Sequence[float],
     vectors = encode([question.topic, *(text[slice(*item)] for item in items)])
     features = [
         {
-            "own words": overlap(question.concepts, weights, text[slice(*item)]),
-            "words around": overlap(question.concepts, weights, text[slice(*segment)]),
+            "own words": overlap(question.query.concepts, weights, text[slice(*item)]),
+            "words around": overlap(question.query.concepts, weights, text[slice(*segment)]),
             "meaning": float(vectors[0] @ vector),
             "unit": float(bool(question.unit) and quantity.unit == question.unit),
             "named beside": sum(quantity.text in question.mentioned for quantity in _within(segment, present)),

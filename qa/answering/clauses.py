@@ -92,7 +92,7 @@ def _read_units(
     named = " ".join(name for name in question.names if name in heading)
     for folded in _folded_units(passage.text, passage.start, passage.hidden, passage.units):
         candidates = tuple(fitting(question, folded.text))
-        coverage = overlap(question.concepts, weights, f"{folded.text} {named}")
+        coverage = overlap(question.query.concepts, weights, f"{folded.text} {named}")
         yield folded, coverage, candidates, _fit(question, folded.text, candidates, heading_letters)
 
 
@@ -191,10 +191,12 @@ def overlap(concepts: Sequence[Sequence[str]], weights: Sequence[float], text: s
     """
     covered = 0.0
     for ways, weight in zip(concepts, weights, strict=True):
-        if any(way in text for way in ways):
-            covered += weight
-        elif max(map(len, ways)) > 2:
-            covered += weight * max(_share_of_pairs(way, text) for way in ways)
+        for way in ways:
+            if way in text:
+                covered += weight
+                break
+        else:
+            covered += weight * max([_share_of_pairs(way, text) for way in ways if len(way) > 2], default=0.0)
     return covered / (sum(weights) or 1.0)
 
 

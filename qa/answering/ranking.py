@@ -7,20 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from index.chunking.passages import clean
-from index.encoder import Vectors
 from index.retrieval import scoring
 from index.retrieval.reranker import Reranker
-from index.retrieval.search import articles_with, inverse_frequencies, nearness
-from index.store import PassageSearch
+from index.retrieval.search import Retrieved
 from index.text.fold import HIDDEN
-from index.text.names import MARK
 from index.text.scripts import HAN
 from index.types import Hit, Passage
 from qa.answering.clauses import Clause, in_order, lacks, rank_clauses
 from qa.understanding.question import Question
 
-# How many passages are read for an answer.
-ANSWER_POOL = 10
 Points = Mapping[str, float]
 _HAN = re.compile(f"[{HAN}]")
 
@@ -31,15 +26,13 @@ class ReadPassages:
 
     `hits` are all that were found, those that answer first; `points` says of each passage that was read, by row, what
     adds up to its score. `clauses` are those that can answer, likeliest first. `missing` are places in the question
-    that no article found brings together; `named` says of each article found which share of the question's names it
-    mentions, by weight; `weights` are those of the question's concepts.
+    that no article found brings together; `weights` are those of the question's concepts.
     """
 
     hits: list[Hit]
     points: Mapping[int, Points]
     clauses: list[Clause]
     missing: tuple[str, ...]
-    named: Mapping[int, float]
     weights: list[float]
 
     def points_of(self, hit: Hit) -> Points:
@@ -49,54 +42,38 @@ class ReadPassages:
         """
         if (points := self.points.get(hit.passage.row)) is not None:
             return points
-        (points,) = _points([hit], self.named, {})
+        (points,) = _points([hit], {})
         total = sum(points.values())
         scale = hit.score / total if total else 0.0
         return {name: scale * value for name, value in points.items()}
 
 
-def rank_passages(
-    question: Question, hits: Sequence[Hit], store: PassageSearch, wordings: Vectors, reranker: Reranker | None = None
-) -> ReadPassages:
-    """Look through the best of `hits`, passages in the order that search gave them, for what answers.
+def rank_passages(question: Question, retrieved: Retrieved, reranker: Reranker | None = None) -> ReadPassages:
+    """Look through the best of what was retrieved for what answers.
 
-    `wordings`, `(n, dim)`, are the vectors of `question.wordings`. A reranker has the last word on the order of what
-    was read; which clause answers is still found by words, meaning and kind, with its passage's new score added.
+    A reranker has the last word on the order of what was read; which clause answers is still found by words, meaning
+    and kind, with its passage's new score added.
     """
-    if not hits:
-        return ReadPassages([], {}, [], (), {}, [])
-    weights = _concept_weights(question, store)
-    named, about, missing = _by_name(question, hits, store)
-    hits = _placed(hits, _points(hits, named, {}))
-    pool = hits[:ANSWER_POOL]
-    cosines = nearness((hit.passage.row for hit in pool), wordings, store)
-    pool = [hit for hit in pool if hit.passage.row in cosines]
-    clauses = rank_clauses(question, pool, cosines, weights)
+    pool = [hit for hit in retrieved.hits if hit.passage.row in retrieved.cosines]
+    clauses = rank_clauses(question, pool, retrieved.cosines, retrieved.weights)
     best = {clause.hit.passage.row: clause for clause in reversed(clauses)}
     read = [hit for hit in pool if hit.passage.row in best]
-    points = _points(read, named, best)
-    ranked = _put_first(_placed(read, points), [hit for hit in hits if hit.passage.row not in best])
+    points = _points(read, best)
+    ranked = _put_first(_placed(read, points), [hit for hit in retrieved.hits if hit.passage.row not in best])
     by_row: dict[int, Points] = {hit.passage.row: part for hit, part in zip(read, points, strict=True)}
     if reranker:
         ranked, clauses, by_row = _reranked(question, reranker, ranked, clauses)
     # Only an article that mentions the places of the question answers it, where there is one.
-    answering = [clause for clause in clauses if clause.hit.passage.article in about]
-    return ReadPassages(ranked, by_row, answering or clauses, tuple(missing), named, weights)
+    answering = [clause for clause in clauses if clause.hit.passage.article in retrieved.about]
+    return ReadPassages(ranked, by_row, answering or clauses, retrieved.missing, retrieved.weights)
 
 
-def _concept_weights(question: Question, store: PassageSearch) -> list[float]:
-    """What each concept of a question weighs: as much as its commonest way."""
-    weights = inverse_frequencies((way for ways in question.concepts for way in ways), store)
-    return [min(weights[way] for way in ways) for ways in question.concepts]
-
-
-def _points(hits: Sequence[Hit], named: Mapping[int, float], best: Mapping[int, Clause]) -> list[dict[str, float]]:
+def _points(hits: Sequence[Hit], best: Mapping[int, Clause]) -> list[dict[str, float]]:
     """What adds up to each passage's score; with its best clause where it was read."""
     features = []
     for hit in hits:
         scores = hit.scores
-        of = {"words": scores.lexical, "article": scores.article, "meaning": scores.dense}
-        of["names"] = named.get(hit.passage.article, 0.0)
+        of = {"words": scores.lexical, "article": scores.article, "meaning": scores.dense, "names": scores.names}
         if clause := best.get(hit.passage.row):
             of |= {"clause words": clause.coverage, "clause meaning": clause.cosine, "clause kind": clause.fit}
         features.append(of)
@@ -109,9 +86,13 @@ def _points(hits: Sequence[Hit], named: Mapping[int, float], best: Mapping[int, 
 
 
 def _placed(hits: Iterable[Hit], points: Iterable[Points]) -> list[Hit]:
-    """Hits with the sums of their points for scores, in that order; their ranks are still those of the search."""
-    placed = [hit.placed(hit.rank, sum(of.values())) for hit, of in zip(hits, points, strict=True)]
-    return sorted(placed, key=lambda hit: (-hit.score, hit.rank))
+    """Hits with the sums of their points for scores; their ranks are still those of the search."""
+    return [_at(hit, hit.rank, sum(of.values())) for hit, of in zip(hits, points, strict=True)]
+
+
+def _at(hit: Hit, rank: int, score: float) -> Hit:
+    """The same hit at another place; `dataclasses.replace` takes four times as long."""
+    return Hit(rank, score, hit.passage, hit.scores, hit.also_in)
 
 
 def _put_first(first: Sequence[Hit], rest: Sequence[Hit]) -> list[Hit]:
@@ -121,7 +102,7 @@ def _put_first(first: Sequence[Hit], rest: Sequence[Hit]) -> list[Hit]:
     ceiling = max((hit.score for hit in rest), default=0.0) or 1.0
     scores = [hit.score for hit in ordered] + [floor * min(1.0, hit.score / ceiling) for hit in rest]
     placed = zip([*ordered, *rest], scores, strict=True)
-    return [hit.placed(rank, score) for rank, (hit, score) in enumerate(placed, start=1)]
+    return [_at(hit, rank, score) for rank, (hit, score) in enumerate(placed, start=1)]
 
 
 def _reranked(
@@ -150,36 +131,6 @@ def _text(passage: Passage) -> str:
     return "\n".join([passage.title, *passage.heading_path, visible])
 
 
-def _by_name(
-    question: Question, hits: Sequence[Hit], store: PassageSearch
-) -> tuple[dict[int, float], set[int], list[str]]:
-    """Each article's share of the question's names; articles that mention all its places; places that none has.
-
-    What the segmenter only guesses to be a name counts less; what only looks like pinyin counts where an article reads
-    so.
-    """
-    ways = {name: question.synonyms.ways(name) for name in question.names}
-    holding = articles_with((way for of in ways.values() for way in of), store)
-    mentions = {name: set().union(*(holding[way] for way in of)) for name, of in ways.items()}
-    worth = scoring.weights("names")
-    weights = {
-        name: worth["sure" if name in question.places else "guessed"]
-        for name, rows in mentions.items()
-        if rows or not name.startswith(MARK)
-    }
-    total = sum(weights.values()) or 1.0
-    articles = {hit.passage.article for hit in hits}
-    named = {
-        article: sum(weight for name, weight in weights.items() if article in mentions[name]) / total
-        for article in articles
-    }
-    required = {n: rows for n, rows in mentions.items() if n in question.places or (rows and n.startswith(MARK))}
-    about = {article for article in articles if all(article in rows for rows in required.values())}
-    first = hits[0].passage.article
-    missing = [] if about else [name.removeprefix(MARK) for name, rows in required.items() if first not in rows]
-    return named, about, missing
-
-
 def confidence(question: Question, passages: ReadPassages) -> float:
     """Chance, 0 to 1, that the first clause answers: a logistic regression fitted by `benchmarks/calibrate.py`."""
     parts = scoring.parts(confidence_features(question, passages), scoring.weights("confidence"))
@@ -196,7 +147,7 @@ def confidence_features(question: Question, passages: ReadPassages) -> dict[str,
     """
     best = passages.clauses[0]
     other = next((clause.score for clause in passages.clauses if clause.hit is not best.hit), 0.0)
-    share = passages.named.get(best.hit.passage.article, 0.0)
+    share = best.hit.scores.names
     foreign = not best.coverage and bool(_HAN.search(question.topic)) != bool(_HAN.search(best.folded.text))
     return {
         "one": 1.0,

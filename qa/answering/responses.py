@@ -229,11 +229,9 @@ def highlights(hit: Hit, question: Question, cited: Sequence[Quote]) -> list[Spa
 def _shared_words(hit: Hit, question: Question) -> list[Span]:
     """Spans of the document's text where the topic's words stand in the hit, joined where they touch."""
     folded = fold_kept(hit.passage.text)
-    spans = [
-        folded.span(start, start + len(word)) for word in question.ways for start in _occurrences(word, folded.text)
-    ]
+    spans = [(start, start + len(word)) for word in question.query.ways for start in _occurrences(word, folded.text)]
     merged: list[Span] = []
-    for start, end in sorted(spans):
+    for start, end in sorted(folded.spans(spans)):
         if merged and start <= merged[-1][1]:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:

@@ -12,7 +12,7 @@ from pathlib import Path
 from index.chunking.passages import clean
 from index.encoder import Encoder, Vectors
 from index.errors import DocumentNotFoundError
-from index.retrieval.search import articles_with, encode_wordings, search
+from index.retrieval.search import articles_with, encode_wordings, look_into, search
 from index.store import DocumentLookup, PassageSearch
 from index.text.fold import fold_text
 from index.text.names import MARK
@@ -134,7 +134,7 @@ def why_not(
     question: Question, wanted: DocumentInfo, passages: ReadPassages, store: PassageSearch, encoder: Encoder
 ) -> WhyNotResponse:
     """Compare the best passage of a document with the first hit."""
-    wordings = encode_wordings(encoder, question.wordings)
+    wordings = encode_wordings(encoder, question.query.wordings)
     own, rank, stands_for = _find(question, wanted, passages, store, encoder)
     first = passages.hits[0] if passages.hits else None
     ahead = _standing(question, first, 1, store, wordings) if first else None
@@ -183,7 +183,8 @@ def _find(
 def _standing(question: Question, hit: Hit, rank: int | None, store: PassageSearch, wordings: Vectors) -> Standing:
     """A passage with its parts as if it were read for an answer, whether it was or not."""
     retrieved = replace(hit, score=hit.scores.total, scores=replace(hit.scores, reranker=None))
-    (parts,) = explained(question, [retrieved], rank_passages(question, [retrieved], store, wordings), store)
+    inside = look_into([retrieved], store, question.query, question.names, question.places, wordings)
+    (parts,) = explained(question, inside.hits, rank_passages(question, inside), store)
     passage = hit.passage
     return Standing(
         rank=rank,

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Literal
 
+from index.retrieval.query import Query, read_query
 from index.text.fold import fold_text
-from index.text.names import PLACE_KIND, VAGUE_PLACE, spelled
+from index.text.names import PLACE_KIND, VAGUE_PLACE
 from index.text.quantities import COUNT_UNITS, quantities
 from index.text.scripts import HAN
 from index.text.segmenter import PLAIN, Segmenter, Synonyms
-from index.text.tokens import stem, words
+from index.text.tokens import words
 
 Kind = Literal[
     "count",
@@ -142,8 +143,6 @@ _COUNTED = re.compile(
 _ITEMS = re.compile("[^、,，。;；:：]{1,25}(?:、[^、,，。;；:：]{1,25})+")
 _PLAIN_LIST_ITEMS = 3
 _EXCLUDING = re.compile("别给|不要|不是|不算|不含|除外|排除|别的是|不是指|not |except|excluding")
-_LATIN_WORD = re.compile("[a-z]+(?:['’][a-z]*)?")
-_PLACE_TAGS = frozenset({"ns", "nz"})
 _NAME_TAGS = frozenset({"nr", "nrt", "nrfg"})
 # A word of letters, digits and hyphens with both letters and digits in it, or a year. What comes before is skipped
 # for good (possessive), and a word is begun once: else a long one would be read anew from each of its characters.
@@ -186,38 +185,22 @@ class Question:
         return re.sub("^是|的?是?$", "", self.topic)
 
     @cached_property
+    def query(self) -> Query:
+        """The wanted part as it is searched for."""
+        return read_query(self.wanted, self.topic, self.segmenter, self.synonyms)
+
+    @property
     def terms(self) -> list[str]:
         """The topic's words of two characters or more, distinct, in order; a word that has synonyms is not cut up."""
-        terms: list[str] = []
-        position = 0
-        for start, end in self.synonyms.find(self.topic):
-            terms.extend([*words(self.topic[position:start], self.segmenter), self.topic[start:end]])
-            position = end
-        terms.extend(words(self.topic[position:], self.segmenter))
-        return list(dict.fromkeys(word for word in terms if len(word) > 1))
-
-    @cached_property
-    def ways(self) -> set[str]:
-        """All ways to say any of the terms."""
-        return {way for term in self.terms for way in self.synonyms.ways(term)}
-
-    @cached_property
-    def concepts(self) -> list[tuple[str, ...]]:
-        """For each term all ways to say it, itself first, without their endings."""
-        return [tuple(stem(way) for way in self.synonyms.ways(term)) for term in self.terms]
-
-    @cached_property
-    def wordings(self) -> list[str]:
-        """The wanted part, and the same with its words said in other ways."""
-        return self.synonyms.wordings(self.wanted)
+        return self.query.terms
 
     @cached_property
     def places(self) -> list[str]:
         """Places, organisations, years and codes that are surely meant: an answer's article must mention them."""
         known = [
             PLACE_KIND.sub("", word)
-            for word, tag in self._tagged
-            if tag in _PLACE_TAGS and len(word) > 1 and not VAGUE_PLACE.fullmatch(word) and self.segmenter.knows(word)
+            for word, _ in self.query.tagged
+            if word in self.query.known and not VAGUE_PLACE.fullmatch(word)
         ]
         codes = [match[1] or match[2] for match in _CODE.finditer(self.wanted)]
         return list(dict.fromkeys([*known, *codes]))
@@ -225,20 +208,16 @@ class Question:
     @cached_property
     def names(self) -> list[str]:
         """`places`, and words that may be names of people or things: an answer's article had better mention them."""
+        query = self.query
         guessed = [
             word
-            for word, tag in self._tagged
+            for word, tag in query.tagged
             # A place that the dictionary doesn't have may be another one, written wrongly.
-            if len(word) > 1 and (tag in _NAME_TAGS or (tag == "ns" and not self.segmenter.knows(word)))
+            if len(word) > 1 and (tag in _NAME_TAGS or (tag == "ns" and word not in query.known))
         ]
-        latin = _LATIN_WORD.findall(self.wanted)
         if _HAN.search(self.wanted):
-            guessed.extend(word for word in latin if len(word) > 1)
-        return list(dict.fromkeys([*self.places, *guessed, *spelled(latin)]))
-
-    @cached_property
-    def _tagged(self) -> list[tuple[str, str]]:
-        return self.segmenter.tag(self.wanted)
+            guessed.extend(word for word in query.latin if len(word) > 1)
+        return list(dict.fromkeys([*self.places, *guessed, *query.readings]))
 
     @cached_property
     def unit(self) -> str:

@@ -67,7 +67,7 @@ def assert_linear(call: Callable[[str], object], flood: Callable[[int], str]) ->
 def test_understanding(flood: Callable[[int], str]) -> None:
     def understand(text: str) -> None:
         question = Question.of(text)
-        _ = question.names, question.concepts, question.wordings, question.unit, question.counted, question.asks_list
+        _ = question.query, question.names, question.unit, question.counted, question.asks_list, question.mentioned
 
     for asking in ASKING:
         assert_linear(understand, lambda n, asking=asking: asking + flood(n))  # type: ignore[misc]
