@@ -160,7 +160,12 @@ def retrieve(
 
 
 def look_into(
-    hits: Sequence[Hit], store: PassageSearch, query: Query, names: Sequence[str], sure: Sequence[str], wordings: Vectors
+    hits: Sequence[Hit],
+    store: PassageSearch,
+    query: Query,
+    names: Sequence[str],
+    sure: Sequence[str],
+    wordings: Vectors,
 ) -> Retrieved:
     """Hits with what tells how well each of them fits; see `retrieve`."""
     if not hits:
