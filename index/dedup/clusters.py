@@ -15,7 +15,6 @@ small rows; a large batch goes through all rows once. A row for each key took fi
 from __future__ import annotations
 
 import json
-import math
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +27,6 @@ from numpy.typing import NDArray
 
 from index.batches import batches
 from index.dedup.sketches import (
-    MAX_LEADERS_PER_KEY,
     STAMP,
     Candidates,
     KeyedTexts,
@@ -36,7 +34,10 @@ from index.dedup.sketches import (
     Mask,
     Sketch,
     TextKeys,
+    has_room,
     keys,
+    length_steps,
+    lengths_of,
     likely_copies,
     pairs_in,
     shared,
@@ -68,8 +69,6 @@ _BUCKETS = 1 << (32 - _REST_BITS)
 # Buckets are gone through in so many parts, so that not all are in memory.
 _PARTS = 16
 _ENTRY = np.dtype([("rest", "<u2"), ("leader", "<u4"), ("length", "u1")])
-# Lengths are kept in steps of this share.
-_LENGTH_STEP = 1.05
 # So many of the leaders may be gone before their entries are thrown out.
 _GONE_SHARE = 0.25
 
@@ -242,7 +241,7 @@ class _KeyTable:
             common += is_common
             known.append(stored)
         leaders = np.concatenate([entries.leaders for entries in known])
-        lengths = _lengths_of(np.concatenate([entries.steps for entries in known]))
+        lengths = lengths_of(np.concatenate([entries.steps for entries in known]))
         best = likely_copies(batch, np.concatenate(pairs), common, leaders, lengths)
         alive = ~(best.stored & np.isin(best.others, self._gone(best.others[best.stored])))
         return Candidates(best.texts[alive], best.others[alive], best.stored[alive])
@@ -258,9 +257,9 @@ class _KeyTable:
         for part, buckets in _parts(batch.values):
             owners = batch.owners[part]
             own = leads[owners]
-            fresh = _Entries(batch.values[part][own], batch.rows[owners[own]], _steps(batch.lengths[owners[own]]))
+            fresh = _Entries(batch.values[part][own], batch.rows[owners[own]], length_steps(batch.lengths[owners[own]]))
             stored = self._read(buckets, None if many else fresh.keys)
-            rows += stored.with_(fresh.only(_has_room(stored.keys, fresh.keys))).pack()
+            rows += stored.with_(fresh.only(has_room(stored.keys, fresh.keys))).pack()
         self._write(rows, anew=many)
 
     def leave(self, leaders: Iterable[int]) -> None:
@@ -307,7 +306,7 @@ class _KeyTable:
 
 @dataclass(frozen=True, slots=True)
 class _Entries:
-    """Keys in ascending order, each with a leader that has it, and about its length; see `_steps`."""
+    """Keys in ascending order, each with a leader that has it, and about its length; see `length_steps`."""
 
     keys: NDArray[np.uint32]
     leaders: Lengths
@@ -350,19 +349,3 @@ def _parts(values: NDArray[np.uint32]) -> Iterator[tuple[slice, range]]:
     places = np.searchsorted(values, bounds).tolist()
     for number in range(_PARTS):
         yield slice(places[number], places[number + 1]), range(number * size, (number + 1) * size)
-
-
-def _has_room(stored: NDArray[np.uint32], fresh: NDArray[np.uint32]) -> Mask:
-    """Which of the keys, both in ascending order, are not those of too many leaders yet."""
-    held = np.searchsorted(stored, fresh, "right") - np.searchsorted(stored, fresh, "left")
-    rank = np.arange(len(fresh)) - np.searchsorted(fresh, fresh, "left")
-    room: Mask = held + rank < MAX_LEADERS_PER_KEY
-    return room
-
-
-def _steps(lengths: Lengths) -> NDArray[np.uint8]:
-    return np.minimum(np.rint(np.log(np.maximum(lengths, 1)) / math.log(_LENGTH_STEP)), 255).astype(np.uint8)
-
-
-def _lengths_of(steps: NDArray[np.uint8]) -> Lengths:
-    return np.rint(np.power(_LENGTH_STEP, steps.astype(np.float64))).astype(np.int64)

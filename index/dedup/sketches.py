@@ -8,6 +8,7 @@ its length. Keys are made of hundreds of texts at a time.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,13 +47,14 @@ _SAMPLED_LONG = np.uint64((1 << 64) // _LONG_ONE_IN)
 
 # A key that so many leaders have tells little, so no more get it; and a passage is compared with the few leaders that
 # share most keys with it. Forms that differ in their figures alone share most keys and are no copies.
-MAX_LEADERS_PER_KEY = 20
+_MAX_LEADERS_PER_KEY = 20
 _MAX_COMPARED = 20
 # How a key speaks for a pair: few have it, many have it, or it is that of the whole text.
 _RARE, _COMMON, _WHOLE = range(3)
 _STORED = 1 << 32
 # What a rare key counts for beside a common one, in choosing whom a text is compared with.
 _RARE_WEIGHT = 3
+_LENGTH_STEP = 1.05
 
 Codes = NDArray[np.uint32]
 Hashes = NDArray[np.uint64]
@@ -249,12 +251,12 @@ def pairs_in(batch: KeyedTexts, part: slice, stored: NDArray[np.uint32], leaders
     whole = np.concatenate([np.zeros(len(stored), np.bool_), batch.whole[part]])[order]
     starts = np.flatnonzero(np.diff(keys[order].astype(np.int64), prepend=-1))
     sizes = np.diff(starts, append=len(keys))
-    first, common = np.repeat(starts, sizes), np.repeat(sizes >= MAX_LEADERS_PER_KEY, sizes) & ~whole
+    first, common = np.repeat(starts, sizes), np.repeat(sizes >= _MAX_LEADERS_PER_KEY, sizes) & ~whole
     rank = np.arange(len(keys)) - first
     kinds = np.where(whole, _WHOLE, np.where(common, _COMMON, _RARE))
     later = np.flatnonzero((texts >= 0) & (rank > 0))
     pairs = []
-    for place in range(MAX_LEADERS_PER_KEY):
+    for place in range(_MAX_LEADERS_PER_KEY):
         later = later[rank[later] > place]
         pairs.append(texts[later] << 36 | holders[first[later] + place] << 2 | kinds[later])
     return np.concatenate(pairs), np.bincount(texts[common & (texts >= 0)], minlength=len(batch.rows))
@@ -286,6 +288,24 @@ def likely_copies(batch: KeyedTexts, pairs: Lengths, common: Lengths, leaders: L
     likely = likely[rank < _MAX_COMPARED]
     rows = np.where(stored, others & (_STORED - 1), batch.rows[np.where(stored, 0, others)])
     return Candidates(texts[likely], rows[likely], stored[likely])
+
+
+def has_room(stored: NDArray[np.uint32], fresh: NDArray[np.uint32]) -> Mask:
+    """Which of the keys, both in ascending order, are not those of too many leaders yet."""
+    held = np.searchsorted(stored, fresh, "right") - np.searchsorted(stored, fresh, "left")
+    rank = np.arange(len(fresh)) - np.searchsorted(fresh, fresh, "left")
+    room: Mask = held + rank < _MAX_LEADERS_PER_KEY
+    return room
+
+
+def length_steps(lengths: Lengths) -> NDArray[np.uint8]:
+    """Lengths in steps of a twentieth, for one byte each."""
+    return np.minimum(np.rint(np.log(np.maximum(lengths, 1)) / math.log(_LENGTH_STEP)), 255).astype(np.uint8)
+
+
+def lengths_of(steps: NDArray[np.uint8]) -> Lengths:
+    """About the lengths that `length_steps` was given."""
+    return np.rint(np.power(_LENGTH_STEP, steps.astype(np.float64))).astype(np.int64)
 
 
 class _Windows:

@@ -146,7 +146,7 @@ class VectorIndex:
 
         `search` then takes more units than it is asked for, so that those with the best exact cosines are among them.
         """
-        return self._checkpoint.is_rough
+        return self._checkpoint.lists > 0
 
     def admit(self, rows: Iterable[int]) -> AdmittedVectors:
         """These passages alone, for searching; to be kept, as it takes time where they are many."""
@@ -177,14 +177,10 @@ class _Part:
         self.index = index
         self.rows = rows
         self._alive: Selected | None = None
-        self._lists = index.nlist if isinstance(index, faiss.IndexIVF) else 0
+        self.lists = index.nlist if isinstance(index, faiss.IndexIVF) else 0
 
     def __len__(self) -> int:
         return int(self.index.ntotal) - (self._alive.left_out if self._alive else 0)
-
-    @property
-    def is_rough(self) -> bool:
-        return self._lists > 0
 
     def hide(self, rows: Iterable[int]) -> None:
         """Leave out the vectors of these passages."""
@@ -217,10 +213,10 @@ class _Part:
 
     def _parameters(self, selected: Selected | None) -> Any:  # noqa: ANN401
         selector = selected.selector if selected else None
-        if self._lists:
+        if self.lists:
             # What few vectors a filter admits lie in lists further away.
             share = selected.share if selected else 1.0
-            probes = min(self._lists, math.ceil(_PROBES_PER_ROOT * math.sqrt(self._lists) / share))
+            probes = min(self.lists, math.ceil(_PROBES_PER_ROOT * math.sqrt(self.lists) / share))
             return faiss.SearchParametersIVF(sel=selector, nprobe=probes)  # type: ignore[call-arg]
         return faiss.SearchParameters(sel=selector) if selector else None  # type: ignore[call-arg]
 

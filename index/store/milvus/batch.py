@@ -235,7 +235,12 @@ class _Group:
 
 
 def assign_leaders(tables: Tables, passages: Sequence[Row], visible: Mapping[int, str]) -> None:
-    """Give new passages their leaders, and keys to those that lead, in place. `visible` is their text for matching."""
+    """Give new passages their leaders, and keys to those that lead, in place. `visible` is their text for matching.
+
+    Passages that say the same have one leader, which is a name for them and no more. Of each such cluster one passage
+    holds the keys of its sketch, as a sparse vector, so that the server finds for a new passage those that share most
+    keys with it; the sketches then decide, as in `index.dedup.clusters`.
+    """
     sketched = dict(zip(visible, sketches(list(visible.values())), strict=True))
     # Long passages first: their pieces then find them.
     order = sorted(

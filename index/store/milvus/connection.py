@@ -1,14 +1,13 @@
-"""Calls to a Milvus server; what fails says so in one line."""
+"""The collections of an index with their fields, and calls to the server that has them; what fails is one line."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -63,6 +62,7 @@ class Kind:
         return [self.key, *self.numbers, *self.texts, *self.sparse, *filter(None, [self.vector])]
 
 
+_OF_DOCUMENT = ("document", "generation", "collection")
 _NOTES = Kind("key", texts={"key": 512, "value": LONG})
 SCHEMA: dict[str, Kind] = {
     STATE: _NOTES,
@@ -78,13 +78,7 @@ SCHEMA: dict[str, Kind] = {
         searched=("id", "file", "collection", "generation", "gone"),
     ),
     "pieces": Kind("piece", numbers=("document",), texts={"value": LONG}, searched=("document",)),
-    "articles": Kind(
-        "row",
-        numbers=("document", "generation"),
-        texts={"collection": _PATH},
-        sparse=("words",),
-        searched=("document", "generation", "collection"),
-    ),
+    "articles": Kind("row", ("document", "generation"), {"collection": _PATH}, ("words",), _OF_DOCUMENT),
     "passages": Kind(
         "row",
         numbers=("document", "article", "number", "generation", "leader", "grams"),
@@ -92,22 +86,12 @@ SCHEMA: dict[str, Kind] = {
         sparse=("words", "sketch"),
         searched=("document", "article", "generation", "collection", "leader"),
     ),
-    "units": Kind(
-        "row",
-        numbers=("document", "passage", "generation"),
-        texts={"collection": _PATH},
-        vector="vector",
-        searched=("document", "generation", "collection"),
-    ),
+    "units": Kind("row", ("document", "passage", "generation"), {"collection": _PATH}, (), _OF_DOCUMENT, "vector"),
     "terms": Kind("place", numbers=("generation", "passages", "passages_before", "articles", "articles_before")),
 }
 
 # What the types of vector indexes need to be built, beside what they take by themselves.
-BUILT = {
-    "HNSW": {"M": 16, "efConstruction": 200},
-    "IVF_FLAT": {"nlist": 1024},
-    "IVF_SQ8": {"nlist": 1024},
-}
+BUILT = {"HNSW": {"M": 16, "efConstruction": 200}, "IVF_FLAT": {"nlist": 1024}, "IVF_SQ8": {"nlist": 1024}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +312,7 @@ class Table:
         limit: int,
         expression: str,
         fields: Sequence[str],
-        params: Mapping[str, int] = MappingProxyType({}),
+        params: Mapping[str, int] | None = None,
     ) -> list[list[tuple[Row, float]]]:
         """For each query the rows with the highest inner products, highest first, as the server gives them."""
         answers = self._asked(
@@ -338,7 +322,7 @@ class Table:
             limit=min(limit, MAX_ROWS),
             filter=expression,
             output_fields=list(fields),
-            search_params={"metric_type": "IP", "params": dict(params)},
+            search_params={"metric_type": "IP", "params": dict(params or {})},
         )
         return [
             [({**hit["entity"], self._kind.key: hit[self._kind.key]}, float(hit["distance"])) for hit in hits]
@@ -362,9 +346,7 @@ def literal(value: int | str) -> str:
 
 def _size(row: Mapping[str, object]) -> int:
     """About how many bytes a row takes on its way."""
-    long = (3 * len(value) if isinstance(value, str) else 8 * len(value) for value in row.values() if _is_long(value))
-    return 8 * len(row) + sum(long)
-
-
-def _is_long(value: object) -> TypeGuard[Sized]:
-    return isinstance(value, str | dict | np.ndarray)
+    values = row.values()
+    return sum(
+        3 * len(v) if isinstance(v, str) else 8 * len(v) if isinstance(v, dict | np.ndarray) else 8 for v in values
+    )

@@ -1,4 +1,10 @@
-"""Rows of the collections as the objects that they stand for, and the other way round."""
+"""Rows of the collections as the objects that they stand for, and the other way round.
+
+Lexical search is an inner product over the server's inverted index for sparse vectors. A passage's vector holds for
+each token the part of BM25 that is the passage's own, a question's the rest, so that their product is BM25 (Robertson
+and Zaragoza 2009, as tantivy computes it). The server's own BM25 takes no weights for words, counts words within a
+shard or segment and has another length limit; this ranks alike on every server.
+"""
 
 from __future__ import annotations
 

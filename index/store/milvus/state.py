@@ -1,4 +1,8 @@
-"""What readers go by: which index is current, what it was made with, and what was published of it last."""
+"""What readers and writers go by on a server.
+
+Which index is current, what it was made with, what was published of it last and in how many passages its tokens stand;
+and a lease for the one writer, on a server that knows no locks.
+"""
 
 from __future__ import annotations
 
@@ -146,7 +150,13 @@ _PAUSE_S = 0.3
 
 
 class Lease:
-    """The right to write, held while the block lasts.
+    """The right to write, held while the block lasts, on a server that knows no locks.
+
+    Who wants to write enters a claim and then looks: it writes only if there is no other. Two that enter at once see
+    each other, both withdraw, and try again after a moment that is of other length for each. A claim is renewed while
+    its holder lives; one that has not been for a while, or whose process is no more on this machine, counts for
+    nothing. A holder that could not renew its claim in time stops writing. Clocks of machines that write may differ by
+    a few seconds.
 
     Raises:
         IndexBusyError: someone else holds it.
@@ -253,7 +263,11 @@ def _machine() -> str:
 
 
 class FrequencyCounts:
-    """How frequencies change: `kind` is `passages` or `articles`."""
+    """How many more passages and articles each token stands in; `kind` is `passages` or `articles`.
+
+    The frequency of a token is stored with the one before it and the generation that it is of. So it can be worked out
+    again after a crash, and readers of the generation before have theirs.
+    """
 
     def __init__(self) -> None:
         self._changes: dict[str, _Tally] = {"passages": _Tally(), "articles": _Tally()}

@@ -139,3 +139,23 @@ def corpus_of_60(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Corpus:
     for number in range(60):
         corpus.write(f"{number}.txt", text_of(number))
     return corpus
+
+
+def test_an_error_while_all_is_indexed_anew_leaves_what_was_there(tmp_path: Path) -> None:
+    index = LexicalIndex(tmp_path / "words")
+    with index.changing([], 1, anew=True) as entries:
+        entries.add(entry(1))
+
+    def fail() -> None:
+        with index.changing([], 2, anew=True) as entries:
+            entries.add(entry(2))
+            entries.flush()
+            raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        fail()
+    for one in (index, LexicalIndex(tmp_path / "words")):
+        assert (one.generation, len(one), one.search([("all", 1.0)], 9)[0][0]) == (1, 1, 1)
+    with index.changing([1], 2) as entries:
+        entries.add(entry(3))
+    assert [row for row, _ in index.search([("all", 1.0)], 9)] == [3]
