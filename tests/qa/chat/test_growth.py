@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from qa.chat.openai_models import ChatMessage
 from qa.chat.reply import MarkdownStream
 from tests.growth import assert_linear, floods
 from tests.qa.chat.test_reply import CITED
+
+pytestmark = pytest.mark.slow
 
 MARKDOWN_MARKS = ("    ", "1. ", "\n1", "\n#", " \n", "[1]", "[12", "\n\n**来源", "&lt;", "**", "\r\n", "\x0b")
 

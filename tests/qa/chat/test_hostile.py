@@ -10,6 +10,8 @@ import pytest
 
 from tests.conftest import CANONICAL
 
+pytestmark = pytest.mark.slow
+
 MAX_REFUSAL_CHARS = 2_000
 LONG = 100_000
 FLOODS = ("[", '{"a":', "\n", "1", "a ", "\\", "<user>", "😀", "\x00", "万")

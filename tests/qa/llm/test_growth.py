@@ -14,8 +14,10 @@ from qa.llm.generate import _NothingFoundError, _visible, _whole
 from qa.llm.marks import CitationStream
 from qa.llm.prompt import harmless
 from qa.understanding.question import Question
-from tests.growth import assert_linear, floods
+from tests.growth import FLOODS, assert_linear, floods
 from tests.qa.llm.test_check import LANZHOU
+
+pytestmark = pytest.mark.slow
 
 
 def pieces(text: str, size: int) -> Iterator[str]:
@@ -82,11 +84,12 @@ def test_sentences_are_judged():
         for sentence in stream.sentences:
             sources[1].supporting(shown[slice(*sentence.span)])
 
-    cases = [(unit, ending) for unit in (*CLAIMS, "中", "a ", "a\n", "1097名，") for ending in ("", "[1]。")]
+    assert_linear(judge, [(unit, "") for unit in FLOODS], smallest=1_000, largest=8_000)
+    cases = [(unit, ending) for unit in (*CLAIMS, "1", "十亿", "中", "a\n") for ending in ("", "[1]。")]
     assert_linear(judge, cases, smallest=2_000, largest=16_000)
 
 
 def test_figures_and_names():
-    assert_linear(figures, [(f"{claim}，", "") for claim in CLAIMS], largest=8_000)
+    assert_linear(figures, floods(CLAIMS), largest=8_000)
     assert_linear(lambda text: list(latin_names(text)), floods(("A'", "A b", "Ab ", "Ab\n")))
     assert_linear(harmless, floods(("[1", "[INST", "[/INST]", "<<<", "［", "\u202e")))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from qa.chat.bots import dingtalk, feishu, wecom
 from qa.chat.bots.dispatcher import fitted, marked, runs
 from qa.chat.bots.run import _QUERY
@@ -9,6 +11,8 @@ from qa.chat.bots.slack import typed
 from qa.chat.card import Card, CardSource
 from qa.chat.phrases import ENGLISH
 from tests.growth import assert_linear, floods
+
+pytestmark = pytest.mark.slow
 
 MARKS = ("<@U", "<@U1|", "<#", "<a|", "&lt;", "@_user_", "@_all", "@a", "\x01", "\x02", "\x03", "\x04", "?a=", "?")
 
