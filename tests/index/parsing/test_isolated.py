@@ -11,6 +11,7 @@ from index.indexing.build import sync
 from index.parsing import ReadText, Unread, contents, isolated
 from index.parsing.isolated import IsolatedParser
 from tests.conftest import BigramEncoder, seed
+from tests.growth import FLOODS, assert_linear
 from tests.index.parsing.samples import TEXTS, make_docx, make_pdf, make_zip
 
 DOCX = Path("a.docx")
@@ -62,6 +63,14 @@ def test_what_was_cut_in_the_process_is_as_if_cut_here():
         (pdf,) = parser.contents(Path("a.pdf"), make_pdf(page_each=True))
     assert cut == with_passages(ReadText(text, "utf-8")) and cut.sections
     assert isinstance(pdf, ReadText) and pdf == with_passages(replace(pdf, sections=None)) and pdf.pages
+
+
+def test_text_that_is_read_in_place_costs_what_its_size_is():
+    def read(text):
+        list(contents(Path("a.txt"), text.encode(), with_passages))
+
+    lines = ("第一章\n", "作者:", "作者:\n", "# a\n", "1. \n", "| a ", "（一）", "2024年1月1日\n")
+    assert_linear(read, [(unit, "") for unit in (*lines, *FLOODS[::3])], largest=isolated.IN_PLACE_BYTES)
 
 
 def test_an_archive_may_take_so_long_in_all(monkeypatch):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from index.parsing import Content, ReadText, Unread, archive, contents, layout
+from index.parsing import Content, ReadText, Unread, archive, contents, draft, html, layout, sheets, word
 from index.parsing.draft import Draft
 from index.parsing.html import write_html
 from index.parsing.layout import Line
@@ -187,6 +187,13 @@ def test_lines_of_print_cost_what_they_are() -> None:
     matches = (layout._PAGE_NUMBER.fullmatch, layout._PAGE_OF.fullmatch, layout._FIRST_WORD.match)
     for match in (*matches, layout._SENTENCE_END.search):
         assert_linear(match, floods(["第1", "页", "共", "/", "of", "。”"], ["", "x"]))
+
+
+def test_patterns_of_parsers_are_linear() -> None:
+    matches = (draft._NUMBER.fullmatch, draft._YEAR.match, draft._END.search, html._SITE_NAME.split)
+    styles = (word._HEADING_STYLE.fullmatch, word._CAPTION_TEXT.match, sheets._UNNAMED_SHEET.fullmatch)
+    for match in (*matches, *styles, sheets._PERCENT.fullmatch, draft.tidy):
+        assert_linear(match, floods(["约1", "2024", "heading", "标题", "Sheet", "0.", " - "], ["", "x"]))
 
 
 def test_any_bytes_are_decoded_in_time_linear_in_them() -> None:
