@@ -100,7 +100,7 @@ def undelete(
             stderr.print("nothing is kept that was deleted or replaced over HTTP", markup=False)
         for entry, place in editor.trashed():
             path = one_line(editor.corpus.shown(place))
-            sys.stdout.write(f"{entry.id}  {entry.trashed_at}  {entry.reason:8}  {entry.size:>12,}  {path}\n")
+            sys.stdout.write(f"{entry.id}  {entry.trashed_at[:19]}Z  {entry.reason:8}  {entry.size:>12,}  {path}\n")
         return
     for path in editor.undelete(file, force=force).paths:
         stderr.print(f"{one_line(path)} is back; a running server indexes it, else run: qa index", markup=False)

@@ -137,7 +137,7 @@ def perform(steps: Sequence[Step]) -> None:
 
 
 def _put(staged: Path, target: Path, replaced: tuple[int, int, int] | None, undo: ExitStack) -> None:
-    if not staged.exists():
+    if not os.path.lexists(staged):
         return  # done before a crash
     for folder in make_folders(target.parent):
         undo.callback(_remove_empty, folder)
@@ -151,7 +151,7 @@ def _put(staged: Path, target: Path, replaced: tuple[int, int, int] | None, undo
         os.replace(staged, target)
     else:
         try:
-            os.link(staged, target)
+            os.link(staged, target, follow_symlinks=False)
         except FileExistsError:
             if identity(target) != identity(staged):
                 raise taken(target) from None

@@ -117,15 +117,18 @@ class CorpusEditor:
         entries = ((e, file) for e, file in self.trashed() if names & {e.id, self.corpus.shown(file), str(file)})
         entry, target = next(entries, (None, Path()))
         if entry is None:
-            raise DocumentNotFoundError(f"{wanted}: nothing is kept under this id or path; see: qa undelete")
+            raise _not_kept(wanted)
         root = self.corpus.root(entry.collection)
-        if target.parent.resolve() != target.parent:
+        if target.parent.resolve() != target.parent or not target.is_relative_to(root):
             raise ConflictError(f"{wanted}: a folder above it has become a link; copy {self.trash.folder / entry.id}")
         staging = self.stage(root)
         try:
             staged = staging.path()
             with disk_errors(target):
-                copy_file(self.trash.folder / entry.id, staged)
+                try:
+                    copy_file(self.trash.folder / entry.id, staged)
+                except FileNotFoundError as exc:  # another process was first
+                    raise _not_kept(wanted) from exc
             job = self.commit("undelete", [Step(str(target), str(staged), force, sha256=entry.sha256)])
             with self._lock(), disk_errors(self.trash.folder):
                 self.trash.drop(entry)
@@ -252,6 +255,10 @@ class CorpusEditor:
         aside = self.jobs.set_aside()
         logger.warning("%s: %s; it is now %s, and the whole corpus is synced instead", self.jobs.path, problem, aside)
         self.jobs.place(self.jobs.add("index", [], []).id)
+
+
+def _not_kept(wanted: str) -> DocumentNotFoundError:
+    return DocumentNotFoundError(f"{wanted}: nothing is kept under this id or path; see: qa undelete")
 
 
 class Upload:

@@ -66,7 +66,7 @@ class Trash:
             return None
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         entry = TrashedFile(
-            self._unused_id(), collection, path, reason, _now().isoformat(timespec="seconds"), size, sha256
+            self._unused_id(), collection, path, reason, _now().isoformat(timespec="microseconds"), size, sha256
         )
         copy_file(file, self.folder / entry.id)
         fresh = self.folder / f"{entry.id}.new"

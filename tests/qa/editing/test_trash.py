@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
+from index.errors import ConflictError, DocumentNotFoundError
 from qa.configuration.config import Config
 from qa.configuration.settings import TrashConfig
+from qa.editing.corpus import identity
 from qa.editing.editor import CorpusEditor
+from qa.editing.jobs import Step
 from qa.editing.trash import Trash
 from qa.engine import Engine
 from tests.qa import servers
@@ -123,6 +128,35 @@ def test_a_folder_that_went_comes_back_and_a_collection_that_went_is_named(confi
     (tmp_path / "config.yaml").write_text("corpus: [papers]\n")
     assert run_qa("undelete", "papers/deep/er/a.txt", folder=tmp_path).returncode == 0
     assert (tmp_path / "papers/deep/er/a.txt").read_bytes() == b"x"
+
+
+def test_a_link_comes_back_as_one_and_a_name_that_is_no_text_too(config: Config) -> None:
+    link = config.base / "papers/link.txt"
+    odd = Path(os.fsdecode(os.fsencode(str(config.base / "papers")) + b"/\xff.txt"))
+    odd.write_bytes(b"odd")
+    link.symlink_to("own.txt")
+    editor = CorpusEditor(config)
+    for file in (link, odd):
+        editor.commit("delete", [Step(str(file), identity=identity(file))])
+        assert not os.path.lexists(file)
+        editor.undelete(str(file))
+    assert (link.readlink(), odd.read_bytes(), editor.trashed()) == (Path("own.txt"), b"odd", [])
+
+
+def test_of_several_who_bring_a_file_back_one_does(config: Config) -> None:
+    own = config.base / "papers/own.txt"
+    CorpusEditor(config).commit("delete", [Step(str(own), identity=identity(own))])
+
+    def bring_back(_: int) -> str:
+        try:
+            CorpusEditor(config).undelete("papers/own.txt")
+        except (ConflictError, DocumentNotFoundError) as exc:
+            return str(exc)
+        return ""
+
+    with ThreadPoolExecutor(4) as pool:
+        said = sorted(pool.map(bring_back, range(4)))
+    assert (said[0], all(said[1:]), own.exists()) == ("", True, True)
 
 
 def test_bounds_of_age_and_size(tmp_path: Path) -> None:
