@@ -47,6 +47,7 @@ def test_vectors_are_unit_or_zero(bundled: StaticEncoder) -> None:
     assert np.array_equal(bundled.encode_query(TEXTS[0]), vectors[0])
 
 
+@pytest.mark.slow
 def test_model2vec_and_sentence_transformers_give_the_same_vectors(bundled: StaticEncoder) -> None:
     ours = bundled.encode_documents(TEXTS)
     folded = [fold_text(text) for text in TEXTS]

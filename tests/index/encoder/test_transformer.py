@@ -24,6 +24,8 @@ from index.errors import EncoderError
 from tests.conftest import seed
 from tests.index.models import MINILM, hub, save_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def minilm() -> TransformerEncoder:

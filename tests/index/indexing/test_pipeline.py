@@ -21,6 +21,8 @@ from index.store import Store
 from index.text.segmenter import PLAIN
 from tests.conftest import BigramEncoder, seed
 
+pytestmark = pytest.mark.slow
+
 
 def corpus(base: Path, files: int = 40) -> Path:
     text = "".join(seed(number) for number in range(3))

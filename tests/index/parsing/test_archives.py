@@ -14,6 +14,8 @@ from index.store.local import LocalStore
 from tests.conftest import BigramEncoder
 from tests.index.parsing.samples import TEXTS, make_docx, make_eml, make_pdf, make_zip
 
+pytestmark = pytest.mark.slow
+
 
 class Corpus:
     def __init__(self, base: Path) -> None:

@@ -12,6 +12,8 @@ import pytest
 from tests.conftest import ROOT
 from tests.index.parsing.broken_files import COUNT, make_broken_files
 
+pytestmark = pytest.mark.slow
+
 _SYNC = """
 import json, resource, sys, time
 from pathlib import Path

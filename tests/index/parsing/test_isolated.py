@@ -6,6 +6,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from index.chunking.passages import with_passages
 from index.indexing.build import sync
 from index.parsing import ReadText, Unread, contents, isolated
@@ -13,6 +15,8 @@ from index.parsing.isolated import IsolatedParser
 from tests.conftest import BigramEncoder, seed
 from tests.growth import FLOODS, assert_linear
 from tests.index.parsing.samples import TEXTS, make_docx, make_pdf, make_zip
+
+pytestmark = pytest.mark.slow
 
 DOCX = Path("a.docx")
 

@@ -15,6 +15,8 @@ from index.chunking.passages import clean, damage_notices, place, split
 from index.parsing import ReadText, contents
 from tests.index.parsing import samples
 
+pytestmark = pytest.mark.slow
+
 # What XML can hold; readers of other formats meet the rest in the broken files.
 _CHARS = st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Cn"), exclude_characters="\ufffe\uffff")
 _ODD = st.text(_CHARS, max_size=40)

@@ -15,6 +15,8 @@ from index.parsing.layout import Line, without_running_lines
 from tests.conftest import seed
 from tests.index.parsing.samples import SIMPLIFIED, TEXTS, TRADITIONAL, make_pdf
 
+pytestmark = pytest.mark.slow
+
 FILE = Path("a.pdf")
 
 

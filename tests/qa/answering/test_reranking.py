@@ -14,6 +14,8 @@ from qa.configuration.config import load_config
 from qa.engine import Engine
 from tests.qa.commands import assert_fails, environment, run_qa
 
+pytestmark = pytest.mark.slow
+
 QUESTION = "体育场有多少个座位"
 TEXTS = {
     "stadium": "体育场共有座位36000个,其中残疾人座位120个。",
