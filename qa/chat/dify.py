@@ -28,6 +28,7 @@ Values = tuple[str, ...]
 Fits = Callable[[str], bool]
 # Values that are tried one by one multiply with names, conditions and documents.
 _MAX_TRIED = 100
+_MAX_NAMES, _MAX_VALUES = 100, 10_000
 # More can't be given to SQLite at once.
 _MAX_DOCUMENTS = 30_000
 # A hit's score is about 1 to 11. On our own questions nine in ten of the passages that hold the evidence have 5 or
@@ -89,9 +90,11 @@ class RetrievalSetting(BaseModel):
 class Condition(BaseModel):
     """A condition on a document."""
 
-    name: str | list[str] = Field(description=f"One of {', '.join(_FIELDS)}, or several, one of which has to fit")
+    name: str | Annotated[list[str], Field(max_length=_MAX_NAMES)] = Field(
+        description=f"One of {', '.join(_FIELDS)}, or several, one of which has to fit"
+    )
     comparison_operator: str = Field(description=f"One of {', '.join(_ALL_OPERATORS)}")
-    value: str | list[str] | None = None
+    value: str | Annotated[list[str], Field(max_length=_MAX_VALUES)] | None = None
 
 
 class MetadataCondition(BaseModel):

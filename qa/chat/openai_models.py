@@ -6,7 +6,7 @@ clients send beside what is known here is accepted and has no effect.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,8 @@ from qa.schemas import EXAMPLE_QUESTION, AskResponse, Citation
 
 PLAIN_MODEL = "cited-qa"
 MAX_MESSAGES = 1000
+# A list that is too long is refused as a whole; one of 450,000 wrong parts took 2.5 s to explain.
+MAX_PARTS = 1000
 
 _TEXT_PARTS = ("text", "input_text", "output_text")
 
@@ -29,7 +31,7 @@ class ChatMessage(BaseModel):
     """One message of the conversation."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[ContentPart] | None = None
+    content: str | Annotated[list[ContentPart], Field(max_length=MAX_PARTS)] | None = None
 
     @property
     def text(self) -> str:

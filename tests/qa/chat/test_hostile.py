@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
+from qa.chat.dify import RetrievalRequest
+from qa.chat.openai_models import ChatRequest
 from tests.conftest import CANONICAL
 
 pytestmark = pytest.mark.slow
@@ -164,3 +167,22 @@ def test_mcp(client, template):
         elif given["result"].get("isError"):
             refusals[name] = given["result"]["content"][0]["text"]
     assert_short(refusals)
+
+
+@pytest.mark.parametrize(
+    ("model", "place"),
+    [
+        (ChatRequest, {"messages": None}),
+        (ChatRequest, {"messages": [{"role": "user", "content": None}]}),
+        (RetrievalRequest, {"metadata_condition": {"conditions": None}}),
+        (RetrievalRequest, {"metadata_condition": {"conditions": [{"name": None}]}}),
+        (RetrievalRequest, {"metadata_condition": {"conditions": [{"value": None}]}}),
+    ],
+)
+@pytest.mark.parametrize("part", ["1", "{}", '{"type": 1}'])
+def test_a_list_that_is_too_long_is_refused_as_a_whole(model, place, part):
+    """A clause for each part of it that is wrong took seconds."""
+    body = json.dumps(place).replace("null", "[" + ",".join([part] * 50_000) + "]")
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate_json(body)
+    assert caught.value.error_count() < 20_000
