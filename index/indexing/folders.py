@@ -186,6 +186,7 @@ def remember_roots(data_dir: Path, met: dict[str, Root]) -> None:
     """Keep the folders as this sync met them, for the next."""
     stored = {name: asdict(root) for name, root in (remembered_roots(data_dir) | met).items()}
     data_dir.mkdir(parents=True, exist_ok=True)  # where the index is on a server there may be none
+    data_dir.mkdir(parents=True, exist_ok=True)  # an index may be kept elsewhere
     fresh = data_dir / f"{ROOTS_FILE}.new"
     fresh.write_text(json.dumps(stored, ensure_ascii=False, indent=1), encoding="utf-8", errors="surrogateescape")
     os.replace(fresh, data_dir / ROOTS_FILE)

@@ -9,6 +9,7 @@ import pytest
 
 from index.errors import EmptyCorpusError
 from index.indexing.build import sync
+from index.indexing.folders import Root, remember_roots, remembered_roots
 from index.indexing.report import SyncReport
 from tests.conftest import BigramEncoder
 
@@ -103,3 +104,12 @@ def test_files_that_were_deleted_one_by_one_go(corpus: Corpus) -> None:
     last.unlink()
     assert corpus.sync(last, may_be_gone=True).documents == 4
     assert corpus.sync().documents == 4
+
+
+def test_folders_are_remembered_beside_an_index_that_is_kept_elsewhere(tmp_path: Path) -> None:
+    root = {"docs": Root("/文档", 1, 2, 3)}
+    remember_roots(tmp_path / "data", root)
+    remember_roots(tmp_path / "data", {})
+    assert remembered_roots(tmp_path / "data") == root
+    (tmp_path / "data" / "corpus.json").write_text('{"docs": 1}')
+    assert remembered_roots(tmp_path / "data") == {}

@@ -137,3 +137,12 @@ def test_two_members_of_one_name(corpus):
 def test_a_message_and_its_attachments(corpus):
     corpus.write(make_eml(files={"b.docx": make_docx()}), "a.eml")
     assert paths(corpus.sync()[0]) == ["docs/a.eml", "docs/a.eml/b.docx"]
+
+
+def test_what_is_too_much_is_said_of_a_message_that_was_read(corpus):
+    part = b"--b\nContent-Disposition: attachment; filename=a.exe\n\nhello\n"
+    head = b"Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nread\n"
+    corpus.write(head + part * 1001 + b"--b--", "a.eml")
+    store, report = corpus.sync()
+    assert paths(store) == ["docs/a.eml"]
+    assert report.skipped[-1] == "docs/a.eml: has more than 1000 attachments; save those that count as files"
