@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from itertools import islice
@@ -38,9 +38,10 @@ def explained(
 ) -> list[ScoreParts]:
     """The parts of each hit's score; the `points` add up to it."""
     is_in_article = _article_search(hits, store)
+    stems = {term: stem(term) for term in question.terms}
     explained_hits = []
     for hit in hits:
-        matched, in_article, missing = _terms(question, hit.passage, is_in_article)
+        matched, in_article, missing = _terms(stems, hit.passage, is_in_article)
         points = {name: round(value, _DIGITS) for name, value in passages.points_of(hit).items()}
         explained_hits.append(
             ScoreParts(
@@ -68,14 +69,14 @@ def _article_search(hits: Sequence[Hit], store: PassageSearch) -> Callable[[str,
 
 
 def _terms(
-    question: Question, passage: Passage, is_in_article: Callable[[str, Passage], bool]
+    stems: Mapping[str, str], passage: Passage, is_in_article: Callable[[str, Passage], bool]
 ) -> tuple[list[str], list[str], list[str]]:
     """The question's words that a passage or its headings hold, that only its article holds, and the others."""
     visible = clean(passage.text, passage.start, passage.hidden)
     folded = fold_text("\n".join([visible, passage.title, *passage.heading_path]))
     matched, in_article, missing = [], [], []
-    for term in question.terms:
-        if stem(term) in folded:
+    for term, root in stems.items():
+        if root in folded:
             matched.append(term)
         elif is_in_article(term, passage):
             in_article.append(term)

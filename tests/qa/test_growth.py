@@ -12,7 +12,7 @@ import pytest
 from index.errors import QueryError
 from qa.configuration.config import Config
 from qa.engine import Engine
-from qa.schemas import MAX_ANSWER_CHARS, MAX_QUERY_CHARS, MAX_TURNS
+from qa.schemas import MAX_ANSWER_CHARS, MAX_QUERY_CHARS, MAX_TOP_K, MAX_TURNS
 from qa.understanding.conversation import Turn, interpret
 from qa.understanding.question import Question
 
@@ -39,6 +39,7 @@ FLOODS: dict[str, Callable[[int], str]] = {
     "words": lambda n: " ".join(map(str.lower, map(chr, range(0x41, 0x5B)))) * (n // 50),
     "mixture": lambda n: "".join(random.Random(1).choices("019aé 中一二万年月元、,。（[《“多少谁-.", k=n)),
 }
+pytestmark = pytest.mark.slow
 ASKING = ("资助了多少学生", "什么时候", "谁", "哪些", "什么是", "")
 
 
@@ -48,19 +49,22 @@ def engine(seeds_config: Config) -> Engine:
 
 
 def cost(call: Callable[[], object]) -> float:
-    """The least processor time of a few tries; short ones count as one length, in which nothing can be told."""
-    spent = []
-    for _ in range(3):
-        started = time.process_time()
-        call()
-        spent.append(time.process_time() - started)
-    return max(0.02, min(spent))
+    """Processor time; short ones count as one length, in which nothing can be told."""
+    started = time.process_time()
+    call()
+    return max(0.02, time.process_time() - started)
+
+
+def assert_twice(full: Callable[[], object], half: Callable[[], object]) -> None:
+    """Fail when `full` takes much more than twice what `half` does, which is tried again: others may disturb it."""
+    ratios = (cost(full) / cost(half) for _ in range(4))
+    assert any(ratio < 3 for ratio in ratios)
 
 
 def assert_linear(call: Callable[[str], object], flood: Callable[[int], str]) -> None:
     half = flood(MAX_QUERY_CHARS // 2)[: MAX_QUERY_CHARS // 2]
     full = flood(MAX_QUERY_CHARS)[:MAX_QUERY_CHARS]
-    assert cost(lambda: call(full)) < 3 * cost(lambda: call(half))
+    assert_twice(lambda: call(full), lambda: call(half))
 
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
@@ -77,7 +81,8 @@ def test_understanding(flood: Callable[[int], str]) -> None:
 def test_ask_search_and_why_not(engine: Engine, flood: Callable[[int], str]) -> None:
     document = engine.documents(limit=1)[0].id
     assert_linear(engine.ask, flood)
-    assert_linear(lambda text: engine.search(text, top_k=20, explain=True), flood)
+    assert_linear(engine.ask, lambda n: "资助了多少学生" + flood(n))
+    assert_linear(lambda text: engine.search(text, top_k=MAX_TOP_K, explain=True), flood)
     assert_linear(lambda text: engine.why_not(document, text), flood)
 
 
@@ -96,7 +101,7 @@ def test_many_turns(engine: Engine) -> None:
         long = Turn("兰州武威" * 50, "王小明在2019年" * 10_000)
         return interpret("那武威呢", [long, *[Turn("那武威呢", long.answer)] * turns], engine.encoder.encode_documents)
 
-    assert cost(lambda: read(MAX_TURNS // 2)) < 3 * cost(lambda: read(MAX_TURNS // 4))
+    assert_twice(lambda: read(32), lambda: read(16))
 
 
 @pytest.mark.parametrize(
