@@ -30,10 +30,16 @@ _CONTROL = (
     "(?:打印|打印本页|打印本文|关闭|关闭窗口|收藏|加入收藏|返回|返回顶部|返回首页|返回目录|复制链接|分享|分享到|我要评论|发表评论|上一篇|下一篇|上一页|下一页"
     "|推荐给朋友|扫一扫|print this page|back to top|share this page|skip to content)"
 )
+# In folded text, where white space is one character.
 _FRAGMENT = re.compile(
-    "[\\[【(（]?\\s*字[体号][:：]?\\s*[大中小特默认](?:[\\s|/、]*[大中小特])+\\s*[\\]】)）]?"
-    f"|{_COUNT}"
-    f"|[\\[【]\\s*{_CONTROL}(?:[\\s|/]+{_CONTROL})*\\s*[\\]】]"
+    "|".join(
+        (
+            "[\\[【(（]?\\s?字[体号][:：]?\\s?[大中小特默认](?:[\\s|/、]*[大中小特])+"  # [字体:大 中 小]
+            "\\s?[\\]】)）]?",
+            _COUNT,  # 阅读次数: 1,024 次
+            f"[\\[【]\\s?{_CONTROL}(?:[\\s|/]+{_CONTROL})*\\s?[\\]】]",  # [打印本页 | 关闭窗口]
+        )
+    )
 )
 # What a line must hold for the slower patterns to be worth trying.
 _FRAGMENT_MARK = re.compile("字体|字号|阅读|浏览|点击|评论|回复|\\[|【")

@@ -21,7 +21,7 @@ _NUMBERS = f"{_NUMBER}(?:{_JOINT}{_NUMBER})*+"
 _MARK = re.compile(f"[\\[［【]\\s*+({_NUMBERS})\\s*+(?:†[^\\]］】\\n]{{0,40}}+)?+[\\]］】]", re.IGNORECASE)
 # What may become a mark is held back until it is one, or until it is longer than any.
 _UNFINISHED = re.compile("[\\[［【][^\\]］】\n]{0,60}$")
-_RANGE = re.compile("(\\d+)\\s*(?:-|–|—|~|至)\\s*(\\d+)")
+_RANGE = re.compile("(?<!\\d)(\\d++)\\s*+(?:-|–|—|~|至)\\s*+(\\d++)")
 _MAX_RANGE = 20
 
 _TERMINATORS = "。！？!?…｡؟۔"

@@ -138,7 +138,7 @@ class Server:
             )
             self.version = str(client.get_server_version())
         self.is_lite = "lite" in self.version
-        number = re.search(r"(\d+)\.(\d+)", self.version)
+        number = re.search(r"(\d{1,9})\.(\d{1,9})", self.version)
         if number and not self.is_lite and (int(number[1]), int(number[2])) < _MIN_VERSION:
             wanted = ".".join(map(str, _MIN_VERSION))
             raise IndexUnusableError(
