@@ -51,10 +51,7 @@ def unfit_head(scope: Scope) -> tuple[Meaning, str] | None:
     if len(scope["query_string"]) > MAX_QUERY_BYTES:
         return INVALID, f"query: the address has more than {MAX_QUERY_BYTES} bytes of it; send a shorter question"
     if sum(len(name) + len(value) for name, value in headers) > MAX_HEADERS_BYTES:
-        return (
-            LONG_HEADERS,
-            f"the headers are longer than {MAX_HEADERS_BYTES} bytes together; send less in them",
-        )
+        return LONG_HEADERS, f"the headers are longer than {MAX_HEADERS_BYTES} bytes together; send less in them"
     return None
 
 
