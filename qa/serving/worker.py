@@ -33,6 +33,10 @@ from qa.serving.supervisor import Pulse
 logger = logging.getLogger(__name__)
 
 _LAST_WAIT_S = 1.0
+# How long one thread may keep the interpreter from the others. A question lets go of it some forty times, and may wait
+# so long each time for each of those that compute: with Python's 5 ms and eight of them that is over a second. Less
+# than this costs more processor time than it is worth.
+_SWITCH_S = 0.001
 _PR_SET_PDEATHSIG = 1  # of Linux' prctl.h
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 _ARENAS = 2
@@ -64,6 +68,7 @@ def run_worker(
     _end_with_parent()
     logs.configure(config.server)
     share_heaps()
+    sys.setswitchinterval(_SWITCH_S)
     told = announcement(listener)
 
     def announce() -> None:
