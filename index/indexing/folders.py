@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from index.errors import ConfigError, EmptyCorpusError
+from index.errors import ConfigError, EmptyCorpusError, IndexUnusableError
 from index.parsing import SUFFIXES
 
 ROOTS_FILE = "corpus.json"
@@ -185,11 +185,16 @@ def remembered_roots(data_dir: Path) -> dict[str, Root]:
 def remember_roots(data_dir: Path, met: dict[str, Root]) -> None:
     """Keep the folders as this sync met them, for the next."""
     stored = {name: asdict(root) for name, root in (remembered_roots(data_dir) | met).items()}
-    data_dir.mkdir(parents=True, exist_ok=True)  # where the index is on a server there may be none
-    data_dir.mkdir(parents=True, exist_ok=True)  # an index may be kept elsewhere
     fresh = data_dir / f"{ROOTS_FILE}.new"
-    fresh.write_text(json.dumps(stored, ensure_ascii=False, indent=1), encoding="utf-8", errors="surrogateescape")
-    os.replace(fresh, data_dir / ROOTS_FILE)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)  # where the index is on a server there may be none
+        fresh.write_text(json.dumps(stored, ensure_ascii=False, indent=1), encoding="utf-8", errors="surrogateescape")
+        os.replace(fresh, data_dir / ROOTS_FILE)
+    except OSError as exc:
+        reason = exc.strerror or str(exc)
+        raise IndexUnusableError(
+            f"{fresh}: can't be written ({reason}); look at the disk's space and permissions"
+        ) from exc
 
 
 def check_folders(corpus: Mapping[str, Path], data_dir: Path) -> None:
