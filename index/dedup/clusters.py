@@ -9,7 +9,7 @@ a paragraph found in ten thousand files is compared with one passage and not wit
     gone        leaders that are so no longer; their entries are thrown out when they are many
 
 An entry takes 7 bytes and a leader has about 14 of them, in as many buckets. A small change reads and writes these few
-small rows; a large batch goes through all rows once. A row for each key took five times as long.
+small rows; a large batch goes through all rows once. A row for each key took 2.4 times as long.
 """
 
 from __future__ import annotations
