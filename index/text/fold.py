@@ -16,13 +16,15 @@ import numpy as np
 import opencc
 from numpy.typing import NDArray
 
+from index.text.scripts import UNFOLDED_HAN
+
 # Stands in a passage's clean text for a character that matching must not see (a line break inside a word, page
 # furniture). It is as long as what it hides, so offsets stay those of the original.
 HIDDEN = "\u2060"
 
-_HAN = "\u2e80-\u2fdf\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_WORD_JOIN = re.compile(f"(?<=[{_HAN}])[^\\S\\n]+(?=[0-9a-zA-Z])|(?<=[0-9a-zA-Z])[^\\S\\n]+(?=[{_HAN}])")
-_HAN_CHAR = re.compile(f"[{_HAN}]")
+# In folded text: the spaces that folding takes away between Han text and Western words.
+_WORD_JOIN = re.compile(f"(?<=[{UNFOLDED_HAN}]) +(?=[0-9a-z])|(?<=[0-9a-z]) +(?=[{UNFOLDED_HAN}])")
+_HAN_CHAR = re.compile(f"[{UNFOLDED_HAN}]")
 # Folding one for one leaves no other white space than these two.
 _SPACES = re.compile("[ \n]{2,}")
 # More marks than these on one character are no writing (Unicode's Stream-Safe Text Format); sorting them takes long.
@@ -63,7 +65,7 @@ class Folded:
 def fold(text: str) -> Folded:
     """Fold `text`; see the module's docstring for what that means."""
     regular = _one_to_one(text)
-    if regular is None or _has_joins(text, regular) or _SPACES.search(regular):
+    if regular is None or _has_joins(regular) or _SPACES.search(regular):
         return _fold_with_map(text)
     return Folded(regular)
 
@@ -81,9 +83,8 @@ def fold_text(text: str) -> str:
         if HIDDEN in text or not _rare_marks.isdisjoint(text):
             return _fold_with_map(text).text
         folded = _translated(text)
-    if _has_joins(text, folded):
-        folded = _translated(_WORD_JOIN.sub("", text))
-    return _SPACES.sub(lambda spaces: "\n" if "\n" in spaces.group() else " ", folded)
+    folded = _SPACES.sub(lambda spaces: "\n" if "\n" in spaces.group() else " ", folded)
+    return _WORD_JOIN.sub("", folded) if _has_joins(folded) else folded
 
 
 def fold_aligned(text: str) -> str:
@@ -144,9 +145,9 @@ def _clusters(marks: int) -> re.Pattern[str]:
     return re.compile(f"(\\S[{''.join(map(re.escape, sorted(_marks)))}]{{1,{_MAX_MARKS}}})")
 
 
-def _has_joins(text: str, folded: str) -> bool:
+def _has_joins(folded: str) -> bool:
     """Whether spaces in a text go, because Han text and Western words meet there."""
-    return " " in folded and bool(_HAN_CHAR.search(text) and _WORD_JOIN.search(text))
+    return " " in folded and bool(_HAN_CHAR.search(folded) and _WORD_JOIN.search(folded))
 
 
 def _fold_with_map(text: str) -> Folded:
@@ -154,18 +155,23 @@ def _fold_with_map(text: str) -> Folded:
     starts: list[int] = []
     ends: list[int] = []
     position = 0
-    joins = {match.start(): match.end() for match in _WORD_JOIN.finditer(text)}
     while position < len(text):
-        end = joins.get(position) or _cluster_end(text, position)
-        if position not in joins:
-            for char in _fold_cluster(text[position:end]):
-                if char == " " and out and out[-1] in " \n":
-                    continue
-                out.append(char)
-                starts.append(position)
-                ends.append(end)
+        end = _cluster_end(text, position)
+        for char in _fold_cluster(text[position:end]):
+            if char == " " and out and out[-1] in " \n":
+                continue
+            out.append(char)
+            starts.append(position)
+            ends.append(end)
         position = end
-    return Folded("".join(out), starts, ends)
+    folded = "".join(out)
+    if not _has_joins(folded):
+        return Folded(folded, starts, ends)
+    joins = {place for join in _WORD_JOIN.finditer(folded) for place in range(*join.span())}
+    stay = [place for place in range(len(folded)) if place not in joins]
+    return Folded(
+        "".join(out[place] for place in stay), [starts[place] for place in stay], [ends[place] for place in stay]
+    )
 
 
 def _cluster_end(text: str, start: int) -> int:

@@ -80,3 +80,10 @@ def test_the_text_is_the_same_with_and_without_its_map(text: str) -> None:
 def test_long_texts_fold_as_their_characters_do(text: str) -> None:
     if not any("\u1100" <= char <= "\u11ff" for char in text):  # conjoining
         assert fold_text(text * 9) == "".join(map(fold_text, text)) * 9
+
+
+def test_spaces_go_between_han_text_and_what_folds_to_a_western_word() -> None:
+    """As "2 次" is 2次, "２ 次" is, and so is what was folded before."""
+    for text in ("２ 次", "2 次", "2\u3000次", "² 次", "2 \u2060 次"):
+        assert fold(text).text == fold_text(text) == "2次"
+    assert fold("用 ２　次").span(1, 2) == (2, 3)
