@@ -18,7 +18,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from index.text.fold import SPECIAL, code_points, fold_codes, fold_text, text_of
+from index.text.fold import fold_many, text_of
 
 # Two passages that share this much of the smaller one's character 5-grams say the same thing.
 NEAR_DUPLICATE = 0.8
@@ -151,20 +151,10 @@ class Candidates:
 
 def _folded(texts: Sequence[str]) -> tuple[Codes, Lengths]:
     """The code points of all texts in a row, and how many each has: those of `"".join(fold_text(text).split())`."""
-    codes, lengths = _codes(texts)
-    folded = fold_codes(codes)
-    if (folded == SPECIAL).any():
-        special = set(np.searchsorted(np.cumsum(lengths), np.flatnonzero(folded == SPECIAL), "right").tolist())
-        codes, lengths = _codes([fold_text(text) if place in special else text for place, text in enumerate(texts)])
-        folded = fold_codes(codes)
-        folded = np.where(folded == SPECIAL, codes, folded)  # folded is folded
-    is_shown = (folded != ord(" ")) & (folded != ord("\n"))
-    before = np.concatenate([[0], np.cumsum(is_shown)])
-    return folded[is_shown], np.diff(before[np.concatenate([[0], np.cumsum(lengths)])])
-
-
-def _codes(texts: Sequence[str]) -> tuple[Codes, Lengths]:
-    return code_points("".join(texts)), np.fromiter(map(len, texts), np.int64, len(texts))
+    codes, ends = fold_many(texts, "\n")
+    is_written = (codes != ord(" ")) & (codes != ord("\n"))
+    before = np.concatenate([[0], np.cumsum(is_written)])
+    return codes[is_written], np.diff(before[ends], prepend=0)
 
 
 def sketches(texts: Sequence[str]) -> list[Sketch]:

@@ -28,7 +28,7 @@ import marisa_trie
 import numpy as np
 from numpy.typing import NDArray
 
-from index.text.fold import SPECIAL, code_points, fold_codes, fold_text, text_of
+from index.text.fold import SPECIAL, code_points, fold_many, text_of
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -154,7 +154,7 @@ class Stretches:
 
     def ids(self, texts: Sequence[str]) -> tuple[Ids, Ids]:
         """The ids of all texts after each other, and how many each has. The texts are not folded yet."""
-        codes, ends = _folded(texts)
+        codes, ends = fold_many(texts, "\n")
         is_used = self._is_used.take(codes, mode="clip")
         goes_on = np.zeros(len(codes), dtype=np.bool_)
         goes_on[1:] = is_used[:-1] & self._stand_together.take(_pairs(codes))
@@ -217,21 +217,6 @@ def _pairs(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """A hash of each character with the one after it."""
     first, second = _SPREAD
     return ((codes[:-1] * first) ^ codes[1:]) * second >> np.uint32(32 - _PAIR_BITS)
-
-
-def _folded(texts: Sequence[str]) -> tuple[NDArray[np.uint32], Ids]:
-    """The folded code points of all texts, a line break after each, and where each ends."""
-    ends = np.cumsum([len(text) + 1 for text in texts])
-    codes = fold_codes(code_points("\n".join([*texts, ""])))
-    if SPECIAL not in codes:
-        return codes, ends
-    special = set(np.searchsorted(ends, np.flatnonzero(codes == SPECIAL), side="right").tolist())
-    folded = [fold_text(text) if number in special else text for number, text in enumerate(texts)]
-    lengths = np.array([len(text) + 1 for text in folded])
-    is_special = np.zeros(len(texts), dtype=np.bool_)
-    is_special[list(special)] = True
-    codes = code_points("\n".join([*folded, ""]))
-    return np.where(np.repeat(is_special, lengths), codes, fold_codes(codes)), np.cumsum(lengths)
 
 
 def _split(codes: NDArray[np.uint32], is_first: NDArray[np.bool_]) -> list[str]:

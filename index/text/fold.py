@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -31,6 +31,8 @@ _SPACES = re.compile("[ \n]{2,}")
 _MAX_MARKS = 30
 # Up to so many characters a dictionary is quicker than numpy.
 _FEW_CHARS = 30
+# The first radical: from here on a character beside a space may be Han text.
+_FIRST_HAN = 0x2E80
 # Stands for a character that does not fold one to one; no code point.
 SPECIAL = 0x110000
 _UNKNOWN = SPECIAL + 1
@@ -85,6 +87,34 @@ def fold_text(text: str) -> str:
         folded = _translated(text)
     folded = _SPACES.sub(lambda spaces: "\n" if "\n" in spaces.group() else " ", folded)
     return _WORD_JOIN.sub("", folded) if _has_joins(folded) else folded
+
+
+def fold_many(texts: Sequence[str], separator: str) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """The folded code points of texts, `separator` behind each, and where each ends, with that.
+
+    What `fold_text` gives of one after the other, in a third of the time: all are one array, and only those in which
+    more than single characters change are folded by themselves. `separator` is a line break or what no text holds.
+    """
+    codes, ends = _row(texts, separator)
+    folded = fold_codes(codes)
+    is_space = folded == ord(" ")
+    is_blank = is_space | (folded == ord("\n"))
+    is_far = folded >= _FIRST_HAN  # or `SPECIAL`
+    # Spaces beside Han text may go, and white space in a row becomes one.
+    is_irregular = folded == SPECIAL
+    is_irregular[1:] |= (is_space[1:] & is_far[:-1]) | (is_blank[1:] & is_blank[:-1])
+    is_irregular[:-1] |= is_space[:-1] & is_far[1:]
+    if not is_irregular.any():
+        return folded, ends
+    irregular = set(np.searchsorted(ends, np.flatnonzero(is_irregular), side="right").tolist())
+    codes, ends = _row([fold_text(text) if row in irregular else text for row, text in enumerate(texts)], separator)
+    folded = fold_codes(codes)
+    return np.where(folded == SPECIAL, codes, folded), ends  # what is folded stays as it is
+
+
+def _row(texts: Sequence[str], separator: str) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    lengths = np.fromiter((len(text) + 1 for text in texts), np.int64, len(texts))
+    return code_points(separator.join([*texts, ""])), np.cumsum(lengths)
 
 
 def fold_aligned(text: str) -> str:

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from index.text.fold import SPECIAL, code_points, fold_codes, fold_text, text_of
+from index.text.fold import fold_many, text_of
 from index.text.names import is_name, reading, spelled
 from index.text.scripts import HAN, MARKS, UNSPACED
 from index.text.segmenter import PLAIN, Segmenter
@@ -175,9 +175,7 @@ _Values = TypeVar("_Values", Codes, Kinds)
 
 # Stands between texts: never a character, and not white space either.
 _END = "\uffff"
-_SPACE, _LINE, _END_CODE = ord(" "), ord("\n"), ord(_END)
-# The first radical: folding takes spaces between Han text and Western words away.
-_FIRST_HAN = 0x2E80
+_SPACE, _LINE = ord(" "), ord("\n")
 # Kinds of characters, and a bit for those that no word or number holds.
 _IS_HAN, _IS_UNSPACED, _IS_END, _IS_OTHER, _UNKNOWN = 1, 2, 3, 4, 255
 _KIND, _IS_FILLER = 15, 16
@@ -189,7 +187,7 @@ def token_lines(texts: Sequence[str], segmenter: Segmenter = PLAIN) -> list[str]
     """The tokens of each text, which is not folded yet, with a space behind each."""
     if not texts:
         return []
-    codes = _folded([text.replace(_END, "\n") for text in texts])
+    codes = fold_many([text.replace(_END, "\n") for text in texts], _END)[0][:-1]
     kinds = _kinds(codes)
     fillers = (kinds & _IS_FILLER) > 0
     kinds &= _KIND
@@ -197,24 +195,6 @@ def token_lines(texts: Sequence[str], segmenter: Segmenter = PLAIN) -> list[str]
         _han_words(codes, kinds, segmenter), _pairs(codes, kinds), _words_and_numbers(codes, fillers), strict=True
     )
     return ["".join(parts) for parts in lines]
-
-
-def _folded(texts: list[str]) -> Codes:
-    """The folded characters of all texts; one by one only where that changes more than single characters."""
-    codes = fold_codes(code_points(_END.join(texts)))
-    spaces = codes == _SPACE
-    before, after = _neighbours(codes)
-    is_blank = spaces | (codes == _LINE)
-    # Spaces beside Han text may go, and white space in a row becomes one.
-    is_irregular = (codes == SPECIAL) | (spaces & ((before >= _FIRST_HAN) | (after >= _FIRST_HAN)))
-    is_irregular[1:] |= is_blank[1:] & is_blank[:-1]
-    if is_irregular.any():
-        for number in set(np.cumsum(codes == _END_CODE)[is_irregular].tolist()):
-            texts[number] = fold_text(texts[number])
-        codes = code_points(_END.join(texts))
-        folded = fold_codes(codes)
-        codes = np.where(folded == SPECIAL, codes, folded)
-    return codes
 
 
 def _han_words(codes: Codes, kinds: Kinds, segmenter: Segmenter) -> list[str]:
@@ -272,7 +252,7 @@ def _words_and_numbers(codes: Codes, fillers: Mask) -> list[str]:
     return "".join(map(known.__getitem__, known.runs.findall(text_of(codes[is_kept])))).split(_END)
 
 
-class _Known(dict[str, str]):
+class _TokensOf(dict[str, str]):
     """Words with their tokens, a space behind each; subclasses find those of new ones."""
 
     def __missing__(self, word: str) -> str:
@@ -285,7 +265,7 @@ class _Known(dict[str, str]):
         raise NotImplementedError
 
 
-class _Words(_Known):
+class _Words(_TokensOf):
     def __init__(self, segmenter: Segmenter) -> None:
         self._segmenter = segmenter
 
@@ -293,7 +273,7 @@ class _Words(_Known):
         return han_word_tokens(word, self._segmenter, True) if len(word) > 1 else ()
 
 
-class _Runs(_Known):
+class _Runs(_TokensOf):
     def __init__(self) -> None:
         # Not when the module is loaded: it would keep questions waiting.
         self.runs = re.compile(f"{NUMBER}[%{HAN}]?|{WORD}|{_END}")

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import unicodedata
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.text.fold import HIDDEN, fold, fold_text
+from index.text.fold import HIDDEN, fold, fold_many, fold_text, text_of
 
 texts = st.text(
     alphabet=st.one_of(
@@ -87,3 +88,12 @@ def test_spaces_go_between_han_text_and_what_folds_to_a_western_word() -> None:
     for text in ("２ 次", "2 次", "2\u3000次", "² 次", "2 \u2060 次"):
         assert fold(text).text == fold_text(text) == "2次"
     assert fold("用 ２　次").span(1, 2) == (2, 3)
+
+
+@given(st.lists(texts, max_size=6), st.sampled_from("\n\uffff"))
+def test_many_are_folded_as_each_is(many: list[str], separator: str) -> None:
+    many = [text.replace("\uffff", "") for text in many]
+    codes, ends = fold_many(many, separator)
+    folded = text_of(codes)
+    assert [folded[a : b - 1] for a, b in pairwise([0, *ends.tolist()])] == [fold_text(text) for text in many]
+    assert folded == "".join(fold_text(text) + separator for text in many)
