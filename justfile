@@ -2,7 +2,7 @@
 
 # Tests that start nothing: under a minute
 fast:
-    python -m pytest -m "not slow and not browser and not server and not milvus and not ray"
+    python -m pytest -n 2 --dist loadfile -m "not slow and not browser and not server and not milvus and not ray"
 
 # All tests on two cores, with the lines and branches that they reach
 test:

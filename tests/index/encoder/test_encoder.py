@@ -68,6 +68,7 @@ def test_the_model_is_at_most_40_mb() -> None:
     assert sum(path.stat().st_size for path in BUNDLED_FOLDER.rglob("*") if path.is_file()) <= 40_000_000
 
 
+@pytest.mark.slow
 def test_a_folder_is_loaded_through_sentence_transformers() -> None:
     encoder = load_encoder(str(BUNDLED_FOLDER))
     assert isinstance(encoder, TransformerEncoder)

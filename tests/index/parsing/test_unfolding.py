@@ -17,6 +17,8 @@ from index.parsing.text import decode
 from tests.growth import assert_linear, floods
 from tests.index.parsing.samples import make_docx, make_pptx, make_xlsx, make_zip
 
+pytestmark = pytest.mark.slow
+
 BODY, SHEET, SLIDES = b"<w:body>", b"<sheetData>", b"<p:sldIdLst>"
 PARTS = {"word/document.xml": BODY, "xl/worksheets/sheet1.xml": SHEET, "ppt/presentation.xml": SLIDES}
 

@@ -235,6 +235,7 @@ def test_a_second_writer_is_refused_and_readers_go_on(corpus: Corpus) -> None:
         assert corpus.find("兰州大学梦")[0] == "docs/lanzhou.txt"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["vectors.faiss", "vectors.json", "passages-rjieba", "articles-rjieba", "clusters.sqlite"]
 )

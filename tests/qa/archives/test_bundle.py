@@ -81,6 +81,7 @@ def test_it_answers_elsewhere_without_a_network(seeds_config: Config, tmp_path: 
     assert not found["citations"][0]["stale"]
 
 
+@pytest.mark.slow
 def test_a_model_comes_along_under_its_own_name(tmp_path: Path) -> None:
     make_corpus(tmp_path / "here", "notes")
     shutil.copytree(MINILM, tmp_path / "models" / "all-MiniLM-L6-v2")
