@@ -18,13 +18,13 @@ from functools import cache, lru_cache
 from importlib.resources import files
 
 from index.text.fold import fold_text
+from index.text.scripts import HAN
 from index.types import Span
 
-_HAN = "\u3400-\u4dbf\u4e00-\u9fff"
 # Each pattern begins with one class of characters, which is looked for much faster than anything else.
 _NEVER = "[\x00-\x08\x0b\x0e-\x1b\x7f-\x84\x86-\x9f\ufffd\ufffe\uffff\ue000-\uefff\uf100-\uf8ff]"
 _NEVER_WRITTEN = re.compile(f"{_NEVER}{_NEVER}*")
-_HALF_KANA = re.compile(f"[\uff66-\uff9f](?<=[{_HAN}].)[\uff66-\uff9f]*(?=[{_HAN}])")
+_HALF_KANA = re.compile(f"[\uff66-\uff9f](?<=[{HAN}].)[\uff66-\uff9f]*(?=[{HAN}])")
 _KANA = re.compile("[\u3041-\u30fe]")
 # Kana beyond this share make a text Japanese.
 _JAPANESE_SHARE = 0.02
@@ -42,7 +42,7 @@ _EAST_ASIAN = re.compile("[\u3000-\u30ff\u4e00-\u9fff\uff00-\uffee\ufffd]")
 _MIN_EAST_ASIAN_SHARE = 0.9
 
 _LOST_BYTE = re.compile("[?？\ufffd](?<=[^\x00-\x7f].)([;；!！,，.:：?？]?)(?=[^\x00-\x7f])")
-_LOST_PAIR = re.compile(f"[?？;；](?<=[{_HAN}].)(?:(?<=[?？])[;；]+[?？]?|(?<=[;；])[?？])(?=[^\\s\"'”’)）」』])")
+_LOST_PAIR = re.compile(f"[?？;；](?<=[{HAN}].)(?:(?<=[?？])[;；]+[?？]?|(?<=[;；])[?？])(?=[^\\s\"'”’)）」』])")
 _WIDE = {ord(char): ord(char) + 0xFEE0 for char in "!,.:;?"}
 _MAX_SHIFTED_CHARS = 60
 # How much likelier the other reading must be, as a natural logarithm: a million times leaves no doubt.

@@ -44,7 +44,7 @@ _HAN_FULL_LINE = 0.85
 _INDENT_CHARS = 2
 # So far round a break the same words are looked for elsewhere.
 _NEARBY_CHARS = 20_000
-_HAN = re.compile("[\u4e00-\u9fff]")
+_HAN = re.compile(f"[{HAN}]")
 
 
 @dataclass(frozen=True, slots=True)

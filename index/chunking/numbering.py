@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from index.text.scripts import ONE_TO_NINE, ONE_TO_TEN
+
 MAX_HEADING_CHARS = 60
-_DIGITS = "一二三四五六七八九"
-_NUMERAL = "[一二三四五六七八九十百0-9０-９]{1,4}"
-_SHORT_NUMERAL = "[一二三四五六七八九十]{1,3}"
+_NUMERAL = f"[{ONE_TO_TEN}百0-9０-９]{{1,4}}"
+_SHORT_NUMERAL = f"[{ONE_TO_TEN}]{{1,3}}"
 # Outermost first; a heading's level is its place here. Markdown levels come before all numbering styles.
 _NUMBERING = [
     re.compile(pattern)
     for pattern in (
         f"第{_NUMERAL}[编編篇部卷]",
         f"第{_NUMERAL}章|Chapter \\d|Part \\d|Appendix [A-Z0-9]\\b"
-        "|附[件錄录表]\\s?[0-9一二三四五六七八九十]{0,3}(?:[:：\\s]|$)",
+        f"|附[件錄录表]\\s?[0-9{ONE_TO_TEN}]{{0,3}}(?:[:：\\s]|$)",
         f"第{_NUMERAL}[节節]|Section \\d",
         f"{_SHORT_NUMERAL}[、.．]|第{_SHORT_NUMERAL}[、，,]",
         f"[(（]{_SHORT_NUMERAL}[)）]",
@@ -86,4 +87,4 @@ def _number(numeral: str) -> int:
     if numeral.isdecimal():
         return int(numeral)
     tens, ten, ones = numeral.rpartition("十")
-    return (10 * (_DIGITS.find(tens) + 1 or 1) if ten else 0) + _DIGITS.find(ones) + 1
+    return (10 * (ONE_TO_NINE.find(tens) + 1 or 1) if ten else 0) + ONE_TO_NINE.find(ones) + 1

@@ -14,13 +14,15 @@ from functools import lru_cache
 from index.chunking.lines import MAX_SHORT_LINE_CHARS, Paragraph
 from index.chunking.numbering import TERMINATED, bare, is_piece
 from index.text.fold import fold_text
+from index.text.names import COMPOUND_SURNAMES
+from index.text.scripts import HAN, HAN_DIGITS, ONE_TO_TEN
 from index.text.segmenter import PLAIN
 
 _SUBTITLE = re.compile("(?:——|--|—|－－)\\S")
 # Words that stand alone on a line as names do.
 _NO_NAME = "(?!目录|前言|引言|序言|摘要|导语|结语|后记|附录|附件|正文|通知|公告|编者按)"
-_COMPOUND = "(?:欧阳|司马|诸葛|上官|司徒|夏侯|皇甫|尉迟|公孙|慕容|令狐|宇文|长孙|东方|端木|独孤|南宫)"
-_HAN_NAME = f"{_NO_NAME}(?:{_COMPOUND}[\u4e00-\u9fff]{{1,2}}|[\u4e00-\u9fff]{{2,3}})"
+_COMPOUND = f"(?:{'|'.join(COMPOUND_SURNAMES)})"
+_HAN_NAME = f"{_NO_NAME}(?:{_COMPOUND}[{HAN}]{{1,2}}|[{HAN}]{{2,3}})"
 NAME = re.compile(_HAN_NAME)
 _OFFICE = (
     "书记|主席|主任|市长|省长|县长|区长|镇长|部长|厅长|局长|处长|会长|院长|校长|记者|教授|委员|代表|经理|总裁|作者|编辑"
@@ -29,8 +31,8 @@ _OFFICE = (
 _MONTH = "(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*\\.?"
 # All of these match folded text.
 DATE = re.compile(
-    "(?:[12][0-9]{3}|[一二三四五六七八九〇○零]{4})\\s*[年./-]\\s*[0-9一二三四五六七八九十]{1,3}"
-    "(?:\\s*[月./-]\\s*[0-9一二三四五六七八九十]{1,3}\\s*日?|\\s*月)?"
+    f"(?:[12][0-9]{{3}}|[{HAN_DIGITS}]{{4}})\\s*[年./-]\\s*[0-9{ONE_TO_TEN}]{{1,3}}"
+    f"(?:\\s*[月./-]\\s*[0-9{ONE_TO_TEN}]{{1,3}}\\s*日?|\\s*月)?"
     f"|(?:[0-9]{{1,2}} )?{_MONTH} (?:[0-9]{{1,2}}(?:st|nd|rd|th)?,? )?[12][0-9]{{3}}"
     "|(?:令和|平成|昭和)[0-9元]{1,2}年[0-9]{1,2}月[0-9]{1,2}日"
 )
@@ -43,7 +45,7 @@ _LABELLED = re.compile(
     "[\\[(]?(?:新闻|文章|信息)?(?:作者|记者|来源|译者|摄影|编辑|责任编辑|单位|主讲人?|报告人|发言人|演讲人|日期|时间|地点"
     "|(?:添加|发布|更新|发文)(?:时间|日期)|文号|发文字号|发文机关|索引号|作成日|発行日|日付|日時|場所|著者|author|date|source|speaker|place|published|updated)\\s?:.*"
 )
-_DOCUMENT_NUMBER = re.compile("[\u4e00-\u9fff]{1,12}\\s?[〔\\[(【]?[12][0-9]{3}[〕\\])】]?\\s?(?:年第?)?[0-9]{1,5}号")
+_DOCUMENT_NUMBER = re.compile(f"[{HAN}]{{1,12}}\\s?[〔\\[(【]?[12][0-9]{{3}}[〕\\])】]?\\s?(?:年第?)?[0-9]{{1,5}}号")
 _SALUTATION = re.compile("[^。!?,]{1,18}:|各[^。!?]{1,70}:|dear .{1,40}[,:]|(?:ladies and gentlemen|各位.{1,30})[,:]")
 _ORGANISATION = re.compile(
     "[(]?[^,。;:]{1,30}(?:局|厅|部|委|(?<![大例晚议])会|院|府|处|室|所|社|公司|集团|校|大学|中心|组|署|ministry|office|committee)[)]?"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from index.parsing.draft import Draft, tidy
+from index.text.scripts import ONE_TO_TEN
 from index.types import ReadText
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallba
 _HEADING_STYLE = re.compile("(?:heading|标题|標題)\\s*([1-9])", re.IGNORECASE)
 _TITLE_STYLES = {"title", "标题", "標題"}
 _CAPTION_STYLES = {"caption", "题注", "題注"}
-_CAPTION_TEXT = re.compile("(?:表|Table)\\s*[0-9一二三四五六七八九十]", re.IGNORECASE)
+_CAPTION_TEXT = re.compile(f"(?:表|Table)\\s*[0-9{ONE_TO_TEN}]", re.IGNORECASE)
 _MAX_CAPTION_CHARS = 60
 
 

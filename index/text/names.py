@@ -30,6 +30,9 @@ _SURNAMES = frozenset(
     "颜倪庄聂章鲁岳翟殷詹申欧耿关兰焦俞左柳甘祝包宁尚符舒阮柯纪梅童凌毕单季裴霍涂成苗谷盛曲翁冉骆蓝路游辛靳管柴蒙鲍华喻祁"
     "蒲房滕屈饶解牟艾"
 )
+COMPOUND_SURNAMES = tuple(
+    "欧阳 司马 诸葛 上官 司徒 夏侯 皇甫 尉迟 公孙 慕容 令狐 宇文 长孙 东方 端木 独孤 南宫".split()
+)
 # Common words that the segmenter takes for names because they begin like one.
 _NOT_PEOPLE = re.compile("[的了是在和与]|(?:工|职|会|年|度|性|化|制|率|量|力)$")
 # What a place's name may end in or go without.

@@ -10,6 +10,7 @@ from index.chunking.passages import clean
 from index.chunking.sentences import sentences
 from index.store import DocumentLookup
 from index.text.fold import fold_text
+from index.text.scripts import ONE_TO_TEN
 from index.types import Passage, Span
 from qa.answering.clauses import Clause, holds_list
 from qa.understanding.question import Question
@@ -21,7 +22,7 @@ MAX_ANSWER_CHARS = 200
 MIN_ANSWER_CHARS = 30
 # So many clauses on from the one that answers are looked through for the parts of a list.
 _REACH = 60
-_NUMERALS = "一二三四五六七八九十"
+_NUMERALS = ONE_TO_TEN
 _ORDINAL = re.compile(
     f"(?:第?([{_NUMERALS}]{{1,2}})(?:[、，,:：]|是)|[(（]([{_NUMERALS}]{{1,2}})[)）]|[(（]?([0-9]{{1,2}})[)）.、．](?![0-9])"
     "|(首先)|(其次)|(再次))"

@@ -12,6 +12,7 @@ from itertools import islice
 
 from index.text.fold import fold, fold_text
 from index.text.quantities import Quantity, quantities
+from index.text.scripts import HAN
 from index.types import Passage
 from qa.schemas import AskResponse
 
@@ -31,7 +32,7 @@ _LEANING = re.compile(
     "|(?:it|he|she|they|this|that|these|those|and|but|or|which|who|as|we|you|i|its|their) "
 )
 _UNASKABLE = re.compile("[“”\"'《》()（）\\[\\]【】/\\\\<>*#=]")
-_HAN = re.compile("[\u4e00-\u9fff]")
+_HAN = re.compile(f"[{HAN}]")
 # 每10人 and 第3批 say which, not how many.
 _BOUND = ("每", "第", "前", "满")
 _LEAST = 10

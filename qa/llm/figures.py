@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from index.text.quantities import Quantity, differ, number, quantities
+from index.text.scripts import MONTH_PREFIXES
 
 _HAN = "零〇○一二两三四五六七八九十百千万亿"
 # Numerals that are no quantity with a unit: codes, and Han numerals too long to be a word.
@@ -20,7 +21,6 @@ _ARTICLE = re.compile("(?:一|(?:one|an?)\\b)")
 _LIST_NUMBER = re.compile(
     "\\s*(?:[-*•]\\s*)?(?:[(（]?[0-9]{1,2}[)）.、](?![0-9])|[(（]?[一二三四五六七八九十]{1,3}[)）、])"
 )
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _YEAR = re.compile("(?<![0-9])(1[0-9]{3}|20[0-9]{2})(?![0-9])|([一二][零〇○一二三四五六七八九]{3})(?=年)")
 _HAN_MONTH = re.compile(f"([0-9]{{1,2}}|[{_HAN}]{{1,3}})月")
 _HAN_DAY = re.compile(f"月([0-9]{{1,2}}|[{_HAN}]{{1,3}})[日号]?")
@@ -147,7 +147,9 @@ def _date(text: str) -> _Date | None:
     year = number(match[1] or match[2]) if (match := _YEAR.search(text)) else None
     month = number(match[1]) if (match := _HAN_MONTH.search(rest)) else None
     day = number(match[1]) if (match := _HAN_DAY.search(rest)) else None
-    if named := next((place for place, name in enumerate(_MONTHS, start=1) if re.search(f"\\b{name}", rest)), None):
+    if named := next(
+        (place for place, name in enumerate(MONTH_PREFIXES, start=1) if re.search(f"\\b{name}", rest)), None
+    ):
         month, day = float(named), number(match[1]) if (match := _DAY.search(rest)) else None
     is_calendar = not re.search("世纪|年代|民国|公元前", text)
     return _Date(year, month, day) if is_calendar and (year or month) else None

@@ -11,7 +11,7 @@ from index.retrieval.query import Query, read_query
 from index.text.fold import fold_text
 from index.text.names import PLACE_KIND, VAGUE_PLACE
 from index.text.quantities import COUNT_UNITS, quantities
-from index.text.scripts import HAN
+from index.text.scripts import HAN, ONE_TO_TEN
 from index.text.segmenter import PLAIN, Segmenter, Synonyms
 from index.text.tokens import words
 
@@ -135,7 +135,7 @@ _ASKING = re.compile(
     "|in|to|for|and|on|by|with|from|at|has|have|had|that|this|there)\\b"
 )
 _HAN = re.compile(f"[{HAN}]")
-_SMALL_NUMBERS = {char: value for value, char in enumerate("一二三四五六七八九十", start=1)} | {"两": 2}
+_SMALL_NUMBERS = {char: value for value, char in enumerate(ONE_TO_TEN, start=1)} | {"两": 2}
 _COUNTED = re.compile(
     f"(?:哪(?P<asked>[二两三四五六七八九十])(?:大|个|{CLASSIFIER}|方面)?|(?P<said>[二两三四五六七八九十])(?:大|个|{CLASSIFIER}|方面)"
     f'|[“"「『](?P<quoted>[二两三四五六七八九十])(?:大|个|{CLASSIFIER})?)(?P<counted>[{HAN}]{{0,4}})'
