@@ -18,14 +18,14 @@ from functools import cache, lru_cache
 from importlib.resources import files
 
 from index.text.fold import fold_text
-from index.text.scripts import HAN
+from index.text.scripts import BASIC_HAN, HAN, KANA
 from index.types import Span
 
 # Each pattern begins with one class of characters, which is looked for much faster than anything else.
 _NEVER = "[\x00-\x08\x0b\x0e-\x1b\x7f-\x84\x86-\x9f\ufffd\ufffe\uffff\ue000-\uefff\uf100-\uf8ff]"
 _NEVER_WRITTEN = re.compile(f"{_NEVER}{_NEVER}*")
 _HALF_KANA = re.compile(f"[\uff66-\uff9f](?<=[{HAN}].)[\uff66-\uff9f]*(?=[{HAN}])")
-_KANA = re.compile("[\u3041-\u30fe]")
+_KANA = re.compile(f"[{KANA}]")
 # Kana beyond this share make a text Japanese.
 _JAPANESE_SHARE = 0.02
 
@@ -38,7 +38,8 @@ _LATIN_RUN = re.compile(f"{_LATIN}{_LATIN}+")
 _ONE_IN_UTF8 = b"[\xe3-\xe9\xef][\x80-\xbf][\x80-\xbf]"
 _TWO_IN_UTF8 = re.compile(_ONE_IN_UTF8 * 2)
 _MIN_MISREAD_LATIN = 4
-_EAST_ASIAN = re.compile("[\u3000-\u30ff\u4e00-\u9fff\uff00-\uffee\ufffd]")
+# What a misread text can have been. Rare characters are left out: that they come out shows that nothing was misread.
+_EAST_ASIAN = re.compile(f"[\u3000-\u303f{KANA}{BASIC_HAN}\uff00-\uffee\ufffd]")
 _MIN_EAST_ASIAN_SHARE = 0.9
 
 _LOST_BYTE = re.compile("[?？\ufffd](?<=[^\x00-\x7f].)([;；!！,，.:：?？]?)(?=[^\x00-\x7f])")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from index.chunking.sentences import sentences
+from index.text.dates import YEAR
 from index.text.fold import HIDDEN, fold, fold_text
 from index.types import Span
 
@@ -24,7 +25,7 @@ _PERMISSION = re.compile(
 _OWNED = re.compile(
     "本文|本站|本网|本刊|本报|版权|原创|投稿|出处|来源|授权|许可|文秘|\\.(?:com|cn|net|org)(?![a-z])|permission|copyright|rights|material"
 )
-_WHOLE_NOTICE = re.compile("版权所有|copyright (?:©|\\(c\\)|[12][0-9]{3})|all rights reserved")
+_WHOLE_NOTICE = re.compile(f"版权所有|copyright (?:©|\\(c\\)|{YEAR})|all rights reserved")
 _COUNT = "(?:阅读|浏览|点击|评论|回复)(?:次数|人次|人数|数|量)?[:：]\\s*[0-9,]*\\s*次?"
 _CONTROL = (
     "(?:打印|打印本页|打印本文|关闭|关闭窗口|收藏|加入收藏|返回|返回顶部|返回首页|返回目录|复制链接|分享|分享到|我要评论|发表评论|上一篇|下一篇|上一页|下一页"

@@ -16,7 +16,7 @@ from itertools import pairwise
 from index.chunking.furniture import furniture, is_furniture
 from index.chunking.numbering import INNER_STOP, TERMINATED, heading_level, item
 from index.text.fold import fold_aligned, fold_text
-from index.text.scripts import HAN
+from index.text.scripts import HAN, KANA
 from index.text.segmenter import PLAIN
 from index.types import Span
 
@@ -31,7 +31,7 @@ _CONTINUES = re.compile("[”’」』》)）】〕，,、。；;：:！？!?]")
 _OPENER = re.compile("——|--|[□■◎●○◇◆★▲•·]|[-*+]\\s|[>|]|[\\[【]")
 _TAIL = re.compile(f"[{HAN}]{{1,8}}$")
 _HEAD = re.compile(f"[{HAN}]{{1,8}}")
-_KANA = re.compile("[\u3040-\u30ff]")
+_KANA = re.compile(f"[{KANA}]")
 _PAIRS = ("“”", "‘’", "《》", "「」", "『』", "（）", "()")
 _HYPHENATED = re.compile("(?<![^\\W\\d_])([^\\W\\d_]++)-$")
 _LOWER_WORD = re.compile("[^\\W\\d_]+")

@@ -13,9 +13,10 @@ from functools import lru_cache
 
 from index.chunking.lines import MAX_SHORT_LINE_CHARS, Paragraph
 from index.chunking.numbering import TERMINATED, bare, is_piece
+from index.text.dates import DAY_OF_MONTH, HAN_YEAR, JAPANESE_ERAS, SHORT_MONTH_NAME, YEAR
 from index.text.fold import fold_text
-from index.text.names import COMPOUND_SURNAMES
-from index.text.scripts import HAN, HAN_DIGITS, ONE_TO_TEN
+from index.text.names import COMPOUND_SURNAMES, OFFICES
+from index.text.scripts import HAN, ONE_TO_TEN
 from index.text.segmenter import PLAIN
 
 _SUBTITLE = re.compile("(?:——|--|—|－－)\\S")
@@ -24,33 +25,66 @@ _NO_NAME = "(?!目录|前言|引言|序言|摘要|导语|结语|后记|附录|�
 _COMPOUND = f"(?:{'|'.join(COMPOUND_SURNAMES)})"
 _HAN_NAME = f"{_NO_NAME}(?:{_COMPOUND}[{HAN}]{{1,2}}|[{HAN}]{{2,3}})"
 NAME = re.compile(_HAN_NAME)
-_OFFICE = (
-    "书记|主席|主任|市长|省长|县长|区长|镇长|部长|厅长|局长|处长|会长|院长|校长|记者|教授|委员|代表|经理|总裁|作者|编辑"
-    "|通讯员|研究员|董事长|秘书长|总理|总统|大使"
-)
-_MONTH = "(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*\\.?"
+# Not as `dates.MONTH_OR_DAY` is: 1819-190 of a span of years counts too, and all scores rest on what was read so.
+_MONTH_OR_DAY = f"[0-9{ONE_TO_TEN}]{{1,3}}"
 # All of these match folded text.
 DATE = re.compile(
-    f"(?:[12][0-9]{{3}}|[{HAN_DIGITS}]{{4}})\\s*[年./-]\\s*[0-9{ONE_TO_TEN}]{{1,3}}"
-    f"(?:\\s*[月./-]\\s*[0-9{ONE_TO_TEN}]{{1,3}}\\s*日?|\\s*月)?"
-    f"|(?:[0-9]{{1,2}} )?{_MONTH} (?:[0-9]{{1,2}}(?:st|nd|rd|th)?,? )?[12][0-9]{{3}}"
-    "|(?:令和|平成|昭和)[0-9元]{1,2}年[0-9]{1,2}月[0-9]{1,2}日"
+    "|".join(
+        (
+            # 2024年5月3日, 二〇二四年五月, 2024-05-03, 2024.5
+            f"(?:{YEAR}|{HAN_YEAR})\\s*[年./-]\\s*{_MONTH_OR_DAY}(?:\\s*[月./-]\\s*{_MONTH_OR_DAY}\\s*日?|\\s*月)?",
+            f"(?:[0-9]{{1,2}} )?{SHORT_MONTH_NAME} (?:{DAY_OF_MONTH},? )?{YEAR}",  # 3 may 2024; sept. 3rd, 2024
+            f"(?:{JAPANESE_ERAS})[0-9元]{{1,2}}年[0-9]{{1,2}}月[0-9]{{1,2}}日",  # 令和6年5月3日
+        )
+    )
 )
 DATE_LINE = re.compile(f"[(\\[]?\\s*(?:{DATE.pattern}).{{0,12}}[)\\]]?")
 _BYLINE = re.compile(
-    "[□■◎●◇]\\s?\\S.*|(?:文|撰稿|by)[/: ].+|(?:本?报)?(?:记者|通讯员|特约记者) .+"
-    f"|.{{0,40}}(?:{_OFFICE}) +{_HAN_NAME}|{_HAN_NAME}"
+    "|".join(
+        (
+            "[□■◎●◇]\\s?\\S.*",  # □ 本报记者 王小明
+            "(?:文|撰稿|by)[/: ].+",  # 文/王小明, by jane doe
+            "(?:本?报)?(?:记者|通讯员|特约记者) .+",  # 本报记者 王小明 李红
+            f".{{0,40}}(?:{OFFICES}) +{_HAN_NAME}",  # 市总工会主席 王小明
+            _HAN_NAME,  # 王小明
+        )
+    )
 )
-_LABELLED = re.compile(
-    "[\\[(]?(?:新闻|文章|信息)?(?:作者|记者|来源|译者|摄影|编辑|责任编辑|单位|主讲人?|报告人|发言人|演讲人|日期|时间|地点"
-    "|(?:添加|发布|更新|发文)(?:时间|日期)|文号|发文字号|发文机关|索引号|作成日|発行日|日付|日時|場所|著者|author|date|source|speaker|place|published|updated)\\s?:.*"
+_LABELS = "|".join(
+    (
+        "作者|译者|编辑|责任编辑",  # 作者:王小明
+        "记者|摄影|来源|单位",  # 新闻来源:兰州日报
+        "主讲人?|报告人|发言人|演讲人",  # 报告人:王小明
+        "日期|时间|地点",  # 时间:5月3日下午
+        "(?:添加|发布|更新|发文)(?:时间|日期)",  # 发布时间:2024-05-03
+        "文号|发文字号|发文机关|索引号",  # 发文字号:兰政发〔2024〕5号
+        "作成日|発行日|日付|日時|場所|著者",  # 作成日:令和6年5月3日
+        "author|date|source|speaker|place|published|updated",  # author: jane doe
+    )
 )
-_DOCUMENT_NUMBER = re.compile(f"[{HAN}]{{1,12}}\\s?[〔\\[(【]?[12][0-9]{{3}}[〕\\])】]?\\s?(?:年第?)?[0-9]{{1,5}}号")
-_SALUTATION = re.compile("[^。!?,]{1,18}:|各[^。!?]{1,70}:|dear .{1,40}[,:]|(?:ladies and gentlemen|各位.{1,30})[,:]")
-_ORGANISATION = re.compile(
-    "[(]?[^,。;:]{1,30}(?:局|厅|部|委|(?<![大例晚议])会|院|府|处|室|所|社|公司|集团|校|大学|中心|组|署|ministry|office|committee)[)]?"
+_LABELLED = re.compile(f"[\\[(]?(?:新闻|文章|信息)?(?:{_LABELS})\\s?:.*")
+_DOCUMENT_NUMBER = re.compile(  # 兰政发〔2024〕5号, 教育部公告 2024年第5号
+    f"[{HAN}]{{1,12}}\\s?[〔\\[(【]?{YEAR}[〕\\])】]?\\s?(?:年第?)?[0-9]{{1,5}}号"
 )
-_REMARK = re.compile("[(](?:此件.{1,20}|完|全文完|未完待续)[)]")
+_SALUTATION = re.compile(
+    "|".join(
+        (
+            "[^。!?,]{1,18}:",  # 同志们:
+            "各[^。!?]{1,70}:",  # 各县区人民政府,市直各部门:
+            "dear .{1,40}[,:]",  # dear colleagues,
+            "(?:ladies and gentlemen|各位.{1,30})[,:]",  # 各位代表,
+        )
+    )
+)
+_ORGANISATION_END = "|".join(
+    (
+        "局|厅|部|委|(?<![大例晚议])会|院|府|处|署",  # 兰州市总工会
+        "室|所|社|公司|集团|校|大学|中心|组",  # 兰州大学
+        "ministry|office|committee",
+    )
+)
+_ORGANISATION = re.compile(f"[(]?[^,。;:]{{1,30}}(?:{_ORGANISATION_END})[)]?")
+_REMARK = re.compile("[(](?:此件.{1,20}|完|全文完|未完待续)[)]")  # (此件公开发布)
 _MAX_FRONT_CHARS = 80
 
 
@@ -125,7 +159,7 @@ _MAX_TAGGED_CHARS = 20_000
 # More lines than these go with no title; what they say is stored with every passage.
 MAX_TELLING_LINES = 50
 _MAX_LINE_CHARS = 80
-_YEAR = re.compile("[12][0-9]{3}年")
+_YEAR_NAMED = re.compile(f"{YEAR}年")
 # Countries and the like: every document is about them.
 _WIDE = frozenset(("中国", "我国", "全国", "中央", "中华人民共和国", "中华"))
 
@@ -137,11 +171,11 @@ def context(title: str, block: Sequence[Paragraph], signed: Sequence[Paragraph],
     """
     known = fold_text(title)
     told = [part for line in [*_front(block)[:MAX_TELLING_LINES], *signed] for part in _telling(line)]
-    if not any(DATE.search(part) for part in told) and (year := _YEAR.search(known)):
+    if not any(DATE.search(part) for part in told) and (year := _YEAR_NAMED.search(known)):
         told.append(year.group())
     if not _places("\n".join([known, *told])) and (place := _place(text)):
         told.append(place)
-    return tuple(part for part in dict.fromkeys(told) if part and (part not in known or _YEAR.fullmatch(part)))
+    return tuple(part for part in dict.fromkeys(told) if part and (part not in known or _YEAR_NAMED.fullmatch(part)))
 
 
 def _front(block: Sequence[Paragraph]) -> list[Paragraph]:

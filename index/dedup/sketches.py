@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.text.fold import fold_many, text_of
+from index.text.scripts import ONE_TO_TEN
 
 # Two passages that share this much of the smaller one's character 5-grams say the same thing.
 NEAR_DUPLICATE = 0.8
@@ -37,7 +38,8 @@ _SHARED = 0.3
 _SHARED_COMMON = 0.6
 STAMP = f"3: {_LONG_CHARS} 1/{_LONG_ONE_IN}, {_SHORT_CHARS} {_SHORT_KEYS}/{_SHORT_TEXT}"
 
-_HAN_NUMBER = "[〇零一二两三四五六七八九十百千万亿]+"
+# Without ○, which is a bullet as well.
+_HAN_NUMBER = f"[零〇两{ONE_TO_TEN}百千万亿]+"
 _FIGURE = re.compile(f"[0-9]+(?:[.,][0-9]+)*|{_HAN_NUMBER}")
 # The number of a heading or list item says where a text stands, not what it says.
 _ENUMERATOR = re.compile(f"[(]?第?(?:[0-9]+|{_HAN_NUMBER})[篇章节)、.:](?![0-9])")

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
+from index.text.dates import MODERN_YEAR
+from index.text.scripts import UNFOLDED_HAN
 from index.types import Caption, Notice, ReadText, Span
 
 # Paragraphs, cells and shapes, also empty ones, which take time and memory and leave nothing in the text: those of a
@@ -24,9 +26,9 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u200b\ufeff
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SPACE = re.compile("[^\\S\u3000]+")
 _MAX_MARKDOWN_LEVEL = 6
-_HAN = re.compile("[\u3400-\u9fff]")
+_HAN = re.compile(f"[{UNFOLDED_HAN}]")
 _NUMBER = re.compile("[-+±~约]?[0-9０-９][0-9０-９.,，:/%％年月日-]*\\S{0,2}")
-_YEAR = re.compile("(?:19|20)[0-9]{2}(?![0-9.,])")
+_YEAR = re.compile(f"{MODERN_YEAR}(?![0-9.,])")
 _MAX_HEADER_CHARS = 30
 _END = re.compile("[。！？!?.；;]$")
 

@@ -22,7 +22,8 @@ _MAX_HEADING_CHARS = 60
 _PARAGRAPH_GAP = 1.5
 # So many lines above and below show where a line's column ends; a printed page has fewer.
 _AROUND = 200
-_HAN = re.compile("[\u2e80-\u9fff\uf900-\uffef]")
+# Not Han characters alone: East Asian punctuation, kana and full-width forms have no spaces round them either.
+_EAST_ASIAN = re.compile("[\u2e80-\u9fff\uf900-\uffef]")
 _HANGING = re.compile("[，。、；：？！”’）》」』,.;:?!)]$")
 _SENTENCE_END = re.compile("[。！？!?.；;：:][”’」』》）)]*$")
 # Lines that don't end a sentence may fall so much short of the margin and still go on.
@@ -90,7 +91,7 @@ def write(pages: Sequence[list[Line]], draft: Draft) -> None:
             text = _joined(paragraph)
             size = round(paragraph[0].size)
             if number == 0 and above and _runs_on(above, lines):
-                draft.continued(text, "" if _is_han(above[-1].text, text) else " ")
+                draft.continued(text, "" if _is_unspaced(above[-1].text, text) else " ")
             elif size > usual * _HEADING_SCALE and 1 < len(text) <= _MAX_HEADING_CHARS and not text.isdigit():
                 draft.heading(levels[size], text)
             else:
@@ -152,10 +153,10 @@ def _joined(lines: Sequence[Line]) -> str:
             parts[-1] = above[:-1]
             parts.append(line.text)
         else:
-            parts.append(line.text if _is_han(above, line.text) else f" {line.text}")
+            parts.append(line.text if _is_unspaced(above, line.text) else f" {line.text}")
     return "".join(parts)
 
 
-def _is_han(text: str, following: str) -> bool:
+def _is_unspaced(text: str, following: str) -> bool:
     """Whether no space belongs between two stretches of a line."""
-    return bool(_HAN.match(text[-1]) or _HAN.match(following[0]))
+    return bool(_EAST_ASIAN.match(text[-1]) or _EAST_ASIAN.match(following[0]))

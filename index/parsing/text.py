@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import re
 import unicodedata
 
+from index.text.scripts import BASIC_HAN
 from index.types import ReadText
 
 _BOMS = (
@@ -23,6 +25,7 @@ _COMMON_LEADS = {
     "cp950": _BIG5_COMMON,
     "big5hkscs": _BIG5_COMMON,
 }
+_BASIC_HAN = re.compile(f"[{BASIC_HAN}]")
 _MIN_COMMON_SHARE = 0.8
 _SAMPLE_CHARS = 20_000
 # A text with so few broken characters, and so many sound ones, is damaged; one with more is in another encoding.
@@ -123,7 +126,7 @@ def _common_share(text: str, encoding: str | None = None) -> float:
 
 
 def _is_common(char: str, encoding: str | None) -> bool:
-    if not "\u4e00" <= char <= "\u9fff":
+    if not _BASIC_HAN.match(char):
         is_private = "\ue000" <= char < "\uf900"
         return "\u2000" <= char <= "\uffef" and not is_private and unicodedata.category(char)[0] in "LPNZS"
     if encoding is None:

@@ -33,6 +33,11 @@ _SURNAMES = frozenset(
 COMPOUND_SURNAMES = tuple(
     "欧阳 司马 诸葛 上官 司徒 夏侯 皇甫 尉迟 公孙 慕容 令狐 宇文 长孙 东方 端木 独孤 南宫".split()
 )
+# Offices, trades and ranks that stand with a name: 局长 王建国, 书记叫什么.
+OFFICES = (
+    "书记|主席|主任|市长|省长|县长|区长|镇长|部长|厅长|局长|处长|会长|院长|校长|记者|教授|委员|代表|经理|总裁|作者|编辑"
+    "|通讯员|研究员|董事长|秘书长|总理|总统|大使"
+)
 # Common words that the segmenter takes for names because they begin like one.
 _NOT_PEOPLE = re.compile("[的了是在和与]|(?:工|职|会|年|度|性|化|制|率|量|力)$")
 # What a place's name may end in or go without.

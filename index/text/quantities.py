@@ -10,15 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from index.text.scripts import (
-    DIGIT_VALUES,
-    HAN,
-    HAN_DIGITS,
-    HAN_NUMERALS,
-    MONTHS,
-    SCALE_VALUES,
-    ZEROS,
-)
+from index.text.dates import DAY_OF_MONTH, ERAS, HAN_YEAR, MODERN_YEAR, MONTH_NAME, MONTH_OR_DAY, NUMERIC_DATE, YEAR
+from index.text.scripts import DIGIT_VALUES, ENGLISH_NUMBER, HAN, HAN_DIGITS, HAN_NUMERALS, SCALE_VALUES, ZEROS
 from index.types import Span
 
 Kind = Literal["count", "money", "share", "date", "time", "duration", "ordinal"]
@@ -60,25 +53,13 @@ _UNIT_FAMILIES = (_PEOPLE, _THINGS, _EVENTS, _BODIES, frozenset({"天", "日"}),
 _DURATION_UNITS = (
     "个半?(?:小时|月|星期|学期|季度|工作日|自然日|交易日)|工作日|自然日|年半|年|天半|天|小时|分钟|周|星期|日"
 )
-_DAY = f"(?:[0-9]{{1,2}}|[{HAN_NUMERALS}]{{1,3}})"
-_MONTH_DAY = f"{_DAY}月(?:份|底|初|末|中旬|上旬|下旬|{_DAY}[日号])?"
-_ERAS = (
-    "民国|宣统|光绪|同治|咸丰|道光|嘉庆|乾隆|雍正|康熙|顺治|崇祯|天启|万历|隆庆|嘉靖|正德|弘治|成化|宣德|永乐|洪武|至正|至元"
-    "|绍兴|靖康|宣和|元丰|熙宁|庆历|天宝|开元|贞观"
-)
-_YEAR = f"(?:(?:19|20)[0-9]{{2}}|[一二][{HAN_DIGITS}]{{3}})"
+_MONTH_DAY = f"{MONTH_OR_DAY}月(?:份|底|初|末|中旬|上旬|下旬|{MONTH_OR_DAY}[日号])?"
+_YEAR = f"(?:{MODERN_YEAR}|{HAN_YEAR})"
 # Years long past are told from spans of years by what stands around them: 距今1300年, 1500年历史.
 _OLD_YEAR = "(?<!距今)(?<!已有)(?<!长达)1[0-8][0-9]{2}年(?!的?历史|以上|左右|之久|[来内间多])"
-_ENGLISH_NUMBER = (
-    "(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen"
-    "|nineteen|(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[ -](?:one|two|three|four|five|six|seven"
-    "|eight|nine))?)"
-)
 _ENGLISH_DURATIONS = {"minute": "分钟", "hour": "小时", "day": "天", "week": "周", "month": "月", "year": "年"}
 _ENGLISH_SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9}
 _ENGLISH_SCALE = " ?(?:million|billion|thousand|hundred)"
-_MONTH = f"(?:{_any(*MONTHS)})"
-_DAY_OF_MONTH = "[0-9]{1,2}(?:st|nd|rd|th)?"
 _CLOCK = f"[{HAN_NUMERALS}0-9]{{1,3}}[点时]"
 _MINUTES = f"(?:[{HAN_NUMERALS}0-9]{{1,3}}分|半|整)"
 # The more specific come first: what one has read no later one reads.
@@ -87,7 +68,7 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
         "date",
         _any(
             f"公元前?{_NUMBER}年(?:{_MONTH_DAY})?",  # 公元前221年
-            f"(?:{_ERAS})(?:元|{_NUMBER})年(?:{_MONTH_DAY})?",  # 贞观元年, 民国二十三年五月
+            f"(?:{ERAS})(?:元|{_NUMBER})年(?:{_MONTH_DAY})?",  # 贞观元年, 民国二十三年五月
             f"(?:公元前?)?(?<!第){_NUMBER}世纪"  # 20世纪80年代初
             f"(?:[{HAN_NUMERALS}0-9]{{1,2}}年代)?(?:初期?|末期?|中叶|中期|后期)?",
             f"(?:[0-9]0|[{HAN_DIGITS}][十零])年代(?:初期?|末期?|中期|后期)?",  # 90年代末, 八十年代
@@ -99,12 +80,12 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
         _any(
             f"(?:{_YEAR}年?{_TO})?{_YEAR}年(?:{_MONTH_DAY}|底|初|末|代)?(?![来内间多])",  # 2019年5月3日, 2018-2020年
             f"{_OLD_YEAR}(?:{_MONTH_DAY}|底|初|末)?",  # 1644年初
-            "(?:19|20)[0-9]{2}[-/.][0-9]{1,2}[-/.][0-9]{1,2}"  # 2024-05-03, 2024/5/3 12:30:00
-            "(?:\\s?[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)?",
+            # 2024-05-03, 2024/5/3 12:30:00
+            f"{NUMERIC_DATE}(?:\\s?[0-9]{{1,2}}:[0-9]{{2}}(?::[0-9]{{2}})?)?",
             f"(?:今|去|前|明|当)年(?:{_MONTH_DAY}|底|初|末)",  # 去年12月, 今年初
             _MONTH_DAY,  # 5月3日, 三月上旬
-            f"{_DAY_OF_MONTH}\\s(?:of )?{_MONTH}(?:,?\\s[12][0-9]{{3}})?",  # 3rd of may, 2024
-            f"{_MONTH}\\s(?:{_DAY_OF_MONTH}(?:,?\\s[12][0-9]{{3}})?(?![0-9])|[12][0-9]{{3}})",  # may 3, 2024; may 2024
+            f"{DAY_OF_MONTH}\\s(?:of )?{MONTH_NAME}(?:,?\\s{YEAR})?",  # 3rd of may, 2024
+            f"{MONTH_NAME}\\s(?:{DAY_OF_MONTH}(?:,?\\s{YEAR})?(?![0-9])|{YEAR})",  # may 3, 2024; may 2024
             f"(?<![0-9.,-])(?:1[5-9]|20)[0-9]{{2}}(?![0-9%-]|[.,][0-9]|[a-z{HAN}])",  # 1949
         ),
     ),
@@ -137,7 +118,7 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
         _any(
             f"{_RANGE}(?:{_NUMBER}{_MORE}?|(?<![上下])半)(?:{_DURATION_UNITS})"  # 3至5天, 半年
             f"(?![级度份底初月岁]){_LATER}",
-            f"\\b(?:{_ARABIC}|an?|one|half an?|{_ENGLISH_NUMBER})"  # two weeks, 30-minute
+            f"\\b(?:{_ARABIC}|an?|one|half an?|{ENGLISH_NUMBER})"  # two weeks, 30-minute
             f"[ -](?:{_any(*_ENGLISH_DURATIONS)})s?\\b",
         ),
     ),
@@ -154,7 +135,7 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
             f"{_RANGE}{_SCALED}(?:{COUNT_UNITS}){_LATER}",  # 1097名, 260多万人次, 3-5个
             f"{_ARABIC} ?(?:{_LATIN_UNITS})(?![a-z0-9])",  # 220v, 5 kg
             f"{_ARABIC}[万亿]?(?:{_ENGLISH_SCALE})?",  # 42, 3 million
-            f"\\b{_ENGLISH_NUMBER}(?:{_ENGLISH_SCALE})?\\b",  # twenty-five thousand
+            f"\\b{ENGLISH_NUMBER}(?:{_ENGLISH_SCALE})?\\b",  # twenty-five thousand
         ),
     ),
 )

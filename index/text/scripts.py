@@ -1,12 +1,14 @@
-"""What scripts are made of: ranges of characters, numerals, names of months. Each fact of the field stands here once.
+"""What scripts are made of: ranges of characters, numerals. Each fact of the field stands here once.
 
 Ranges are for a class of characters, as in `f"[{HAN}]"`.
 """
 
 from __future__ import annotations
 
-# Han characters as folding leaves them: 々〆〇, the basic block and its first extension, the planes of rare ones.
-HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
+# The basic block: the common characters, all that GB2312 and Big5 hold among them.
+BASIC_HAN = "\u4e00-\u9fff"
+# Han characters as folding leaves them: 々〆〇, that block and its first extension, the planes of rare ones.
+HAN = f"\u3005-\u3007\u3400-\u4dbf{BASIC_HAN}\U00020000-\U0003ffff"
 # Radicals and compatibility characters, which folding makes Han characters of.
 UNFOLDED_HAN = f"\u2e80-\u2fdf{HAN}\uf900-\ufaff"
 KANA = "\u3040-\u30ff"
@@ -26,12 +28,12 @@ ZEROS = "零〇○"
 # 两 is two of something, and in no year or code.
 HAN_DIGITS = f"{ZEROS}{ONE_TO_NINE}"
 HAN_NUMERALS = f"{HAN_DIGITS}两十百千"
+HAN_NUMERALS_AND_SCALES = f"{HAN_NUMERALS}万亿"
 DIGIT_VALUES = dict.fromkeys(ZEROS, 0) | {char: value for value, char in enumerate(ONE_TO_NINE, start=1)} | {"两": 2}
 SCALE_VALUES = {"十": 10, "百": 100, "千": 1000}
-
-MONTHS = (
-    *("january", "february", "march", "april", "may", "june"),
-    *("july", "august", "september", "october", "november", "december"),
+# "one" is an article oftener than a number.
+ENGLISH_NUMBER = (
+    "(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen"
+    "|nineteen|(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[ -](?:one|two|three|four|five|six|seven"
+    "|eight|nine))?)"
 )
-# How each is told from all others.
-MONTH_PREFIXES = tuple(month[:3] for month in MONTHS)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from index.text.scripts import ENGLISH_NUMBER, HAN_NUMERALS
 from qa.chat.openai_models import ChatMessage
 from qa.schemas import MAX_QUERY_CHARS
 from qa.understanding.question import Question
@@ -43,7 +44,7 @@ _NAMES = re.compile(r"标题|主题|\btitles?\b|\btopics?\b|\bname\b", re.IGNORE
 _SUMS_UP = re.compile(r"总结|概括|摘要|\bsummar(?:y|i[sz]e)", re.IGNORECASE)
 _CONVERSATION = re.compile(r"会话|对话|聊天|这句话|\bconversations?\b|\bchats?\b|\bdiscussions?\b", re.IGNORECASE)
 _BOUND = re.compile(
-    r"[\d一二三四五六七八九十百两] ?个?(?:字|词|汉字)|(?:\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten))"
+    rf"[\d{HAN_NUMERALS}] ?个?(?:字|词|汉字)|(?:\d|\b(?:one|{ENGLISH_NUMBER}))"
     r"[ -](?:words?|characters?|tokens?)\b",
     re.IGNORECASE,
 )

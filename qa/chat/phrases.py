@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from index.text.scripts import HANGUL, KANA, UNFOLDED_HAN
 from qa.schemas import MAX_QUERY_CHARS, Reason
 
-_HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
-_KANA_OR_HANGUL = re.compile("[\u3040-\u30ff\uac00-\ud7af]")
+_HAN = re.compile(f"[{UNFOLDED_HAN}]")
+_KANA_OR_HANGUL = re.compile(f"[{KANA}{HANGUL}]")
 
 
 BotSentence = Literal["too_often", "busy", "no_text", "too_long", "failed", "searching"]

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from index.chunking.passages import clean
 from index.chunking.sentences import clauses
+from index.text.dates import MONTH_PREFIXES
 from index.text.fold import fold_text
 from index.text.names import proper_names
 from index.text.scripts import HAN
@@ -26,7 +27,7 @@ _CAPITALISED = re.compile(f"(?<![^\\W{HAN}])(?<!['’.])[A-Z](?:[^\\W{HAN}]|['�
 _WORD_BEGINS, _WORD_ENDS = re.compile("(?<![a-z0-9])"), re.compile("(?:s|'s)?(?![a-z0-9])")
 _POSSESSIVE = re.compile("['’]s?$")
 # Capitalised, and figures or nobody's name.
-_CALENDAR = re.compile("(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tues|wednes|thurs|fri|satur|sun)[a-z]*")
+_CALENDAR = re.compile(f"(?:{'|'.join(MONTH_PREFIXES)}|mon|tues|wednes|thurs|fri|satur|sun)[a-z]*")
 _LEAD_INS = (":", "：")
 
 

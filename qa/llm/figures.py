@@ -10,25 +10,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from index.text.dates import DAY_OF_MONTH, ERAS, HAN_YEAR, MONTH_OR_DAY, MONTH_PREFIXES, NUMERIC_DATE, YEAR
 from index.text.quantities import Quantity, differ, number, quantities
-from index.text.scripts import MONTH_PREFIXES
+from index.text.scripts import HAN_NUMERALS_AND_SCALES, ONE_TO_NINE, ONE_TO_TEN
 
-_HAN = "零〇○一二两三四五六七八九十百千万亿"
 # Numerals that are no quantity with a unit: codes, and Han numerals too long to be a word.
-_BARE = re.compile(f"[0-9]+(?:,[0-9]{{3}})*(?:\\.[0-9]+)?|[一二两三四五六七八九][零〇○{_HAN}]{{2,}}")
+_BARE = re.compile(f"[0-9]+(?:,[0-9]{{3}})*(?:\\.[0-9]+)?|[{ONE_TO_NINE}两][{HAN_NUMERALS_AND_SCALES}]{{2,}}")
 # 一个, 一年 and the like are articles more often than figures.
 _ARTICLE = re.compile("(?:一|(?:one|an?)\\b)")
 _LIST_NUMBER = re.compile(
-    "\\s*(?:[-*•]\\s*)?(?:[(（]?[0-9]{1,2}[)）.、](?![0-9])|[(（]?[一二三四五六七八九十]{1,3}[)）、])"
+    f"\\s*(?:[-*•]\\s*)?(?:[(（]?[0-9]{{1,2}}[)）.、](?![0-9])|[(（]?[{ONE_TO_TEN}]{{1,3}}[)）、])"
 )
-_YEAR = re.compile("(?<![0-9])(1[0-9]{3}|20[0-9]{2})(?![0-9])|([一二][零〇○一二三四五六七八九]{3})(?=年)")
-_HAN_MONTH = re.compile(f"([0-9]{{1,2}}|[{_HAN}]{{1,3}})月")
-_HAN_DAY = re.compile(f"月([0-9]{{1,2}}|[{_HAN}]{{1,3}})[日号]?")
-_NUMERIC_DATE = re.compile("([12][0-9]{3})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})")
-_DAY = re.compile("(?<![0-9])([0-9]{1,2})(?:st|nd|rd|th)?(?![0-9])")
+_YEAR = re.compile(f"(?<![0-9])({YEAR})(?![0-9])|({HAN_YEAR})(?=年)")
+_HAN_MONTH = re.compile(f"({MONTH_OR_DAY})月")
+_HAN_DAY = re.compile(f"月({MONTH_OR_DAY})[日号]?")
+_NUMERIC_DATE = re.compile(NUMERIC_DATE)
+_DAY = re.compile(f"(?<![0-9])({DAY_OF_MONTH})(?![0-9])")
 _DIGITS = "0123456789"
-_NUMERALS = frozenset(_DIGITS + _HAN)
+_NUMERALS = frozenset(_DIGITS + HAN_NUMERALS_AND_SCALES)
 _DECIMAL = re.compile("[0-9][.,]")
+_NO_CALENDAR = re.compile(f"世纪|年代|公元前|{ERAS}")
 
 Figure = tuple[str, Quantity | None]
 """A figure as a sentence writes it, and what it means where that can be told."""
@@ -122,7 +123,7 @@ def places(part: str, text: str) -> Iterator[int]:
 
 
 def _values(folded: str) -> Iterator[float]:
-    for match in re.finditer(f"[0-9]+(?:,[0-9]{{3}})*(?:\\.[0-9]+)?[万亿]?|[{_HAN}]+", folded):
+    for match in re.finditer(f"[0-9]+(?:,[0-9]{{3}})*(?:\\.[0-9]+)?[万亿]?|[{HAN_NUMERALS_AND_SCALES}]+", folded):
         if (value := number(match.group())) is not None:
             yield value
 
@@ -151,5 +152,5 @@ def _date(text: str) -> _Date | None:
         (place for place, name in enumerate(MONTH_PREFIXES, start=1) if re.search(f"\\b{name}", rest)), None
     ):
         month, day = float(named), number(match[1]) if (match := _DAY.search(rest)) else None
-    is_calendar = not re.search("世纪|年代|民国|公元前", text)
+    is_calendar = not _NO_CALENDAR.search(text)
     return _Date(year, month, day) if is_calendar and (year or month) else None

@@ -6,16 +6,21 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from index.text.dates import MODERN_YEAR, MONTH_OR_DAY
 from index.text.fold import Folded, fold
+from index.text.scripts import HAN_NUMERALS
 from index.text.segmenter import PLAIN
 from index.text.tokens import FUNCTION_WORDS
 from index.types import Span
 
 # Bounded, so that a flood of digits is not read to its end from each of them.
-NUMERAL = "[0-9零〇一二两三四五六七八九十百千]{1,12}"
-DATE = (
-    f"(?:(?:19|20)[0-9]{{2}}(?:[年./-]?(?:{NUMERAL}(?:月份?|季度))?(?:{NUMERAL}[日号])?)?|{NUMERAL}(?:年|月份?|季度))"
+NUMERAL = f"[0-9{HAN_NUMERALS}]{{1,12}}"
+_DATES = (
+    # 2024, 2024年5月, 2024年一季度, 2024年5月3日
+    f"{MODERN_YEAR}(?:[年./-]?(?:{MONTH_OR_DAY}(?:月份?|季度))?(?:{MONTH_OR_DAY}[日号])?)?",
+    f"{NUMERAL}(?:年|月份?|季度)",  # 二〇二四年, 5月份, 三季度
 )
+DATE = f"(?:{'|'.join(_DATES)})"
 _NAME_TAGS = frozenset({"ns", "nr", "nrt", "nrfg", "nz", "nt"})
 _NOUN_TAGS = frozenset({"n", "s", "vn", "an", "j", "ng", "l", "nw"})
 # What a segmenter cuts into an asking word and a noun.

@@ -8,10 +8,11 @@ from functools import cache, cached_property
 from typing import Literal
 
 from index.retrieval.query import Query, read_query
+from index.text.dates import MODERN_YEAR
 from index.text.fold import fold_text
-from index.text.names import PLACE_KIND, VAGUE_PLACE
+from index.text.names import OFFICES, PLACE_KIND, VAGUE_PLACE
 from index.text.quantities import COUNT_UNITS, quantities
-from index.text.scripts import HAN, ONE_TO_TEN
+from index.text.scripts import HAN, KANA, ONE_TO_TEN
 from index.text.segmenter import PLAIN, Segmenter, Synonyms
 from index.text.tokens import words
 
@@ -89,7 +90,7 @@ _KINDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
         "person",
         (
             "谁|哪(?:一)?位|哪一?个人(?![口数员])|何人|哪几位|哪些人|姓名",
-            "(?:书记|主席|主任|长|人|同志|先生|女士|记者|作者|教授|代表|经理)(?:叫|的名字|姓|名叫)",
+            f"(?:{OFFICES}|长|人|同志|先生|女士)(?:叫|的名字|姓|名叫)",
             "(?:^| )who |whose |whom ",
         ),
     ),
@@ -125,7 +126,7 @@ _JAPANESE_KINDS: tuple[tuple[Kind, str], ...] = (
     ("reason", "なぜ|どうして|どのように"),
     ("definition", "とは|何ですか"),
 )
-_KANA = re.compile("[\u3040-\u30ff]")
+_KANA = re.compile(f"[{KANA}]")
 
 _ASKING = re.compile(
     "请问|我想知道|想问一下|告诉我|多少|几(?=[个名家位项件条种份次回场期篇户起天年岁届批人])|什么时候|甚么|什么"
@@ -150,7 +151,7 @@ _CODE = re.compile(
     "(?<![a-z0-9-])(?:[a-z]++(?!-?[0-9])|-)*+"
     "([a-z]++-?[0-9][a-z0-9-]*"  # gb18030, covid-19
     "|[0-9]++[0-9-]*+[a-z][a-z0-9-]*)"  # 3d, 2019-ncov
-    "|(?<![0-9])((?:19|20)[0-9]{2})(?=年|\\b)"  # 2019
+    f"|(?<![0-9])({MODERN_YEAR})(?=年|\\b)"  # 2019
 )
 
 

@@ -80,6 +80,11 @@ def test_figures_that_do_not(sentence, figure):
     assert missing(sentence) == [figure]
 
 
+def test_the_month_of_another_year_of_a_reign_is_no_evidence():
+    assert missing("贞观三年五月", "贞观三年五月改元") == []
+    assert missing("贞观三年五月", "贞观四年五月") == ["贞观三年五月"]
+
+
 @given(st.integers(0, 10**9), st.integers(0, 10**9))
 def test_a_number_stands_only_in_a_text_that_has_it(told, written):
     source = f"共有{written}名"

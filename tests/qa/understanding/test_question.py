@@ -38,6 +38,7 @@ CHARS = "多少几哪谁吗什么时候年月日个名人兰州武威市不要�
         ("When did it begin?", "date"),
         ("誰主持修建", "person"),
         ("Who is the project manager?", "person"),
+        ("公司的总裁叫什么", "person"),
         ("由哪家公司承担", "organisation"),
         ("Which company was awarded the contract?", "organisation"),
         ("是不是取消了", "yesno"),
