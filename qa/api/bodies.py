@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from anyio import CancelScope, fail_after
+from anyio import CancelScope, current_time, fail_after
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope
@@ -22,6 +22,9 @@ MAX_PATH_BYTES = 8192
 # A question of the greatest length in full, percent-encoded, is 48 kB.
 MAX_QUERY_BYTES = 65_536
 MAX_HEADERS_BYTES = 32_768
+# A body that was announced only now is given this time to come, unless they are so many times too many.
+_FRESH_S = 0.5
+_MOST_FRESH = 4
 # A client that is still sending when it is refused may lose the answer, so this much more is read and dropped.
 _DRAINED_BYTES = 15 * MAX_BODY_BYTES
 _CLOSE = {"Connection": "close"}
@@ -83,7 +86,7 @@ class Bodies:
     def __init__(self, most: int, timeout_s: float) -> None:
         self._most = most
         self._timeout_s = timeout_s
-        self._waiting: dict[CancelScope, Callable[[], str]] = {}
+        self._waiting: dict[CancelScope, tuple[float, Callable[[], str]]] = {}
 
     async def read(self, scope: Scope, receive: Receive, payer: Callable[[], str]) -> Receive:
         """Read a body, and return a `receive` that gives it again; `payer` says who sends it.
@@ -92,16 +95,21 @@ class Bodies:
             BodyRefusedError: it is larger than `MAX_BODY_BYTES`, was not complete in time, or is not to be parsed.
         """
         if len(self._waiting) >= self._most:
-            names = {cancel: name() for cancel, name in self._waiting.items()}
-            counts = Counter(names.values())
-            max(names, key=lambda cancel: counts[names[cancel]]).cancel()  # the first of those that are equal
+            self._make_room()
         with CancelScope() as cancel:
-            self._waiting[cancel] = payer
+            self._waiting[cancel] = current_time(), payer
             try:
                 return await self._read(scope, receive)
             finally:
                 del self._waiting[cancel]
         raise BodyRefusedError(SLOW_BODY, "body: others were faster; send it at once", _CLOSE)
+
+    def _make_room(self) -> None:
+        before = current_time() - (_FRESH_S if len(self._waiting) < _MOST_FRESH * self._most else 0.0)
+        names = {cancel: payer() for cancel, (since, payer) in self._waiting.items() if since <= before}
+        if names:
+            counts = Counter(names.values())
+            max(names, key=lambda cancel: counts[names[cancel]]).cancel()  # the first of those that are equal
 
     async def _read(self, scope: Scope, receive: Receive) -> Receive:
         parts: list[bytes] = []

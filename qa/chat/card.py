@@ -32,7 +32,7 @@ _INDENT = re.compile(r"(\n)[ \t]+|^(?:\t| {4})[ \t]*")
 _BLOCK = re.compile(r"(^ {0,3}|\n)([#+=-]|\d{1,9}(?=[.)]))")
 _BREAK = re.compile(r"(?<! ) *+\n")
 # Controls and marks of direction, which make a text look like another one.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 _LINE_END = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _URL_SAFE = ":/?#@!$&*+,;=%[]-._~"
 
@@ -203,7 +203,7 @@ def _escape_block(match: re.Match[str]) -> str:
 
 def escape_plain(text: str) -> str:
     """A text without controls and marks of direction, with its lines ending in a line feed."""
-    return _UNSEEN.sub("", _LINE_END.sub("\n", text))
+    return UNSEEN.sub("", _LINE_END.sub("\n", text))
 
 
 def safe_url(url: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from qa.answering.responses import Part, absolute
-from qa.chat.card import MARKDOWN, beginning, card_of, ending, marked, written
+from qa.chat.card import MARKDOWN, UNSEEN, beginning, card_of, ending, marked, written
 from qa.schemas import AskResponse, Citation, Sources
 
 # A mark of ours; brackets of documents are escaped.
@@ -17,7 +17,8 @@ _MARK = re.compile(r"(?<!\\)\[(\d{1,3})\]")
 _BEGUN_MARK = re.compile(r"\[\d{0,3}\Z")
 _BEGUN_NUMBER = re.compile(r"(?<!\d)\d{1,9}\Z")
 _LOOKED_AT = 10
-_SPACES = " \t\r\n"
+# What shows nothing yet; what follows it may still stand at the beginning of a line.
+_SPACES = " \t\r\n" + "".join(filter(UNSEEN.match, map(chr, (*range(0x2070), 0xFEFF))))
 _VISIBLE = re.compile(r"\S")
 _REPLACED = "\n\n---\n\n"
 

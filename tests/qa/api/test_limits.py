@@ -339,7 +339,7 @@ class TestLockOut:
     def test_of_many_bodies_the_one_that_is_waited_for_longest_is_given_up(self, seeds_config):
         config = with_server(seeds_config, max_concurrent=1, max_queued=2)
         with serving(config) as client, promising(client, b"/v1/ask", 3) as held:
-            time.sleep(0.2)
+            time.sleep(0.7)  # they are no longer given the time to come
             assert client.post("/v1/ask", json=QUERY).status_code == 200
             assert b"slow-body" in held[0].recv(65536)
 

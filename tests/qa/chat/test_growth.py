@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from qa.chat.card import MARKDOWN, escape_markdown, marked, one_line, without_sources, written
@@ -17,7 +17,7 @@ from tests.qa.chat.test_reply import CITED
 
 pytestmark = pytest.mark.slow
 
-MARKDOWN_MARKS = ("    ", "1. ", "\n1", "\n#", " \n", "[1]", "[12", "\n\n**来源", "&lt;", "**", "\r\n", "\x0b")
+MARKDOWN_MARKS = ("    ", "1. ", "\n1", "\n#", " \n", "[1]", "[12", "\n\n**来源", "&lt;", "**", "\r\n", "\x0b", "\x01")
 
 
 def stream(text: str, size: int) -> str:
@@ -44,6 +44,7 @@ PIECES = st.lists(
 )
 
 
+@example("\x0b    ", 1)
 @given(PIECES.map("".join), st.integers(1, 5))
 def test_what_is_shown_of_a_growing_message_is_how_the_whole_begins(text, size):
     whole = written(marked(text, CITED), MARKDOWN)
