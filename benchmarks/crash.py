@@ -25,7 +25,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -370,10 +370,11 @@ def main() -> None:
     problems: list[str] = []
     with tempfile.TemporaryDirectory() as name:
         folder, chance = Path(name), random.Random(arguments.seed)
-        for series, run in (
+        runs: list[tuple[str, Callable[[], Findings]]] = [
             ("qa index", lambda: kill_indexer(folder / "a", arguments.index_kills, arguments.documents, chance)),
             ("qa serve", lambda: kill_server(folder / "b", arguments.server_kills, chance)),
-        ):
+        ]
+        for series, run in runs:
             found = run()
             problems += found.problems
             row = (found.kills, found.hits, found.acknowledged, found.citations, len(found.problems))

@@ -111,7 +111,7 @@ def draw(graph: Graph) -> str:
     (wide, high), (across, down) = _BOX, _GAP
     rows = layers(graph)
     width = max(len(row) for row in rows) * (wide + across) + across
-    at = {}
+    at: dict[str, tuple[float, float]] = {}
     for level, row in enumerate(rows):
         left = (width - len(row) * (wide + across) + across) / 2
         at |= {name: (left + place * (wide + across), level * (high + down) + across) for place, name in enumerate(row)}

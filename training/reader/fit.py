@@ -65,7 +65,7 @@ def fit(
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * schedule(seen / plan.examples)
         value = objective(_to(batch, plan.device))
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -71,7 +71,8 @@ def page_examples(words: Vocabulary) -> list[Example]:
     entries = _entries(words, kind, columns, labels, 1 if layout is _form else rng.randint(1, 6))
     page = Page()
     layout(page, words, entries)
-    title, headings = words.fill(words.pick("titles"), s=entries[0].subject), ()
+    title = words.fill(words.pick("titles"), s=entries[0].subject)
+    headings: tuple[str, ...] = ()
     if layout is _form:
         title = rng.choice((entries[0].subject, f"{title}{words.words['space']}{entries[0].subject}"))
     elif rng.random() < 0.4:
@@ -109,7 +110,7 @@ def _sibling(words: Vocabulary, subject: str) -> str:
         place = words.rng.choice(digits)
         return subject[:place] + words.rng.choice("0123456789") + subject[place + 1 :]
     ordinal = words.fill(words.rng.choice([*words.words["ordinals"], "{n}"]))
-    return words.words["space"].join((ordinal, subject) if words.language in ("zh", "ja") else (subject, ordinal))
+    return str(words.words["space"]).join((ordinal, subject) if words.language in ("zh", "ja") else (subject, ordinal))
 
 
 def _questions(

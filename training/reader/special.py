@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 
-from training.reader.examples import Example
+from training.reader.examples import Example, Span
 from training.reader.forms import Page
 from training.reader.vocabulary import Vocabulary
 
@@ -35,7 +35,8 @@ def talk(language: str, passages: Iterator[Example], rng: random.Random) -> Iter
 def faq(questions: Sequence[Example], rng: random.Random) -> Example | None:
     """Questions about one paragraph as an FAQ, each above the sentence that answers it; one of them is asked."""
     asked = rng.randrange(len(questions))
-    page, answers = Page(), ()
+    page = Page()
+    answers: tuple[Span, ...] = ()
     signs = rng.choice((("Q: ", "A: "), ("问：", "答："), ("", ""), ("### ", ""), ("", "答："), ("Q：", "A：")))
     for place, example in enumerate(questions):
         start, end = sentence_around(example.passage, *example.answers[0])

@@ -71,11 +71,11 @@ class Vocabulary:
             return f"{choice(self.words['first'])} {choice(self.words['last'])}".strip()
         given = "".join(self.rng.sample(self.words["given"], self.rng.choice((1, 2, 2))))
         is_double = self.language == "ja" or self.rng.random() < 0.08
-        return choice(self.words["double_surnames" if is_double else "surnames"]) + given
+        return str(choice(self.words["double_surnames" if is_double else "surnames"])) + given
 
     def organisation(self) -> str:
         """The name of a body that nobody knows."""
-        return self.words["space"].join((self.pick("organisations", "heads"), self.pick("organisations", "tails")))
+        return str(self.words["space"]).join((self.pick("organisations", "heads"), self.pick("organisations", "tails")))
 
     def code(self) -> str:
         """A part number, a reference, a version."""
@@ -165,7 +165,7 @@ class Vocabulary:
                 f"{day} {name}",
                 f"{day:02}.{month:02}.{year}",
             )
-        return self.rng.choice((*forms, *forms, self.rng.choice(plain)))
+        return str(self.rng.choice((*forms, *forms, self.rng.choice(plain))))
 
     def _clock(self) -> str:
         hour, minute = self.rng.randint(6, 23), self.rng.choice((0, 0, 15, 30, 45))
@@ -225,10 +225,10 @@ class Vocabulary:
         )
 
     def _weekday(self) -> str:
-        return self.rng.choice(self.words["weekdays"])
+        return str(self.rng.choice(self.words["weekdays"]))
 
     def _state(self) -> str:
-        return self.rng.choice(self.words["states"])
+        return str(self.rng.choice(self.words["states"]))
 
     def _post(self) -> str:
         return self.pick("subjects", "post")
