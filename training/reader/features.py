@@ -87,7 +87,6 @@ class Encoder:
         slack = max(0, size - (last - first))
         start = max(0, first - self.rng.randint(0, slack))
         start = max((text.rfind(mark, start, first) + 1 for mark in _MARKS), default=0) or start
-        start = min(start, first)
         end = min(len(text), max(last, start + size))
         return text[start:end], *((first - start, last - start) if span else (None, None))
 
@@ -95,7 +94,7 @@ class Encoder:
 def batches(
     examples: Iterator[Example], encoder: Encoder, size: int, pad: int, pool: int = 40
 ) -> Iterator[tuple[Batch, int]]:
-    """Batches of examples of like length, and how many examples each took, those that did not fit included."""
+    """Batches of examples of like length, and how many examples are in each."""
     while True:
         taken = list(islice(examples, size * pool))
         encoded = sorted(filter(None, map(encoder.encode, taken)), key=lambda one: len(one.ids))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from training.reader.examples import Example, Span
 from training.reader.forms import Page
@@ -98,37 +99,40 @@ def _range(words: Vocabulary) -> list[Example]:
     bounds = sorted({rng.randint(low, high) for _ in range(5)})
     if len(bounds) < 3:
         return []
-    row, page, spans = rng.choice(form["rows"]), Page(), []
+    row, page = rng.choice(form["rows"]), Page()
     kind = "percent" if form["unit"] == "percent" else "money" if form["unit"] in ("元",) else "duration"
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for step, (start, end) in enumerate(pairwise(bounds)):
         value = words.value(kind)
         before, _, after = row.replace("{a}", str(start)).replace("{b}", str(end)).partition("{v}")
         page.add(("" if not page.text else rng.choice(("；", "\n", "; "))) + before)
-        spans.append((len(page.text), len(page.text) + len(value)))
-        page.add(value + after)
-    step = rng.randrange(len(spans))
+        page.add(value, (step, 0))
+        page.add(after)
+    step = rng.randrange(len(page.spans))
     inside = rng.randint(bounds[step], max(bounds[step], bounds[step + 1] - 1))
     question = rng.choice(form["ask"]).replace("{x}", str(inside))
-    return [Example(question, words.fill(words.pick("titles"), s=""), page.text, (spans[step],), None, words.language)]
+    return [
+        Example(
+            question, words.fill(words.pick("titles"), s=""), page.text, (page.spans[step, 0],), None, words.language
+        )
+    ]
 
 
 def _elided(words: Vocabulary) -> list[Example]:
     """Two values in one sentence, the second with its subject left out: 早上八点开放，晚上十点关闭."""
     rng, places = words.rng, rng_sample(words, "place", 3)
-    page, spans = Page(), {}
-    for place in places:
+    page = Page()
+    for row, place in enumerate(places):
         before, _, rest = rng.choice(words.words["clauses_elided"]).partition("{v1}")
         between, _, after = rest.partition("{v2}")
         page.add(place + words.words["space"] + before)
         for which, tail in ((0, between), (1, after)):
-            value = words.value("clock")
-            spans[place, which] = (len(page.text), len(page.text) + len(value))
-            page.add(value + tail)
+            page.add(words.value("clock"), (row, which))
+            page.add(tail)
         page.add(words.words["stop"])
     chosen, which = rng.choice(places), rng.randrange(2)
     question = words.fill(rng.choice(words.words["elided_ask"][which]), s=chosen)
     title = words.fill(words.pick("titles"), s=chosen)
-    return [Example(question, title, page.text, (spans[chosen, which],), "date", words.language)]
+    return [Example(question, title, page.text, (page.spans[places.index(chosen), which],), "date", words.language)]
 
 
 def rng_sample(words: Vocabulary, kind: str, count: int) -> list[str]:
